@@ -1,0 +1,1 @@
+"""The nouns, requests, replies, events and configuration, as frozen msgspec Structs."""

@@ -1,0 +1,118 @@
+"""The configuration file as Structs: every key, its type, its default, its comment.
+
+A new key is one field here; ``config.example.toml`` is checked against it by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from swarmd.messages.units import Duration, Size
+
+
+class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Places and rhythms of the daemon. An empty place means the default of DESIGN 8."""
+
+    state_dir: Annotated[str, Meta(description="Control data, the daemon's alone.")] = ""
+    data_dir: Annotated[str, Meta(description="Folders of local instances.")] = ""
+    server_dir: Annotated[str, Meta(description="The managed code-server.")] = ""
+    socket: Annotated[str, Meta(description="The Unix socket.")] = ""
+    default_provider: Annotated[str, Meta(description="Where instances go if not said.")] = "local"
+    load_state_on_startup: Annotated[
+        bool, Meta(description="false: set the records aside and adopt what carries our marks.")
+    ] = True
+    auto_save_interval: Annotated[
+        Duration, Meta(description="How often swarm-state.json is written.")
+    ] = Duration(60)
+    reconcile_interval: Annotated[
+        Duration, Meta(description="How often wish and reality are compared.")
+    ] = Duration(60)
+    observe_interval: Annotated[
+        Duration, Meta(description="How often each provider is asked what runs.")
+    ] = Duration(5)
+    insecure: Annotated[bool, Meta(description="Allow public access to instances without TLS.")] = (
+        False
+    )
+
+
+class AccessConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may use the socket."""
+
+    socket_group: Annotated[
+        str, Meta(description="Group that may connect; empty: the daemon's user and root.")
+    ] = ""
+
+
+class InstancesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for instances everywhere."""
+
+    start_timeout: Annotated[
+        Duration, Meta(description="From start to the first answer of the server.")
+    ] = Duration(60)
+    stop_grace: Annotated[Duration, Meta(description="From SIGTERM to SIGKILL.")] = Duration(10)
+    operation_timeout: Annotated[
+        Duration, Meta(description="The most that one operation may take.")
+    ] = Duration(600)
+    trash_retention: Annotated[
+        Duration, Meta(description="How long a deleted instance can be undeleted.")
+    ] = Duration(86400)
+    operations_kept: Annotated[
+        int, Meta(ge=10, description="Ended operations kept in the list.")
+    ] = 1000
+    story_length: Annotated[int, Meta(ge=10, description="Reasons kept per instance.")] = 200
+
+
+class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The journal of events."""
+
+    retention: Annotated[Duration, Meta(description="How long events are kept.")] = Duration(604800)
+    max_size: Annotated[Size, Meta(description="Disk for all segments together.")] = Size(256 << 20)
+    segment_size: Annotated[Size, Meta(description="Disk of one segment.")] = Size(8 << 20)
+
+
+class LoggingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The daemon's own log, on stderr."""
+
+    level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="Least level shown.")
+    ] = "info"
+    format: Annotated[str, Meta(pattern="^(json|text)$", description="json or text.")] = "json"
+
+
+class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ``[[providers]]`` table: a name, a type, and the type's own options."""
+
+    name: Annotated[
+        str,
+        Meta(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", description="How it is called."),
+    ]
+    type: Annotated[str, Meta(description="local (docker and fly follow).")]
+    enabled: Annotated[bool, Meta(description="false: no actor is started for it.")] = True
+    priority: Annotated[float, Meta(description="Higher is preferred.")] = 0.0
+    max_parallel: Annotated[
+        int, Meta(ge=1, le=64, description="Operations at once at this provider.")
+    ] = 8
+    options: Annotated[dict[str, Any], Meta(description="The type's own options.")] = {}
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file. Without a file the defaults work: one local provider."""
+
+    daemon: DaemonConfig = DaemonConfig()
+    access: AccessConfig = AccessConfig()
+    instances: InstancesConfig = InstancesConfig()
+    journal: JournalConfig = JournalConfig()
+    logging: LoggingConfig = LoggingConfig()
+    providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)
+
+
+class Places(Struct, frozen=True, kw_only=True):
+    """The directories and the socket, resolved (DESIGN 8)."""
+
+    state: str
+    data: str
+    server: str
+    socket: str
+    config_file: str | None = None

@@ -1,0 +1,147 @@
+"""The closed lists of words. Written out, never renumbered, never renamed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class InstanceStatus(StrEnum):
+    """What the provider last observed, or what is being done right now (DESIGN 2)."""
+
+    CREATING = "creating"
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    UPDATING = "updating"
+    MIGRATING = "migrating"
+    RECOVERING = "recovering"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+class DesiredState(StrEnum):
+    """What was asked for. A user's stop always wins over any automatic start."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DELETED = "deleted"
+
+
+class HealthStatus(StrEnum):
+    """What the probe last concluded."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    RECOVERING = "recovering"
+    UNKNOWN = "unknown"
+
+
+class MigrationStatus(StrEnum):
+    """The states of a migration (seed 001)."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
+class OperationState(StrEnum):
+    """The states of an operation."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self not in (OperationState.PENDING, OperationState.RUNNING)
+
+
+class OperationKind(StrEnum):
+    """What an operation does to its instance."""
+
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    UPDATE = "update"
+    DELETE = "delete"
+    UNDELETE = "undelete"
+    PURGE = "purge"
+    IMPORT = "import"
+
+
+class Origin(StrEnum):
+    """Whose wish an operation is: precedence when wishes meet (DESIGN 7)."""
+
+    USER = "user"
+    RECOVERY = "recovery"
+    RECONCILE = "reconcile"
+
+
+class DaemonState(StrEnum):
+    """The states of the daemon (DESIGN 2)."""
+
+    INITIALIZING = "initializing"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    SHUTTING_DOWN = "shutting_down"
+
+
+class Isolation(StrEnum):
+    """What separates two instances of one provider."""
+
+    NONE = "none"
+    UID = "uid"
+    SANDBOX = "sandbox"
+    CONTAINER = "container"
+    VM = "vm"
+
+
+class AuthType(StrEnum):
+    """How a person logs in to VS Code."""
+
+    PASSWORD = "password"
+    HASHED_PASSWORD = "hashed_password"
+    NONE = "none"
+
+
+class Transport(StrEnum):
+    """The protocol of a published port."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class EventType(StrEnum):
+    """What an event tells (seed 000, section 3.2, and DESIGN 6)."""
+
+    INSTANCE_CREATED = "instance_created"
+    INSTANCE_STARTED = "instance_started"
+    INSTANCE_STOPPED = "instance_stopped"
+    INSTANCE_UPDATED = "instance_updated"
+    INSTANCE_DELETED = "instance_deleted"
+    INSTANCE_PURGED = "instance_purged"
+    INSTANCE_STATUS_CHANGED = "instance_status_changed"
+    OPERATION_STARTED = "operation_started"
+    OPERATION_PROGRESS = "operation_progress"
+    OPERATION_ENDED = "operation_ended"
+    PROVIDER_ADDED = "provider_added"
+    PROVIDER_REMOVED = "provider_removed"
+    PROVIDER_UPDATED = "provider_updated"
+    STRAY_FOUND = "stray_found"
+    FILE_QUARANTINED = "file_quarantined"
+    DAEMON_STATE_CHANGED = "daemon_state_changed"
+    CONFIG_RELOADED = "config_reloaded"
+    ACTOR_RESTARTED = "actor_restarted"

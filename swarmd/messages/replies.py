@@ -1,0 +1,221 @@
+"""What methods answer when it is not a noun itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from swarmd.messages.enums import (
+    DaemonState,
+    HealthStatus,
+    InstanceStatus,
+    MigrationStatus,
+)
+from swarmd.messages.events import Event
+from swarmd.messages.instance import InstanceStats, Reason, Stray
+from swarmd.messages.operation import Operation
+from swarmd.messages.provider import Capabilities, ProviderInfo
+
+
+class InstancePage(Struct, frozen=True, kw_only=True):
+    """A page of instances: whole records, or the fields that were asked for."""
+
+    items: tuple[Any, ...]
+    total: int
+    next_cursor: str | None = None
+
+
+class OperationList(Struct, frozen=True, kw_only=True):
+    """Operations, newest first."""
+
+    items: tuple[Operation, ...]
+
+
+class ProviderList(Struct, frozen=True, kw_only=True):
+    """Providers, by name."""
+
+    items: tuple[ProviderInfo, ...]
+
+
+class StatsList(Struct, frozen=True, kw_only=True):
+    """What instances use."""
+
+    items: tuple[InstanceStats, ...]
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """Why an instance is as it is, oldest first."""
+
+    id: str
+    ref: str
+    items: tuple[Reason, ...]
+
+
+class Credentials(Struct, frozen=True, kw_only=True):
+    """How to log in. The only reply that shows a password."""
+
+    id: str
+    url: str | None
+    password: str | None
+
+
+class EventPage(Struct, frozen=True, kw_only=True):
+    """A page of the journal. ``gap``: events before the first are no longer kept."""
+
+    items: tuple[Event, ...]
+    journal: str
+    last_seq: int
+    gap: bool = False
+
+
+class StreamOpened(Struct, frozen=True, kw_only=True):
+    """The stream's id; its notifications follow (method ``stream``)."""
+
+    stream: str
+
+
+class Closed(Struct, frozen=True, kw_only=True):
+    """Whether there was such a stream."""
+
+    closed: bool
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """Bytes that the stream has taken so far."""
+
+    total: int
+
+
+class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The params of a ``stream`` notification.
+
+    ``data`` is text, an event or any JSON; ``data_b64`` is bytes. ``channel`` tells stdout
+    from stderr. The last one has ``end`` and, of a command, ``exit_code``, or ``error``.
+    """
+
+    stream: str
+    seq: int
+    data: Any = None
+    data_b64: str | None = None
+    channel: str | None = None
+    end: bool = False
+    exit_code: int | None = None
+    error: dict[str, Any] | None = None
+
+
+class ProviderCount(Struct, frozen=True, kw_only=True):
+    """One provider in the status (seed 000, section 5.1)."""
+
+    name: str
+    type: str
+    enabled: bool
+    cordoned: bool
+    ok: bool
+    instance_count: int
+    capabilities: Capabilities | None = None
+
+
+class InstanceCounts(Struct, frozen=True, kw_only=True):
+    """Instances by status and provider; the trash counts as ``deleted``."""
+
+    total: int
+    by_status: dict[InstanceStatus, int]
+    by_provider: dict[str, int]
+
+
+class HealthCounts(Struct, frozen=True, kw_only=True):
+    """Instances by health."""
+
+    enabled: bool
+    by_status: dict[HealthStatus, int]
+
+
+class MigrationCounts(Struct, frozen=True, kw_only=True):
+    """Migrations by status."""
+
+    enabled: bool
+    by_status: dict[MigrationStatus, int]
+
+
+class StatusReport(Struct, frozen=True, kw_only=True):
+    """The daemon in one look (seed 000, section 5.1)."""
+
+    state: DaemonState
+    reasons: tuple[str, ...]
+    initialized: bool
+    version: str
+    node: str
+    pid: int
+    started_at: datetime
+    journal: str
+    last_seq: int
+    providers: tuple[ProviderCount, ...]
+    instances: InstanceCounts
+    health: HealthCounts
+    migrations: MigrationCounts
+    operations_running: int
+    strays: int
+    quarantined: int
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """The daemon's version and that of the protocol."""
+
+    version: str
+    protocol: int
+
+
+class Pong(Struct, frozen=True, kw_only=True):
+    """The daemon answers."""
+
+    ok: bool
+    state: DaemonState
+
+
+class ActorInfo(Struct, frozen=True, kw_only=True):
+    """One actor."""
+
+    name: str
+    state: str
+    mailbox: int
+    restarts: int
+    last_pong_seconds: float | None = None
+    last_failure: str | None = None
+
+
+class ActorList(Struct, frozen=True, kw_only=True):
+    """The daemon's actors, in the order of their start."""
+
+    items: tuple[ActorInfo, ...]
+    dead_letters: int
+
+
+class ReloadReport(Struct, frozen=True, kw_only=True):
+    """What a reload changed, and which keys wait for a restart."""
+
+    applied: tuple[str, ...]
+    restart_required: tuple[str, ...]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One line of the doctor: ``level`` is ok, note, warning or problem."""
+
+    level: str
+    subject: str
+    message: str
+    next_step: str | None = None
+
+
+class DoctorReport(Struct, frozen=True, kw_only=True):
+    """What the doctor found."""
+
+    findings: tuple[Finding, ...]
+    strays: tuple[Stray, ...]
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """It is done."""
+
+    ok: bool = True

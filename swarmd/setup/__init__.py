@@ -1,0 +1,26 @@
+"""The managed code-server: ``swarmctl setup code-server``.
+
+Installs a pinned code-server with a node of its own into the SERVER directory, from PyPI and npm
+alone, without compiling anything; or from a release archive that somebody names. ``layout`` tells
+where things lie and why an interruption at any point is harmless, ``npm`` and ``archive`` are the
+two sources, ``standins`` tells what is done about the native modules, ``verify`` is the check at
+the end, and ``plan`` decides what is left to do.
+"""
+
+from swarmd.setup.install import install_code_server
+from swarmd.setup.manifest import (
+    SETUP_COMMAND,
+    InstalledServer,
+    find_installed,
+    require_installed,
+)
+from swarmd.setup.plan import SetupProgress
+
+__all__ = [
+    "SETUP_COMMAND",
+    "InstalledServer",
+    "SetupProgress",
+    "find_installed",
+    "install_code_server",
+    "require_installed",
+]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from msgspec import Struct
+
 from swarmd.errors import DeadlineExceeded, OperationCancelled
 from swarmd.messages.config import Config
 from swarmd.messages.events import Event, TableRow
@@ -25,7 +27,7 @@ from swarmd.messages.provider import (
     ProviderInfo,
     ProviderRecord,
 )
-from swarmd.messages.replies import DoctorReport, ReloadReport, StatusReport
+from swarmd.messages.replies import ActorList, DoctorReport, ReloadReport, StatusReport
 from swarmd.messages.requests import ExecInstance, LogsInstance, Mutation, Request
 from swarmd.messages.state import LoadedState, Node
 
@@ -202,6 +204,9 @@ class ProviderFactory(Protocol):
     def check_options(self, options: Mapping[str, object]) -> None:
         """Raise ``ConfigError`` if these options are wrong."""
 
+    def options_type(self) -> type[Struct]:
+        """The Struct of these options: ``config.example.toml`` describes its fields."""
+
     def make(self, record: ProviderRecord, config: Config, node: Node, clock: Clock) -> Provider:
         """The provider, not yet initialized."""
 
@@ -283,6 +288,19 @@ class Page:
     total: int
 
 
+class Upload(Protocol):
+    """An archive on its way to the daemon: a file that is spooled until it is imported."""
+
+    def write(self, data: bytes) -> int:
+        """Append these bytes; the bytes taken so far. Blocks."""
+
+    def finish(self) -> str:
+        """All is here: the id that ``instance.import`` takes."""
+
+    def abort(self) -> None:
+        """Forget it. Idempotent; does nothing after ``finish``."""
+
+
 class Query(Protocol):
     """Synchronous reads of the published snapshot: no actor is asked (DESIGN 4)."""
 
@@ -311,6 +329,9 @@ class Query(Protocol):
 
     def status(self, caller: Caller) -> StatusReport:
         """The daemon's state and counts (seed 000, section 5.1)."""
+
+    def actors(self, caller: Caller) -> ActorList:
+        """The daemon's actors, as they were last heard of."""
 
     def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
         """Why this instance is as it is, oldest first."""
@@ -358,6 +379,9 @@ class Commands(Protocol):
 
     async def open_export(self, caller: Caller, ref: str) -> Session:
         """A tar stream, likewise (stream name ``data``)."""
+
+    async def open_upload(self, caller: Caller) -> Upload:
+        """A place for an archive that the caller is about to send."""
 
     async def run_in_watchers(self, function: Callable[[], object]) -> object:
         """Run blocking work of a stream in the watchers' pool."""

@@ -83,9 +83,10 @@ class Closed(Struct, frozen=True, kw_only=True):
 
 
 class Written(Struct, frozen=True, kw_only=True):
-    """Bytes that the stream has taken so far."""
+    """Bytes that the stream has taken so far; ``upload`` is the id of a finished upload."""
 
     total: int
+    upload: str | None = None
 
 
 class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):

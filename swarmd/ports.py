@@ -6,6 +6,7 @@ socket sees. Only ``daemon.py`` knows which classes stand behind them.
 
 from __future__ import annotations
 
+import builtins
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -204,7 +205,7 @@ class ProviderFactory(Protocol):
     def check_options(self, options: Mapping[str, object]) -> None:
         """Raise ``ConfigError`` if these options are wrong."""
 
-    def options_type(self) -> type[Struct]:
+    def options_type(self) -> builtins.type[Struct]:
         """The Struct of these options: ``config.example.toml`` describes its fields."""
 
     def make(self, record: ProviderRecord, config: Config, node: Node, clock: Clock) -> Provider:

@@ -13,7 +13,7 @@ from swarmd.messages.units import Duration, Size
 
 
 class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Places and rhythms of the daemon. An empty place means the default of DESIGN 8."""
+    """Places and rhythms of the daemon."""
 
     state_dir: Annotated[str, Meta(description="Control data, the daemon's alone.")] = ""
     data_dir: Annotated[str, Meta(description="Folders of local instances.")] = ""

@@ -1,0 +1,194 @@
+"""Find the configuration file, read it, check it, resolve the places."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarmd.configuration.places import default_file, resolve_places
+from swarmd.configuration.problems import Problem, find_problems
+from swarmd.errors import ConfigError, SwarmError
+from swarmd.messages import codec
+from swarmd.messages.config import Config, Places, ProviderConfig
+
+CheckOptions = Callable[[str, dict[str, Any]], None]
+"""Checks one provider's options: its type and its table. Raises a ``SwarmError``."""
+
+_POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
+_SHORTEST_INTERVAL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """What a start needs: the configuration, the places, and the file if there was one."""
+
+    config: Config
+    places: Places
+    file: Path | None
+
+
+def load(
+    path: Path | None,
+    env: Mapping[str, str],
+    *,
+    uid: int,
+    check_options: CheckOptions | None = None,
+) -> LoadedConfig:
+    """Read the configuration (DESIGN 8). Without a file the defaults are the configuration.
+
+    Args:
+        path: What ``--config`` names, if anything.
+        env: The environment.
+        uid: Who runs: decides the default file and places.
+        check_options: Checks each provider's own table as well.
+
+    Raises:
+        ConfigError: ``details["file"]`` and ``field`` say where; ``details["problems"]`` lists
+            everything that is wrong.
+    """
+    file = find_file(path, env, uid=uid)
+    config = Config() if file is None else parse(_read(file), file)
+    try:
+        places = resolve_places(config, env, uid=uid, file=file)
+    except ConfigError as error:
+        raise _report(file, [_as_problem(error, error.field or "")]) from error
+    if check_options is not None:
+        _refuse(file, list(_check_options(config.providers, check_options)))
+    return LoadedConfig(config, places, file)
+
+
+def find_file(path: Path | None, env: Mapping[str, str], *, uid: int) -> Path | None:
+    """The file to read: the one named, else the default one if it exists, else none.
+
+    Raises:
+        ConfigError: A named file does not exist.
+    """
+    variable = env.get("SWARMD_CONFIG")
+    named = path or (Path(variable).expanduser() if variable else None)
+    if named is None:
+        usual = default_file(env, uid=uid)
+        return usual if usual.exists() else None
+    if not named.exists():
+        raise ConfigError(
+            f"there is no configuration file {named}",
+            next_step="Write one with `swarmctl config init`, or leave the option out: "
+            "the defaults work.",
+            details={"file": str(named)},
+        )
+    return named.absolute()
+
+
+def parse(text: str, file: Path | None = None) -> Config:
+    """TOML into a ``Config``.
+
+    Raises:
+        ConfigError: Not TOML (``details`` has line and column), or any key is wrong.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(error, file) from error
+    _refuse(file, list(find_problems(raw, Config)))
+    config = codec.convert(raw, Config)
+    _refuse(file, list(_check_values(config)))
+    return config
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the configuration file {file} cannot be read: {error.strerror}",
+            next_step="Check its owner and mode, or name another with --config.",
+            details={"file": str(file), "cause": str(error)},
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the configuration file {file} is not UTF-8 text (byte {error.start})",
+            next_step="Save it as UTF-8.",
+            details={"file": str(file), "cause": str(error)},
+        ) from error
+
+
+def _syntax_error(error: tomllib.TOMLDecodeError, file: Path | None) -> ConfigError:
+    details: dict[str, Any] = {"file": _name(file), "cause": str(error)}
+    position = _POSITION.search(str(error))
+    if position:
+        details |= {"line": int(position[1]), "column": int(position[2])}
+        where = f"{_name(file)}:{position[1]}:{position[2]}"
+    else:
+        where = _name(file)
+    return ConfigError(
+        f"{where}: this is not TOML: {_POSITION.sub('', str(error)).strip()}",
+        next_step="Correct the line; text needs quotes, tables stand in [brackets].",
+        details=details,
+    )
+
+
+def _check_values(config: Config) -> Iterator[Problem]:
+    """What a type cannot say."""
+    for key in ("auto_save_interval", "reconcile_interval", "observe_interval"):
+        if getattr(config.daemon, key) < _SHORTEST_INTERVAL:
+            yield Problem(f"daemon.{key}", f"expected at least {_SHORTEST_INTERVAL:g} s")
+    for key in ("start_timeout", "operation_timeout"):
+        if getattr(config.instances, key) == 0:
+            yield Problem(f"instances.{key}", "expected more than 0 s")
+    if config.journal.segment_size > config.journal.max_size:
+        yield Problem("journal.segment_size", "expected at most journal.max_size")
+    if config.journal.segment_size < 1 << 12:
+        yield Problem("journal.segment_size", 'expected at least "4k"')
+    seen: dict[str, int] = {}
+    for index, provider in enumerate(config.providers):
+        if provider.name in seen:
+            first = f"providers[{seen[provider.name]}]"
+            yield Problem(
+                f"providers[{index}].name",
+                f"{provider.name!r} is the name of {first} already",
+                "Give each provider a name of its own.",
+            )
+        seen.setdefault(provider.name, index)
+
+
+def _check_options(providers: tuple[ProviderConfig, ...], check: CheckOptions) -> Iterator[Problem]:
+    for index, provider in enumerate(providers):
+        try:
+            check(provider.type, provider.options)
+        except SwarmError as error:
+            inside = error.field or ""
+            if inside == "type":
+                yield _as_problem(error, f"providers[{index}].type")
+            else:
+                dot = "." if inside and not inside.startswith("[") else ""
+                yield _as_problem(error, f"providers[{index}].options{dot}{inside}")
+
+
+def _as_problem(error: SwarmError, field: str) -> Problem:
+    return Problem(field, error.message, error.next_step)
+
+
+def _refuse(file: Path | None, problems: list[Problem]) -> None:
+    if problems:
+        raise _report(file, problems)
+
+
+def _report(file: Path | None, problems: list[Problem]) -> ConfigError:
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return ConfigError(
+        f"{_name(file)}: {first}{more}",
+        field=first.field or None,
+        next_step=first.hint or "config.example.toml lists every key with its default.",
+        details={
+            "file": _name(file),
+            "problems": [problem._asdict() for problem in problems],
+        },
+    )
+
+
+def _name(file: Path | None) -> str:
+    return "the configuration" if file is None else str(file)

@@ -16,7 +16,7 @@ from swarmd.core.explain import describe, explain
 from swarmd.core.naming import nearest
 from swarmd.messages import codec
 
-_CHOICES = re.compile(r"expected text matching regex '\^\(([\w|-]+)\)\$'")
+_CHOICE = re.compile(r"\^\(([\w|-]+)\)\$")
 
 
 class Problem(NamedTuple):
@@ -64,9 +64,15 @@ def _find_in_leaf(value: object, kind: Any, path: str) -> Iterator[Problem]:
     try:
         codec.convert(value, kind)
     except msgspec.ValidationError as error:
+        choices = _choices(kind) if isinstance(value, str) else ()
+        if choices:
+            near = nearest(str(value), choices, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"Write one of {', '.join(choices)}."
+            yield Problem(path, f"expected one of {', '.join(choices)}, not {value!r}", hint)
+            return
         found = explain(error, kind, prefix=path)
-        text = _plain_words(found.message.removeprefix(f"{found.field}: "))
-        shown = "" if repr(value) in text or "not " in text else f", not {value!r}"
+        text = found.message.removeprefix(f"{found.field}: ")
+        shown = "" if "not " in text else f", not {value!r}"
         yield Problem(found.field, text + shown, found.suggestion)
 
 
@@ -77,9 +83,13 @@ def _unknown(key: str, known: Iterable[str], path: str) -> Problem:
     return Problem(_join(path, key), "unknown key", hint)
 
 
-def _plain_words(text: str) -> str:
-    """A pattern that is only a choice, as a choice."""
-    return _CHOICES.sub(lambda match: f"expected one of {match[1].replace('|', ', ')}", text)
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The words that a pattern such as ``^(json|text)$`` takes; none of another pattern."""
+    for meta in getattr(kind, "__metadata__", ()):
+        found = _CHOICE.fullmatch(getattr(meta, "pattern", None) or "")
+        if found:
+            return tuple(found[1].split("|"))
+    return ()
 
 
 def _join(path: str, key: str) -> str:

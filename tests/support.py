@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
+from swarmd.errors import SwarmError
 
 T = TypeVar("T")
 
@@ -53,11 +60,128 @@ def require(part: str, found: object, reason: str) -> None:
     pytest.skip(f"{part}: {reason}")
 
 
+def waited(left: Callable[[], set[T]], timeout: float) -> set[T]:
+    """What is still there when nothing is left or the time (seconds) is over."""
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while (found := left()) and time.monotonic() < deadline:
+        pause.wait(0.01)
+    return found
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on right now."""
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def server_directory() -> Path:
+    """Where the tests' managed code-server lies: below the checkout, kept between runs."""
+    return Path(os.environ.get("SWARMD_TEST_SERVER_DIR") or CHECKOUT / ".run" / "server")
+
+
+def code_server_directory() -> Path:
+    """The managed code-server's directory; it is installed there if it is not yet.
+
+    Skips (or fails, if required) where neither the machine nor the network gives one.
+    """
+    from swarmd.setup import find_installed, install_code_server
+
+    directory = server_directory()
+    if find_installed(directory) is not None:
+        return directory
+    try:
+        install_code_server(directory, on_progress=lambda progress: None)
+    except SwarmError as error:
+        require("code-server", found=False, reason=str(error))
+    return directory
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as /proc shows it: the pid alone may be reused."""
+
+    pid: int
+    started: str = ""
+    command: str = ""
+
+    def kill(self) -> None:
+        """End it at once, if it still is the one."""
+        if is_alive(self):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def __str__(self) -> str:
+        return f"{self.pid} ({self.command})"
+
+
+def read_process(pid: int) -> Process | None:
+    """The process of this pid; None if there is none or it is a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    state, *rest = stat.rpartition(")")[2].split()
+    if state in "ZX":
+        return None
+    shown = command.replace(b"\0", b" ").decode(errors="replace").strip()
+    return Process(pid, started=rest[18], command=shown[:120])
+
+
+def is_alive(process: Process) -> bool:
+    """Whether this very process still runs."""
+    now = read_process(process.pid)
+    return now is not None and now.started == process.started
+
+
+def all_pids() -> list[int]:
+    """Every process that can be seen."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def parents() -> dict[int, int]:
+    """The parent of every process."""
+    found = {}
+    for pid in all_pids():
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            found[pid] = int(stat.rpartition(")")[2].split()[1])
+    return found
+
+
+def descendants(root: int) -> set[int]:
+    """The pids below this one, orphans not among them."""
+    family = parents()
+    found: set[int] = set()
+    layer = {root}
+    while layer:
+        layer = {pid for pid, parent in family.items() if parent in layer} - found
+        found |= layer
+    return found
+
+
+def mentions(pid: int, folder: Path) -> bool:
+    """Whether a process works in, was started with, or was told of, a folder."""
+    needle = os.fsencode(folder)
+    with contextlib.suppress(OSError):
+        if needle in os.fsencode(Path(f"/proc/{pid}/cwd").readlink()):
+            return True
+    for part in ("cmdline", "environ"):
+        with contextlib.suppress(OSError):
+            if needle in Path(f"/proc/{pid}/{part}").read_bytes():
+                return True
+    return False
+
+
+def processes_below(folder: Path) -> set[Process]:
+    """Our descendants, and every process that has to do with a folder, wherever its parent is."""
+    ours = os.getpid()
+    below = descendants(ours)
+    pids = below | {pid for pid in all_pids() if pid != ours and mentions(pid, folder)}
+    return {process for pid in pids if (process := read_process(pid)) is not None}

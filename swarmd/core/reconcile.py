@@ -1,0 +1,383 @@
+"""Wish and reality compared: what there is to do, as named buckets (DESIGN 5).
+
+The shape is that of Nomad's reconciler: a pure function from records, observations and time
+to buckets. It does nothing itself, and asked again after its plan was carried out it finds
+nothing more to do.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from swarmd.core.addresses import url_for
+from swarmd.core.backoff import delay
+from swarmd.core.lifecycle import DOWN, UNKNOWN, can_move, move
+from swarmd.messages.enums import DesiredState, InstanceStatus
+from swarmd.messages.instance import Failure, Instance
+from swarmd.messages.provider import Observed
+
+ABSENCES_NEEDED = 2
+"""Lists in a row that must lack an instance before its absence is looked into."""
+
+BACKOFF_BASE = 1.0
+BACKOFF_CAP = 300.0
+
+_LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that a provider has."""
+
+    provider: str
+    observed: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Something that must not go on; ``remove`` also takes its data (it never had any)."""
+
+    provider: str
+    observed: Observed
+    remove: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What there is to do. An id stands in at most one bucket of those that act.
+
+    Buckets that record what was seen (apply ``settle`` to each):
+
+    - ``observe``: the provider shows another status, URL, start time or a newer epoch than
+      the record has.
+    - ``adopt``: the same for an instance that was ``unknown`` or lost and is there again.
+    - ``lost``: absent from two lists in a row and from a direct question: the status becomes
+      error (``lost_failure``). Nothing new and empty is ever made in its place.
+
+    Buckets that act, each as an operation of the reconcile origin:
+
+    - ``start``: is to run, is there and does not run, and its backoff is over.
+    - ``stop``: runs although it is to be stopped or deleted: a user's stop wins.
+    - ``recreate``: its creation came not to an end: create again, which completes it.
+    - ``restore``: lies in the trash although it is not to be deleted (an undelete that was
+      cut off): take it out.
+    - ``undo``: runs with an epoch older than the record's: end what runs, keep the data
+      (``remove`` false). Or a creation of this node that nobody was told of and that is not
+      complete: remove it.
+    - ``sweep``: has no record, is this node's and has a tombstone: finish its deletion.
+    - ``purge``: its time in the trash is over: remove the data and drop the record.
+
+    Buckets that ask or tell:
+
+    - ``confirm``: absent from two lists in a row: ask the provider for it directly.
+    - ``stray``: nothing here explains it, or it is another node's: list it, never touch it.
+    - ``wait``: will be started, recreated or restored, but not before the time beside it.
+    """
+
+    observe: tuple[tuple[str, Observed], ...] = ()
+    adopt: tuple[tuple[str, Observed], ...] = ()
+    lost: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    recreate: tuple[str, ...] = ()
+    restore: tuple[str, ...] = ()
+    undo: tuple[Undo, ...] = ()
+    sweep: tuple[Found, ...] = ()
+    purge: tuple[str, ...] = ()
+    confirm: tuple[str, ...] = ()
+    stray: tuple[Found, ...] = ()
+    wait: tuple[tuple[str, datetime], ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """How much is in each bucket that holds anything, for one line of a log."""
+        sizes = {bucket.name: len(getattr(self, bucket.name)) for bucket in fields(self)}
+        return {name: size for name, size in sizes.items() if size}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left to record, do or ask (strays and waits may remain)."""
+        return not (self.counts().keys() - {"stray", "wait"})
+
+
+def reconcile(
+    *,
+    records: Mapping[str, Instance],
+    busy: AbstractSet[str],
+    observed: Mapping[str, Sequence[Observed] | None],
+    absences: Mapping[str, int],
+    confirmed_absent: AbstractSet[str],
+    tombstones: AbstractSet[str],
+    attempts: Mapping[str, tuple[int, datetime]],
+    node: str,
+    now: datetime,
+    trash_retention: float,
+    chance: float,
+) -> Plan:
+    """Compare every record with what its provider shows.
+
+    Args:
+        records: This daemon's instances by id.
+        busy: Ids with an operation under way: nothing at all is concluded about them.
+        observed: What each provider listed; None or missing = it did not answer, and nothing
+            is concluded about its instances.
+        absences: How many lists of its provider in a row lacked an instance.
+        confirmed_absent: Ids that a direct question did not find either.
+        tombstones: Ids with a recorded delete or an unacknowledged create of this node.
+        attempts: Automatic starts so far and the time of the last, by id.
+        node: This daemon's id.
+        now: The time, UTC.
+        trash_retention: Seconds that a deleted instance can be undeleted.
+        chance: A random number in [0, 1), for the jitter of automatic starts.
+    """
+    draft = _Draft(
+        busy=busy,
+        answered={name for name, seen in observed.items() if seen is not None},
+        absences=absences,
+        confirmed_absent=confirmed_absent,
+        tombstones=tombstones,
+        attempts=attempts,
+        node=node,
+        now=now,
+        trash_retention=trash_retention,
+        chance=chance,
+    )
+    sights = _by_id(observed)
+    for instance_id, record in records.items():
+        if draft.may_judge(record):
+            draft.judge(record, sights.get(instance_id, ()))
+    for instance_id, found in sights.items():
+        if instance_id not in records and instance_id not in busy:
+            draft.judge_unrecorded(found)
+    return draft.plan()
+
+
+def _by_id(observed: Mapping[str, Sequence[Observed] | None]) -> dict[str, list[Found]]:
+    sights: dict[str, list[Found]] = {}
+    for provider, seen in observed.items():
+        for one in seen or ():
+            sights.setdefault(one.id, []).append(Found(provider, one))
+    return sights
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making: the facts of one round and the buckets as lists."""
+
+    busy: AbstractSet[str]
+    answered: AbstractSet[str]
+    absences: Mapping[str, int]
+    confirmed_absent: AbstractSet[str]
+    tombstones: AbstractSet[str]
+    attempts: Mapping[str, tuple[int, datetime]]
+    node: str
+    now: datetime
+    trash_retention: float
+    chance: float
+    buckets: dict[str, list[Any]] = field(
+        default_factory=lambda: {bucket.name: [] for bucket in fields(Plan)}
+    )
+
+    def plan(self) -> Plan:
+        return Plan(**{name: tuple(items) for name, items in self.buckets.items()})
+
+    def put(self, bucket: str, item: object) -> None:
+        self.buckets[bucket].append(item)
+
+    def may_judge(self, record: Instance) -> bool:
+        return (
+            record.id not in self.busy
+            and record.node == self.node
+            and record.provider in self.answered
+        )
+
+    def judge(self, record: Instance, sights: Sequence[Found]) -> None:
+        """Put one record, and all that bears its id, into its buckets."""
+        current = self._current(record, sights)
+        stale = [found for found in sights if found is not current]
+        undone = self._put_aside(record, stale)
+        if current is None:
+            if not any(found.provider == record.provider for found in sights):
+                self._absent(record)
+            return
+        if not current.observed.complete:
+            if not undone and record.desired != DesiredState.DELETED:
+                self._when_due("recreate", record.id)
+            return
+        if current.observed.epoch < record.epoch and _runs(current.observed):
+            if not undone:
+                self.put("undo", Undo(current.provider, current.observed, remove=False))
+            return
+        self._see(record, current.observed)
+        if not undone:
+            self._act(record, current.observed)
+
+    def _current(self, record: Instance, sights: Sequence[Found]) -> Found | None:
+        """The one at the record's provider that is this node's, of the highest epoch."""
+        own = [f for f in sights if f.provider == record.provider and f.observed.node == self.node]
+        return max(own, key=lambda found: found.observed.epoch, default=None)
+
+    def _put_aside(self, record: Instance, stale: Sequence[Found]) -> bool:
+        """End one that is older and runs, list the rest; whether there was one to end.
+
+        Others that are older and run have their turn in the next round.
+        """
+        running_old = [
+            found
+            for found in stale
+            if found.observed.node == self.node
+            and found.observed.epoch < record.epoch
+            and _runs(found.observed)
+        ]
+        for found in stale:
+            if found not in running_old:
+                self.put("stray", found)
+        if not running_old:
+            return False
+        self.put("undo", Undo(running_old[0].provider, running_old[0].observed, remove=False))
+        return True
+
+    def _absent(self, record: Instance) -> None:
+        if record.status == InstanceStatus.DELETED:
+            self._purge_when_over(record)
+        elif is_lost(record) or self.absences.get(record.id, 0) < ABSENCES_NEEDED:
+            return
+        elif record.id in self.confirmed_absent:
+            self.put("lost", record.id)
+        else:
+            self.put("confirm", record.id)
+
+    def _see(self, record: Instance, observed: Observed) -> None:
+        if not _differs(record, observed):
+            return
+        returned = record.status == UNKNOWN or is_lost(record)
+        self.put("adopt" if returned else "observe", (record.id, observed))
+
+    def _act(self, record: Instance, observed: Observed) -> None:
+        wanted = record.desired
+        if observed.status == InstanceStatus.DELETED:
+            if wanted != DesiredState.DELETED:
+                self._when_due("restore", record.id)
+            elif record.status == InstanceStatus.DELETED:
+                self._purge_when_over(record)
+        elif _runs(observed):
+            if wanted != DesiredState.RUNNING:
+                self.put("stop", record.id)
+        elif wanted == DesiredState.RUNNING:
+            self._when_due("start", record.id)
+
+    def _purge_when_over(self, record: Instance) -> None:
+        if record.desired != DesiredState.DELETED:
+            return
+        since = record.deleted_at or record.updated_at
+        if self.now - since >= timedelta(seconds=self.trash_retention):
+            self.put("purge", record.id)
+
+    def _when_due(self, bucket: str, instance_id: str) -> None:
+        due = next_attempt(instance_id, self.attempts.get(instance_id), self.chance)
+        if due is not None and due > self.now:
+            self.put("wait", (instance_id, due))
+        else:
+            self.put(bucket, instance_id)
+
+    def judge_unrecorded(self, sights: Sequence[Found]) -> None:
+        """Put what no record explains into its buckets."""
+        acted = False
+        for found in sights:
+            ours = found.observed.node == self.node and found.observed.id in self.tombstones
+            if not ours:
+                self.put("stray", found)
+            elif not acted:
+                acted = True
+                if found.observed.complete:
+                    self.put("sweep", found)
+                else:
+                    self.put("undo", Undo(found.provider, found.observed, remove=True))
+
+
+def next_attempt(
+    instance_id: str, attempts: tuple[int, datetime] | None, chance: float
+) -> datetime | None:
+    """When an automatic start may be tried again: after 1 s, doubling to 5 min, with jitter.
+
+    None = at once. Each instance has its own share of the jitter, so that many that failed
+    together do not come back together.
+    """
+    if attempts is None or attempts[0] <= 0:
+        return None
+    count, last = attempts
+    own = (chance + zlib.crc32(instance_id.encode()) / 2**32) % 1.0
+    seconds = delay(count - 1, base=BACKOFF_BASE, cap=BACKOFF_CAP, chance=own, jitter="equal")
+    return last + timedelta(seconds=seconds)
+
+
+# --- recording what was seen -----------------------------------------------------------------
+
+
+def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
+    """The record after what was seen: status, URL, start time and epoch follow reality.
+
+    A status that the table does not reach directly is reached through ``unknown``: reality
+    does not ask. An ``error`` stays until the instance runs or a user acts, unless it said
+    that the instance was lost.
+    """
+    changes = _changes(record, observed)
+    status = changes.pop("status", record.status)
+    if status == InstanceStatus.DELETED and record.deleted_at is None:
+        changes["deleted_at"] = now
+    if status != InstanceStatus.DELETED and record.status == InstanceStatus.DELETED:
+        changes["deleted_at"] = None
+    if record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR:
+        changes["last_error"] = None
+    if not can_move(record.status, status):
+        record = move(record, UNKNOWN, now=now)
+    return move(record, status, now=now, **changes)
+
+
+def lost_failure(record: Instance) -> Failure:
+    """What stands in ``last_error`` of a lost instance; ``is_lost`` knows it again."""
+    return Failure(
+        type="provider_error",
+        message=f"instance {record.ref} is no longer at provider {record.provider}",
+        details={
+            _LOST: True,
+            "next_step": "Look for it with swarmctl doctor; delete it if it is gone for good.",
+        },
+    )
+
+
+def is_lost(record: Instance) -> bool:
+    """Whether the record says that its instance was not found any more."""
+    return (
+        record.status == InstanceStatus.ERROR
+        and record.last_error is not None
+        and record.last_error.details.get(_LOST) is True
+    )
+
+
+def _runs(observed: Observed) -> bool:
+    return observed.status == InstanceStatus.RUNNING
+
+
+def _differs(record: Instance, observed: Observed) -> bool:
+    return bool(_changes(record, observed))
+
+
+def _changes(record: Instance, observed: Observed) -> dict[str, Any]:
+    """The fields of the record that what was seen contradicts."""
+    changes: dict[str, Any] = {}
+    status = observed.status
+    kept_error = record.status == InstanceStatus.ERROR and status in DOWN and not is_lost(record)
+    if status != record.status and not kept_error:
+        changes["status"] = status
+    if observed.epoch > record.epoch:
+        changes["epoch"] = observed.epoch
+    if observed.address is not None and (url := url_for(observed.address)) != record.url:
+        changes["url"] = url
+    if _runs(observed) and observed.started_at not in (None, record.started_at):
+        changes["started_at"] = observed.started_at
+    return changes

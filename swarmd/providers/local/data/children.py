@@ -1,0 +1,230 @@
+"""Running a helper program as the account: bounded output, cancellable, nothing of it left.
+
+A helper may start others that leave its process group, so each carries a mark in its
+environment. By the mark they are all found, also those of a daemon that was killed meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarmd.errors import ProviderError
+from swarmd.ports import Call
+from swarmd.providers.local.account import Account
+from swarmd.providers.local.data.faults import translate
+
+MARK = "SWARMD_HELPER"
+_KEPT_LINES, _KEPT_CHARS = 20, 500
+_LOOK_EVERY = 0.1  # seconds between looks at the call's cancel token
+_GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a helper ended, and the last that it said."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def cause(self) -> str:
+        """Its last lines, for ``details["cause"]``."""
+        return "\n".join(self.lines) or f"it ended with {self.code} and said nothing"
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    account: Account,
+    env: Mapping[str, str],
+    cwd: Path,
+    mark: str,
+    call: Call,
+    on_line: Callable[[str], None] = lambda line: None,
+) -> Ended:
+    """Run a program to its end and keep the last lines of what it says.
+
+    Args:
+        argv: Program and arguments.
+        account: Who runs it.
+        env: Its whole environment, but for the mark.
+        cwd: Where it starts.
+        mark: Names this helper's purpose and instance. What an earlier run with the same
+            mark left running is ended first.
+        call: Ends it at the deadline or when cancelled.
+        on_line: Told every line.
+
+    Raises:
+        ProviderError: The program is not there.
+        ResourceLimitError: No process can be started.
+        OperationCancelled, DeadlineExceeded: The call ended; nothing of the program runs.
+    """
+    call.check()
+    end_marked(mark)
+    process = _start(argv, account, {**env, MARK: mark}, cwd)
+    tail: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def told(line: str) -> None:
+        tail.append(line[:_KEPT_CHARS])
+        on_line(line)
+
+    try:
+        _listen(process, call, told)
+        return Ended(process.wait(), tuple(tail))
+    finally:
+        _end(process, mark)
+
+
+def _start(
+    argv: Sequence[str], account: Account, env: Mapping[str, str], cwd: Path
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            umask=0o022,
+            **account.popen,
+        )
+    except FileNotFoundError as error:
+        raise ProviderError(
+            f"{argv[0]} is not there to be run",
+            next_step=f"Install {Path(argv[0]).name}, or put it on the daemon's PATH.",
+            details={"cause": str(error)},
+        ) from error
+    except OSError as error:
+        raise translate(error, f"starting {argv[0]}") from error
+
+
+def _listen(process: subprocess.Popen[bytes], call: Call, told: Callable[[str], None]) -> None:
+    """Read its output until it ended. Others may keep the pipe open: they are not waited for."""
+    assert process.stdout is not None
+    exit_watch = os.pidfd_open(process.pid)
+    lines = _Lines(told)
+    try:
+        os.set_blocking(process.stdout.fileno(), False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(exit_watch, selectors.EVENT_READ)
+            while True:
+                call.check()
+                ready = {key.fd for key, _ in selector.select(min(_LOOK_EVERY, call.remaining))}
+                over = exit_watch in ready
+                if process.stdout.fileno() in ready or over:
+                    still_open = lines.feed(_available(process.stdout.fileno()))
+                    if not still_open and not over:
+                        selector.unregister(process.stdout)
+                if over:
+                    lines.finish()
+                    return
+    finally:
+        os.close(exit_watch)
+
+
+def _available(descriptor: int) -> Iterator[bytes]:
+    for _ in range(64):  # at most 4 MiB, then look at the cancel token again
+        try:
+            chunk = os.read(descriptor, 65536)
+        except BlockingIOError:
+            return
+        yield chunk
+        if not chunk:
+            return
+
+
+class _Lines:
+    """Bytes into lines; a progress display's carriage return ends a line too."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+        self._rest = b""
+
+    def feed(self, chunks: Iterator[bytes]) -> bool:
+        """Take what came; False once the pipe is closed."""
+        for chunk in chunks:
+            if not chunk:
+                return False
+            *whole, rest = re.split(rb"[\r\n]", self._rest + chunk)
+            self._rest = rest[-_KEPT_CHARS:]
+            for line in whole:
+                self._tell(line)
+        return True
+
+    def finish(self) -> None:
+        self._tell(self._rest)
+
+    def _tell(self, line: bytes) -> None:
+        text = line.decode(errors="replace").strip()
+        if text:
+            self._told(text)
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End what is left of it: its group, then whatever bears its mark."""
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    end_marked(mark)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def end_marked(mark: str) -> None:
+    """Kill every process with this mark in its environment, until there is none."""
+    needle = f"{MARK}={mark}".encode()
+    for _ in range(20):  # one that is forking while it is looked for is found at the next look
+        found = [pid for pid in _pids() if _bears(pid, needle)]
+        if not found:
+            return
+        for pid in found:
+            _kill(pid, needle)
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _bears(pid: int, needle: bytes) -> bool:
+    try:
+        return needle in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # ended, or another user's
+        return False
+
+
+def _kill(pid: int, needle: bytes) -> None:
+    """Kill by descriptor: between looking and killing the number may change its owner."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if _bears(pid, needle):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            with selectors.DefaultSelector() as selector:
+                selector.register(handle, selectors.EVENT_READ)
+                selector.select(1.0)
+    except OSError:
+        return
+    finally:
+        os.close(handle)

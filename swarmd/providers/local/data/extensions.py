@@ -1,0 +1,177 @@
+"""Extensions, installed before the first start with the server's own command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from swarmd.errors import ProviderError, ValidationError
+from swarmd.messages.instance import InstanceConfig
+from swarmd.ports import Call
+from swarmd.providers.local.account import Account
+from swarmd.providers.local.data import children
+from swarmd.providers.local.data.faults import os_faults
+from swarmd.providers.local.data.layout import InstanceDirs
+
+FIELD = "config.extensions"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9.+-]+)?")
+
+
+def check(config: InstanceConfig) -> None:
+    """Refuse what is neither a marketplace id nor an absolute path of a .vsix file.
+
+    A file is read by the installing command, and so with the rights of the account that the
+    instance runs as: it discloses nothing that a terminal in the instance would not.
+
+    Raises:
+        ValidationError: With the entry in ``field``.
+    """
+    for index, wanted in enumerate(config.extensions):
+        if not _is_file(wanted):
+            if _ID.fullmatch(wanted) is None:
+                raise _refused(
+                    index, f"{wanted!r} is no extension", "Give publisher.name or a .vsix file."
+                )
+            continue
+        path = PurePosixPath(wanted)
+        if not path.is_absolute() or ".." in path.parts or "\0" in wanted:
+            raise _refused(
+                index,
+                f"the extension file {wanted!r} is not an absolute path without ..",
+                "Give the file's absolute path on the host of the daemon.",
+            )
+
+
+def install(
+    config: InstanceConfig,
+    dirs: InstanceDirs,
+    server_command: Sequence[str],
+    env: Mapping[str, str],
+    account: Account,
+    call: Call,
+) -> tuple[str, ...]:
+    """Install those extensions that were not installed before; return which they were.
+
+    What a user uninstalls later stays uninstalled, until the configuration names it anew.
+
+    Args:
+        config: Names them.
+        dirs: The instance's places.
+        server_command: argv of code-server.
+        env: The environment that the server would get.
+        account: Whom the instance runs as.
+        call: Deadline, cancellation, progress.
+
+    Raises:
+        ValidationError: A file that the account cannot read.
+        ProviderError: An extension that does not exist or cannot be fetched; names it.
+    """
+    check(config)
+    done = _read_stamp(dirs)
+    installed = []
+    for index, wanted in enumerate(config.extensions):
+        call.check()
+        mark = _fingerprint(index, wanted)
+        if done.get(wanted) == mark:
+            continue
+        call.progress(f"installing extension {wanted}", index / len(config.extensions))
+        _install_one(index, wanted, dirs, server_command, env, account, call)
+        done[wanted] = mark
+        installed.append(wanted)
+        _write_stamp(dirs, done)
+    kept = {wanted: mark for wanted, mark in done.items() if wanted in config.extensions}
+    if kept != done:
+        _write_stamp(dirs, kept)
+    return tuple(installed)
+
+
+def _install_one(
+    index: int,
+    wanted: str,
+    dirs: InstanceDirs,
+    server_command: Sequence[str],
+    env: Mapping[str, str],
+    account: Account,
+    call: Call,
+) -> None:
+    argv = [
+        *server_command,
+        *("--extensions-dir", str(dirs.extensions)),
+        *("--user-data-dir", str(dirs.user_data)),
+        *("--config", os.devnull),
+        *("--install-extension", wanted),
+        "--force",
+    ]
+    ended = children.run(
+        argv,
+        account=account,
+        env=env,
+        cwd=dirs.root,
+        mark=f"extension.{dirs.id}",
+        call=call,
+    )
+    if ended.code != 0:
+        raise ProviderError(
+            f"the extension {wanted} could not be installed",
+            field=f"{FIELD}[{index}]",
+            next_step="Check its spelling and that it can be fetched from here, "
+            "or give a .vsix file that the instance's account can read.",
+            details={"cause": ended.cause, "extension": wanted, "exit_code": ended.code},
+        )
+
+
+def _is_file(wanted: str) -> bool:
+    return wanted.lower().endswith(".vsix") or "/" in wanted
+
+
+def _fingerprint(index: int, wanted: str) -> str:
+    """What the stamp remembers: a file that was replaced is installed again."""
+    if not _is_file(wanted):
+        return "id"
+    try:
+        found = Path(wanted).stat()
+    except FileNotFoundError:
+        raise _refused(
+            index,
+            f"the extension file {wanted} does not exist",
+            "Put it there, on the host of the daemon.",
+        ) from None
+    except OSError as error:
+        raise _refused(
+            index, f"the extension file {wanted} cannot be reached: {error}", "Choose another path."
+        ) from error
+    return f"{found.st_size}.{found.st_mtime_ns}"
+
+
+def _refused(index: int, message: str, next_step: str) -> ValidationError:
+    return ValidationError(message, field=f"{FIELD}[{index}]", next_step=next_step)
+
+
+def _stamp(dirs: InstanceDirs) -> Path:
+    return dirs.private / "extensions.json"
+
+
+def _read_stamp(dirs: InstanceDirs) -> dict[str, str]:
+    """What was installed. Unreadable: nothing; installing again does no harm."""
+    try:
+        return msgspec.json.decode(_stamp(dirs).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _write_stamp(dirs: InstanceDirs, done: Mapping[str, str]) -> None:
+    temporary = dirs.private / f"extensions.{secrets.token_hex(6)}"
+    with os_faults("noting the installed extensions"):
+        try:
+            temporary.write_bytes(msgspec.json.encode(done))
+            temporary.replace(_stamp(dirs))
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise

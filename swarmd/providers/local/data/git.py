@@ -1,0 +1,220 @@
+"""Git URLs, and a clone that is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from swarmd.errors import ProviderError, ValidationError
+from swarmd.ports import Call
+from swarmd.providers.local.account import Account
+from swarmd.providers.local.data import children, folders
+from swarmd.providers.local.data.faults import os_faults
+
+FIELD = "config.workspace"
+_SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/:].*|/[^/].*)")
+_PERCENT = re.compile(r"^(?P<what>[A-Za-z ]+):\s+(?P<percent>\d+)%")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Remote:
+    """Where to clone from.
+
+    Args:
+        url: What git is given, and what stays in the clone: without a password.
+        protocol: The one that git may use.
+        login: ``https://user:password@host`` if the URL had a password, for git alone.
+    """
+
+    url: str
+    protocol: str
+    login: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Remote({self.url!r})"
+
+
+def is_url(workspace: str) -> bool:
+    """Whether this is meant as a URL and not as a path."""
+    return "://" in workspace or _SCP.fullmatch(workspace) is not None
+
+
+def parse(workspace: str) -> Remote:
+    """Read a git URL.
+
+    Raises:
+        ValidationError: A protocol that is not allowed, no host, control characters, a
+            password in an ssh URL. The message never shows a password.
+    """
+    if _CONTROL.search(workspace):
+        raise _refused(workspace, "has white space or control characters in it")
+    scp = _SCP.fullmatch(workspace)
+    if scp is not None and "://" not in workspace:
+        if scp["host"].startswith("-"):
+            raise _refused(workspace, "has no host")
+        return Remote(workspace, "ssh")
+    try:
+        parts = urlsplit(workspace)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise _refused(workspace, "has no valid host and port") from None
+    reader = {"https": _https, "ssh": _ssh, "file": _file}.get(parts.scheme)
+    if reader is None:
+        raise _refused(workspace, f"has the protocol {parts.scheme!r}")
+    if reader is not _file and (not host or host.startswith("-")):
+        raise _refused(workspace, "has no host")
+    return reader(workspace, parts)
+
+
+def _file(workspace: str, parts: SplitResult) -> Remote:
+    if parts.hostname not in (None, "localhost"):
+        raise _refused(workspace, "names another host's files")
+    return Remote(f"file://{unquote(parts.path)}", "file")
+
+
+def _ssh(workspace: str, parts: SplitResult) -> Remote:
+    if parts.password is not None:
+        raise _refused(workspace, "has a password for ssh, which takes keys")
+    if (parts.username or "").startswith("-"):
+        raise _refused(workspace, "has no user name")
+    return Remote(workspace, "ssh")
+
+
+def _https(_workspace: str, parts: SplitResult) -> Remote:
+    at = parts.netloc.rpartition("@")[2]
+    bare = urlunsplit(("https", at, parts.path, parts.query, ""))
+    if not parts.username and parts.password is None:
+        return Remote(bare, "https")
+    user = quote(unquote(parts.username or ""), safe="")
+    password = quote(unquote(parts.password or ""), safe="")
+    return Remote(bare, "https", login=f"https://{user}:{password}@{at}")
+
+
+def shown(workspace: str) -> str:
+    """A URL as it may be shown: without user and password."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", workspace)
+
+
+def _refused(workspace: str, why: str) -> ValidationError:
+    return ValidationError(
+        f"the git URL {shown(workspace)!r} {why}",
+        field=FIELD,
+        next_step="Give https://host/path, ssh://user@host/path or user@host:path.",
+    )
+
+
+def clone(
+    remote: Remote,
+    parent: Path,
+    *,
+    home: Path,
+    account: Account,
+    mark: str,
+    call: Call,
+    env: Mapping[str, str],
+) -> Path:
+    """Clone into a new folder below ``parent`` and return it. The caller moves it on.
+
+    Args:
+        remote: From where.
+        parent: A folder of the account, on the filesystem where the clone is to be.
+        home: HOME for git: its configuration and credential helpers.
+        account: Who runs git.
+        mark: As for ``children.run``.
+        call: Deadline, cancellation, progress.
+        env: Added to git's environment: proxies, the agent's socket.
+
+    Raises:
+        ProviderError: Git failed; its last lines are in ``details["cause"]``.
+    """
+    target = parent / "tree"
+    secret = _write_login(remote, parent, account) if remote.login else None
+    try:
+        ended = children.run(
+            _argv(remote, target, secret),
+            account=account,
+            env={**env, **_environment(remote, home, account)},
+            cwd=parent,
+            mark=mark,
+            call=call,
+            on_line=_progress(call),
+        )
+    finally:
+        if secret is not None:
+            secret.unlink(missing_ok=True)
+    if ended.code != 0:
+        raise _failed(remote, ended)
+    return target
+
+
+def _argv(remote: Remote, target: Path, secret: Path | None) -> Sequence[str]:
+    helper = (
+        [
+            "-c",
+            "credential.helper=",
+            "-c",
+            f"credential.helper=store --file={shlex.quote(str(secret))}",
+        ]
+        if secret is not None
+        else []
+    )
+    return ["git", *helper, "clone", "--progress", "--", remote.url, str(target)]
+
+
+def _environment(remote: Remote, home: Path, account: Account) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "USER": account.name,
+        "LOGNAME": account.name,
+        "LC_ALL": "C.UTF-8",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "SSH_ASKPASS": "true",
+        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
+        "GIT_ALLOW_PROTOCOL": remote.protocol,
+    }
+
+
+def _write_login(remote: Remote, parent: Path, account: Account) -> Path:
+    """Put the password where git's own helper reads it: no argument, no environment has it."""
+    path = parent / f"login.{secrets.token_hex(6)}"
+    with os_faults("preparing the clone"):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with folders.opened(parent) as folder:
+            descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
+        try:
+            os.write(descriptor, f"{remote.login}\n".encode())
+            if account.foreign:
+                os.fchown(descriptor, account.uid, account.gid)
+        finally:
+            os.close(descriptor)
+    return path
+
+
+def _progress(call: Call) -> Callable[[str], None]:
+    def told(line: str) -> None:
+        match = _PERCENT.match(line.removeprefix("remote: "))
+        if match is not None:
+            call.progress(f"git: {match['what'].lower()}", int(match["percent"]) / 100)
+
+    return told
+
+
+def _failed(remote: Remote, ended: children.Ended) -> ProviderError:
+    lines = [line for line in ended.lines if _PERCENT.match(line) is None]
+    cause = shown("\n".join(lines)) or ended.cause
+    return ProviderError(
+        f"{shown(remote.url)} could not be cloned",
+        field=FIELD,
+        next_step="Check the URL and the access of the account "
+        "(a public repository, a key, or a credential helper), then create it again.",
+        details={"cause": cause, "exit_code": ended.code},
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 TAIL_BYTES = 4096
+POLL_SECONDS = 0.02
 
 # What a child may see of our environment. People keep their mirrors, proxies and certificates in
 # these; a token that an .npmrc refers to arrives by the two names that npm's documents use.
@@ -102,12 +103,12 @@ def run_command(command: Command) -> None:
         except OSError as error:
             raise CommandFailed(command.argv, f"cannot be started: {error}", "") from error
         try:
-            code = child.wait(command.timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            reason = f"did not finish within {command.timeout_seconds:.0f} s"
-            raise CommandFailed(command.argv, reason, read_tail(command.log, begin)) from error
+            finished = await_end(child, command.timeout_seconds)
         finally:
-            kill_group(child)
+            code = kill_group(child)
+    if not finished:
+        reason = f"did not finish within {command.timeout_seconds:.0f} s"
+        raise CommandFailed(command.argv, reason, read_tail(command.log, begin))
     if code != 0:
         reason = f"ended with status {code}"
         raise CommandFailed(command.argv, reason, read_tail(command.log, begin))
@@ -133,11 +134,28 @@ def start_child(command: Command, output: BinaryIO) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_group(child: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the child and of its process group, and reap the child."""
-    with contextlib.suppress(ProcessLookupError):  # the whole group has ended already
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+def await_end(child: subprocess.Popen[bytes], timeout_seconds: float) -> bool:
+    """Wait until the child has ended, and say whether it has. It is not reaped: see kill_group."""
+    deadline = time.monotonic() + timeout_seconds
+    while not has_ended(child):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether the child has ended. It is not reaped: see kill_group."""
+    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def kill_group(child: subprocess.Popen[bytes]) -> int:
+    """Kill the child and what is left of its process group, reap it, and return its status.
+
+    The child must not have been reaped before: from then on its number may be somebody else's.
+    """
+    os.killpg(child.pid, signal.SIGKILL)
+    return child.wait()
 
 
 def open_log(file: Path) -> BinaryIO:

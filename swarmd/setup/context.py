@@ -62,7 +62,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             details = {"cause": failure.tail or str(failure), "log": str(self.layout.log)}
             if failure.offline:
                 raise InitializationError(
-                    f"{source} cannot be reached, so {what} could not be downloaded.",
+                    f"{source[0].upper()}{source[1:]} cannot be reached, so {what} could not be downloaded.",
                     next_step=(
                         f"Connect this machine, or set a proxy or mirror in pip's and npm's own "
                         f"settings, and run {SETUP_COMMAND} again: it goes on where it stopped. "

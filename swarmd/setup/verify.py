@@ -15,6 +15,8 @@ from swarmd.errors import InitializationError
 from swarmd.setup.commands import (
     Command,
     CommandFailed,
+    await_end,
+    has_ended,
     kill_group,
     open_log,
     read_tail,
@@ -80,7 +82,7 @@ def start_once(context: Context, node: Path, root: Path) -> None:
             try:
                 _await_healthy(child, address)
                 _end(child)
-            except (OSError, HTTPException, subprocess.TimeoutExpired) as error:
+            except (OSError, HTTPException) as error:
                 tail = read_tail(command.log, begin)
                 raise _not_working(context, str(error), tail) from error
             finally:
@@ -101,8 +103,8 @@ def _serve(context: Context, node: Path, root: Path, home: Path, address: Path) 
 def _await_healthy(child: subprocess.Popen[bytes], address: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _answers(address, "/healthz"):
-        if child.poll() is not None:
-            raise ConnectionError(f"it ended with status {child.returncode} instead of serving")
+        if has_ended(child):
+            raise ConnectionError("it ended instead of serving")
         if time.monotonic() >= deadline:
             raise TimeoutError(f"it did not serve within {START_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
@@ -123,8 +125,9 @@ def _answers(address: Path, path: str) -> bool:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGTERM)
-    child.wait(END_SECONDS)
+    os.kill(child.pid, signal.SIGTERM)
+    if not await_end(child, END_SECONDS):
+        raise TimeoutError(f"it did not end within {END_SECONDS:.0f} s of being told to")
 
 
 def _short_directory() -> str | None:

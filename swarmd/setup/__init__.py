@@ -7,7 +7,10 @@ two sources, ``standins`` tells what is done about the native modules, ``verify`
 the end, and ``plan`` decides what is left to do.
 """
 
-from swarmd.setup.install import install_code_server
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from swarmd.setup.manifest import (
     SETUP_COMMAND,
     InstalledServer,
@@ -15,6 +18,9 @@ from swarmd.setup.manifest import (
     require_installed,
 )
 from swarmd.setup.plan import SetupProgress
+
+if TYPE_CHECKING:
+    from swarmd.setup.install import install_code_server
 
 __all__ = [
     "SETUP_COMMAND",
@@ -24,3 +30,12 @@ __all__ = [
     "install_code_server",
     "require_installed",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The daemon looks for an installation and never makes one: it shall not load HTTP and archives.
+    if name == "install_code_server":
+        from swarmd.setup.install import install_code_server
+
+        return install_code_server
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -61,8 +61,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         except CommandFailed as failure:
             details = {"cause": failure.tail or str(failure), "log": str(self.layout.log)}
             if failure.offline:
+                unreached = source[0].upper() + source[1:]
                 raise InitializationError(
-                    f"{source[0].upper()}{source[1:]} cannot be reached, so {what} could not be downloaded.",
+                    f"{unreached} cannot be reached, so {what} could not be downloaded.",
                     next_step=(
                         f"Connect this machine, or set a proxy or mirror in pip's and npm's own "
                         f"settings, and run {SETUP_COMMAND} again: it goes on where it stopped. "

@@ -289,3 +289,11 @@ def test_a_lock_that_is_not_given_back_is_told_of(tmp_path: Path) -> None:
     ):
         pass
     assert waits == [True]
+
+
+def test_looking_for_an_installation_loads_neither_http_nor_archives() -> None:
+    program = (
+        "import sys; from swarmd.setup import find_installed, require_installed; "
+        "sys.exit(bool({'http.client', 'tarfile', 'zipfile', 'subprocess'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=True)

@@ -11,7 +11,7 @@ import pykka
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import code_server_directory, processes_below, waited
+from tests.support import all_pids, code_server_directory, processes_below, waited
 
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
@@ -36,12 +36,12 @@ def _threads() -> set[threading.Thread]:
 def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail a test that leaves an actor, a thread or a process behind."""
     base = tmp_path_factory.getbasetemp()
-    threads, processes = _threads(), processes_below(base)
+    threads, pids = _threads(), all_pids()
     yield
     actors = waited(lambda: set(map(str, pykka.ActorRegistry.get_all())), 1.0)
     pykka.ActorRegistry.stop_all(block=False)
     late_threads = waited(lambda: _threads() - threads, LEAVING)
-    late_processes = waited(lambda: processes_below(base) - processes, LEAVING)
+    late_processes = waited(lambda: processes_below(base, known=pids), LEAVING)
     for process in late_processes:
         process.kill()
     left = [

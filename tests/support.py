@@ -140,30 +140,22 @@ def is_alive(process: Process) -> bool:
     return now is not None and now.started == process.started
 
 
-def all_pids() -> list[int]:
+def all_pids() -> set[int]:
     """Every process that can be seen."""
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}  # noqa: PTH208
 
 
-def parents() -> dict[int, int]:
-    """The parent of every process."""
-    found = {}
-    for pid in all_pids():
-        with contextlib.suppress(OSError):
+def descends(pid: int, root: int) -> bool:
+    """Whether a process is below another one; an orphan is not."""
+    while pid > 1:
+        if pid == root:
+            return True
+        try:
             stat = Path(f"/proc/{pid}/stat").read_text()
-            found[pid] = int(stat.rpartition(")")[2].split()[1])
-    return found
-
-
-def descendants(root: int) -> set[int]:
-    """The pids below this one, orphans not among them."""
-    family = parents()
-    found: set[int] = set()
-    layer = {root}
-    while layer:
-        layer = {pid for pid, parent in family.items() if parent in layer} - found
-        found |= layer
-    return found
+        except OSError:
+            return False
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return False
 
 
 def mentions(pid: int, folder: Path) -> bool:
@@ -179,9 +171,14 @@ def mentions(pid: int, folder: Path) -> bool:
     return False
 
 
-def processes_below(folder: Path) -> set[Process]:
-    """Our descendants, and every process that has to do with a folder, wherever its parent is."""
+def processes_below(folder: Path, *, known: set[int] | None = None) -> set[Process]:
+    """Our descendants, and every process that has to do with a folder, wherever its parent is.
+
+    Args:
+        folder: What they work in or were told of.
+        known: Pids that are passed over, unlooked at.
+    """
     ours = os.getpid()
-    below = descendants(ours)
-    pids = below | {pid for pid in all_pids() if pid != ours and mentions(pid, folder)}
-    return {process for pid in pids if (process := read_process(pid)) is not None}
+    pids = all_pids() - (known or set()) - {ours}
+    concerned = {pid for pid in pids if descends(pid, ours) or mentions(pid, folder)}
+    return {process for pid in concerned if (process := read_process(pid)) is not None}

@@ -236,8 +236,11 @@ class Batch:
 class Store(Protocol):
     """The state directory (DESIGN 5). Thread-safe."""
 
-    def open(self) -> LoadedState:
+    def open(self, *, set_aside: bool = False) -> LoadedState:
         """Lock the directory, read everything, quarantine what cannot be read.
+
+        With ``set_aside`` the records are moved into a dated folder first and none is loaded
+        (``load_state_on_startup = false``).
 
         Raises:
             StateError: Locked by another daemon, of a newer version, not writable.

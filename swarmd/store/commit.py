@@ -1,0 +1,283 @@
+"""Writing a group of batches with as few waits for the disk as the order allows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from msgspec import Struct
+
+from swarmd.errors import InternalError
+from swarmd.messages import codec
+from swarmd.messages.events import Event
+from swarmd.messages.instance import Reason
+from swarmd.messages.operation import Operation
+from swarmd.messages.provider import ProviderRecord
+from swarmd.messages.state import ProvidersFile
+from swarmd.ports import Batch
+from swarmd.store.files import FULL, Files, remove, remove_quietly, stage, sync_folder
+from swarmd.store.journal import Journal
+from swarmd.store.layout import Layout
+from swarmd.store.load import ended_at
+from swarmd.store.stories import Stories
+
+log = logging.getLogger(__name__)
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_BALLAST = 256 << 10
+_GROUP_LIMIT = 256
+
+
+def is_safe(record_id: str) -> bool:
+    """Whether an id can be a file name. ULIDs can."""
+    return _SAFE_ID.fullmatch(record_id) is not None
+
+
+Key = tuple[str, str]
+
+
+def _keys(batch: Batch) -> list[Key]:
+    """Everything that a batch replaces or removes."""
+    keys = [("operations", one.id) for one in batch.operations]
+    keys += [("instances", one.id) for one in batch.instances]
+    keys += [("operations", one) for one in batch.drop_operations]
+    keys += [("instances", one) for one in batch.drop_instances]
+    if batch.providers is not None:
+        keys.append(("providers", ""))
+    return keys
+
+
+@dataclass(slots=True)
+class Group:
+    """Batches that are written together.
+
+    A batch joins only if what a crash leaves half way is still, for every batch of the
+    group, a prefix of it on top of the batches before. So a record is written once per
+    group, unless the earlier batch held nothing but that record: then the later one stands
+    for both (progress of an operation, many times a second).
+    """
+
+    batches: list[Batch] = field(default_factory=list)
+    _lone: set[Key] = field(default_factory=set)
+    _taken: set[Key] = field(default_factory=set)
+
+    def accepts(self, batch: Batch) -> bool:
+        """Whether it can be written in this group."""
+        return len(self.batches) < _GROUP_LIMIT and not any(
+            key in self._taken for key in _keys(batch)
+        )
+
+    def add(self, batch: Batch) -> None:
+        """Put it behind the others."""
+        keys = _keys(batch)
+        if len(keys) == 1 and not (batch.drop_instances or batch.drop_operations):
+            self._lone.add(keys[0])
+        else:
+            self._taken.update(keys)
+        self.batches.append(batch)
+
+    def operations(self) -> dict[str, Operation]:
+        """The last version of each."""
+        return {one.id: one for batch in self.batches for one in batch.operations}
+
+    def instances(self) -> dict[str, Struct]:
+        """The last version of each."""
+        return {one.id: one for batch in self.batches for one in batch.instances}
+
+    def providers(self) -> tuple[ProviderRecord, ...] | None:
+        """The last list, if any batch has one."""
+        lists = [batch.providers for batch in self.batches if batch.providers is not None]
+        return lists[-1] if lists else None
+
+    def events(self) -> list[Event]:
+        """All, in order."""
+        return [event for batch in self.batches for event in batch.events]
+
+    def reasons(self) -> dict[str, list[Reason]]:
+        """By instance, in order; none of an instance that goes."""
+        gone = set(self.dropped("instances"))
+        found: dict[str, list[Reason]] = {}
+        for batch in self.batches:
+            for instance_id, reason in batch.reasons:
+                if instance_id not in gone:
+                    found.setdefault(instance_id, []).append(reason)
+        return found
+
+    def dropped(self, kind: str) -> list[str]:
+        """Ids whose files go, of "instances" or "operations"."""
+        if kind == "instances":
+            return [one for batch in self.batches for one in batch.drop_instances]
+        return [one for batch in self.batches for one in batch.drop_operations]
+
+
+class Committer:
+    """Puts groups on disk; everything here runs on the writer's thread.
+
+    The order is operations, providers, instances, events, reasons, removals, each on disk
+    before the next begins: what a crash leaves is a prefix.
+
+    Args:
+        files: The disk.
+        layout: The state directory.
+        journal: Where events go.
+        stories: Where reasons go.
+        operations_kept: Ended operations whose files stay.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        layout: Layout,
+        journal: Journal,
+        stories: Stories,
+        operations_kept: int,
+    ) -> None:
+        self._files = files
+        self._layout = layout
+        self._journal = journal
+        self._stories = stories
+        self._operations_kept = operations_kept
+        self._ended: dict[str, datetime] = {}
+
+    def knows(self, operations: Sequence[Operation]) -> None:
+        """Tell which operations have files."""
+        self._ended = {one.id: ended_at(one) for one in operations if one.state.ended}
+
+    def commit(self, group: Group) -> None:
+        """Write it all and wait until it is on disk.
+
+        Raises:
+            OSError: The disk said no. Nothing was changed, if it was full.
+            SwarmError: The group itself is wrong; nothing was changed.
+        """
+        _check_ids(group)
+        events = group.events()
+        self._journal.make_ready(events)
+        self._keep_ballast()
+        staged: list[tuple[str, str, str]] = []
+        try:
+            self._stage(group, staged)
+            self._place(staged)
+        except BaseException:
+            for _, temporary, _ in staged:
+                remove_quietly(self._files, temporary)
+            raise
+        self._finish(lambda: self._journal.append(events))
+        for instance_id, reasons in group.reasons().items():
+            self._finish(lambda i=instance_id, r=reasons: self._stories.append(i, r))  # type: ignore[misc]
+        self._finish(lambda: self._drop(group))
+        self._remember(group)
+
+    def _stage(self, group: Group, staged: list[tuple[str, str, str]]) -> None:
+        """Write every record beside its place: here a full disk ends the group, unchanged."""
+        records: list[tuple[str, str, object]] = [
+            ("operations", self._layout.record("operations", key), one)
+            for key, one in group.operations().items()
+        ]
+        providers = group.providers()
+        if providers is not None:
+            whole = ProvidersFile(providers=providers)
+            records.append(("", self._layout.providers, whole))
+        records += [
+            ("instances", self._layout.record("instances", key), one)
+            for key, one in group.instances().items()
+        ]
+        for folder, path, record in records:
+            data = codec.encode_private(record)
+            staged.append((folder, stage(self._files, path, data), path))
+
+    def _place(self, staged: list[tuple[str, str, str]]) -> None:
+        """Put them in their places, folder by folder."""
+        folder = None
+        while staged:
+            if folder is not None and staged[0][0] != folder:
+                sync_folder(self._files, f"{self._layout.root}/{folder}")
+            folder, temporary, path = staged[0]
+            self._files.rename(temporary, path)
+            staged.pop(0)
+        if folder is not None:
+            sync_folder(self._files, f"{self._layout.root}/{folder}")
+
+    def _drop(self, group: Group) -> None:
+        instances, operations = group.dropped("instances"), group.dropped("operations")
+        gone = [remove(self._files, self._layout.record("instances", one)) for one in instances]
+        if any(gone):
+            sync_folder(self._files, self._layout.folder("instances"))
+        for one in instances:
+            self._stories.drop(one)
+        gone = [remove(self._files, self._layout.record("operations", one)) for one in operations]
+        if any(gone):
+            sync_folder(self._files, self._layout.folder("operations"))
+
+    def _remember(self, group: Group) -> None:
+        for one in group.operations().values():
+            if one.state.ended:
+                self._ended[one.id] = ended_at(one)
+        for one_id in group.dropped("operations"):
+            self._ended.pop(one_id, None)
+
+    def _finish(self, step: Callable[[], object]) -> None:
+        """Do a step that comes when records are in place; a full disk gets the ballast."""
+        try:
+            step()
+        except OSError as error:
+            self._repair()
+            if error.errno not in FULL or not remove(self._files, self._layout.ballast):
+                raise
+            log.warning("the disk is full: the last reserve is used to end what was begun")
+            try:
+                step()
+            except OSError:
+                self._repair()
+                raise
+
+    def _repair(self) -> None:
+        try:
+            self._journal.repair()
+        except OSError as error:
+            log.warning("could not cut the journal's torn end yet: %s", error)
+
+    def _keep_ballast(self) -> None:
+        """A small reserve, so that a group that has begun can end on a full disk."""
+        path = self._layout.ballast
+        if os.path.exists(path):  # noqa: PTH110 (text paths throughout)
+            return
+        temporary = path + ".tmp"
+        remove(self._files, temporary)
+        fd = self._files.create(temporary)
+        try:
+            self._files.reserve(fd, _BALLAST)
+        except BaseException:
+            remove_quietly(self._files, temporary)
+            raise
+        finally:
+            os.close(fd)
+        self._files.rename(temporary, path)
+
+    def tidy(self) -> None:
+        """Small work after a group was answered: drop old segments and ended operations."""
+        self._journal.tidy()
+        most = self._operations_kept + max(1, self._operations_kept // 10)
+        if len(self._ended) > most:
+            oldest = sorted(self._ended, key=lambda one: (self._ended[one], one))
+            self.forget(oldest[: len(oldest) - self._operations_kept])
+
+    def forget(self, operation_ids: Sequence[str]) -> None:
+        """Remove the files of ended operations."""
+        for one in operation_ids:
+            remove(self._files, self._layout.record("operations", one))
+            self._ended.pop(one, None)
+
+
+def _check_ids(group: Group) -> None:
+    ids = [one_id for batch in group.batches for _, one_id in _keys(batch) if one_id]
+    ids += [one_id for batch in group.batches for one_id, _ in batch.reasons]
+    for one_id in ids:
+        if not is_safe(one_id):
+            raise InternalError(
+                f"{one_id!r} cannot be the name of a file",
+                next_step="Restart the daemon and report this with its log.",
+            )

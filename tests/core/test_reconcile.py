@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from swarmd.core.reconcile import (
+    Found,
+    Plan,
+    Undo,
+    is_lost,
+    lost_failure,
+    next_attempt,
+    reconcile,
+    settle,
+)
+from swarmd.messages.enums import DesiredState, InstanceStatus
+from swarmd.messages.instance import Failure, Instance, replace
+from swarmd.messages.provider import Address, Observed
+from tests.core.samples import NODE, NOW, instance, later, make_id, observed
+
+ID = make_id(1)
+OTHER = "node-b"
+STATUS = InstanceStatus
+RUNNING, STOPPED, DELETED = DesiredState.RUNNING, DesiredState.STOPPED, DesiredState.DELETED
+
+
+def plan_for(
+    record: Instance | None,
+    *seen: Observed,
+    elsewhere: tuple[Observed, ...] = (),
+    silent: bool = False,
+    **facts: Any,
+) -> Plan:
+    defaults: dict[str, Any] = {
+        "records": {} if record is None else {record.id: record},
+        "busy": frozenset(),
+        "observed": {"local": None if silent else seen, "box1": elsewhere},
+        "absences": {},
+        "confirmed_absent": frozenset(),
+        "tombstones": frozenset(),
+        "attempts": {},
+        "node": NODE,
+        "now": NOW,
+        "trash_retention": 3600.0,
+        "chance": 0.5,
+    }
+    return reconcile(**defaults | facts)
+
+
+def record(**values: Any) -> Instance:
+    return instance(1, **values)
+
+
+def seen(status: InstanceStatus = STATUS.RUNNING, **values: Any) -> Observed:
+    return observed(1, status=status, **values)
+
+
+def test_nothing_to_do() -> None:
+    plan = plan_for(record(), seen())
+    assert plan.empty
+    assert plan.counts() == {}
+
+
+def test_a_crash_is_seen_and_the_instance_started_in_one_round() -> None:
+    down = seen(STATUS.STOPPED)
+    plan = plan_for(record(), down)
+    assert plan == Plan(observe=((ID, down),), start=(ID,))
+    assert plan.counts() == {"observe": 1, "start": 1}
+
+
+@pytest.mark.parametrize("status", [STATUS.STOPPED, STATUS.CREATED, STATUS.ERROR])
+def test_start_what_is_to_run(status: InstanceStatus) -> None:
+    assert plan_for(record(status=status), seen(status)).start == (ID,)
+
+
+@pytest.mark.parametrize("wish", [STOPPED, DELETED])
+def test_stop_what_is_not_to_run(wish: DesiredState) -> None:
+    assert plan_for(record(desired=wish), seen()).stop == (ID,)
+
+
+def test_a_start_waits_for_its_backoff() -> None:
+    down = record(status=STATUS.STOPPED)
+    attempts = {ID: (3, NOW)}
+    plan = plan_for(down, seen(STATUS.STOPPED), attempts=attempts)
+    assert plan.start == ()
+    ((waiting, when),) = plan.wait
+    assert waiting == ID
+    assert later(2) <= when <= later(4)
+    assert plan.empty
+    after = plan_for(down, seen(STATUS.STOPPED), attempts=attempts, now=when)
+    assert after.start == (ID,)
+
+
+@pytest.mark.parametrize("status", [STATUS.UNKNOWN, STATUS.ERROR])
+def test_adopt_what_is_there_again(status: InstanceStatus) -> None:
+    before = record(status=status)
+    if status == STATUS.ERROR:
+        before = replace(before, last_error=lost_failure(before))
+    plan = plan_for(before, seen())
+    assert plan == Plan(adopt=((ID, seen()),))
+    after = settle(before, seen(), now=NOW)
+    assert (after.status, after.last_error) == (STATUS.RUNNING, None)
+
+
+def test_an_incomplete_creation_is_completed() -> None:
+    half = seen(STATUS.CREATED, complete=False)
+    assert plan_for(record(status=STATUS.ERROR), half) == Plan(recreate=(ID,))
+    assert plan_for(record(desired=STOPPED), half).recreate == (ID,)
+    assert plan_for(record(desired=DELETED), half).empty
+    assert plan_for(record(), half, attempts={ID: (9, NOW)}).wait
+
+
+def test_a_late_start_of_an_older_epoch_is_undone() -> None:
+    late = seen(epoch=1)
+    plan = plan_for(record(epoch=2, status=STATUS.ERROR), late)
+    assert plan == Plan(undo=(Undo("local", late, remove=False),))
+
+
+def test_an_older_mark_on_what_does_not_run_is_the_instance_itself() -> None:
+    plan = plan_for(record(epoch=2, status=STATUS.STOPPED), seen(STATUS.STOPPED, epoch=1))
+    assert plan == Plan(start=(ID,))
+
+
+def test_of_two_that_run_only_the_newest_goes_on() -> None:
+    old, new = seen(epoch=1), seen(epoch=2)
+    here = plan_for(record(epoch=2), old, new)
+    assert here == Plan(undo=(Undo("local", old, remove=False),))
+    there = plan_for(record(epoch=2), new, elsewhere=(old,))
+    assert there == Plan(undo=(Undo("box1", old, remove=False),))
+
+
+def test_a_newer_epoch_than_the_records_is_taken_over() -> None:
+    plan = plan_for(record(), seen(epoch=5))
+    assert [i for i, _ in plan.observe] == [ID]
+    assert settle(record(), seen(epoch=5), now=NOW).epoch == 5
+
+
+@pytest.mark.parametrize(
+    "left", [seen(STATUS.STOPPED, epoch=1), seen(epoch=3), seen(epoch=1, node=OTHER)]
+)
+def test_copies_elsewhere_are_listed_and_left_alone(left: Observed) -> None:
+    plan = plan_for(record(epoch=2), seen(epoch=2), elsewhere=(left,))
+    assert plan == Plan(stray=(Found("box1", left),))
+    assert plan.empty
+
+
+def test_one_absence_proves_nothing() -> None:
+    assert plan_for(record(), absences={ID: 1}).empty
+
+
+def test_two_absences_ask_and_a_no_is_lost() -> None:
+    assert plan_for(record(), absences={ID: 2}) == Plan(confirm=(ID,))
+    sure: dict[str, Any] = {"absences": {ID: 2}, "confirmed_absent": frozenset({ID})}
+    assert plan_for(record(), **sure) == Plan(lost=(ID,))
+    before = record()
+    gone = replace(before, status=STATUS.ERROR, last_error=lost_failure(before))
+    assert is_lost(gone)
+    assert plan_for(gone, **sure).empty
+
+
+def test_a_silent_provider_proves_nothing() -> None:
+    facts: dict[str, Any] = {"absences": {ID: 9}, "confirmed_absent": frozenset({ID})}
+    assert plan_for(record(), silent=True, **facts).counts() == {}
+    assert plan_for(record(provider="gone"), **facts).counts() == {}
+
+
+def test_strays() -> None:
+    assert plan_for(None, seen()) == Plan(stray=(Found("local", seen()),))
+    foreign = seen(node=OTHER)
+    tombstones = frozenset({ID})
+    assert plan_for(None, foreign, tombstones=tombstones).stray == (Found("local", foreign),)
+
+
+def test_a_foreign_thing_under_our_id_is_not_ours_and_not_an_absence() -> None:
+    plan = plan_for(record(), seen(node=OTHER), absences={ID: 2})
+    assert plan == Plan(stray=(Found("local", seen(node=OTHER)),))
+
+
+def test_what_has_a_tombstone_goes() -> None:
+    tombstones = frozenset({ID})
+    whole, half = seen(STATUS.STOPPED), seen(STATUS.CREATED, complete=False)
+    assert plan_for(None, whole, tombstones=tombstones) == Plan(sweep=(Found("local", whole),))
+    assert plan_for(None, half, tombstones=tombstones) == Plan(
+        undo=(Undo("local", half, remove=True),)
+    )
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize(("age", "over"), [(3599, False), (3600, True)])
+def test_the_trash_is_emptied_in_time(age: float, over: bool, there: bool) -> None:
+    gone = record(desired=DELETED, status=STATUS.DELETED, deleted_at=NOW - timedelta(seconds=age))
+    things = (seen(STATUS.DELETED),) if there else ()
+    assert plan_for(gone, *things).purge == ((ID,) if over else ())
+    assert plan_for(gone, *things, busy=frozenset({ID})).purge == ()
+
+
+def test_an_undelete_that_was_cut_off_goes_on() -> None:
+    plan = plan_for(
+        record(desired=STOPPED, status=STATUS.DELETED, deleted_at=NOW), seen(STATUS.DELETED)
+    )
+    assert plan == Plan(restore=(ID,))
+
+
+def test_what_is_busy_or_another_nodes_is_left_alone() -> None:
+    assert plan_for(record(), seen(STATUS.STOPPED), busy=frozenset({ID})).counts() == {}
+    assert plan_for(None, seen(), busy=frozenset({ID})).counts() == {}
+    assert plan_for(record(node=OTHER), seen(STATUS.STOPPED)).counts() == {}
+
+
+def test_many_that_failed_together_do_not_come_back_together() -> None:
+    times = {next_attempt(make_id(n), (5, NOW), 0.5) for n in range(20)}
+    assert len(times) == 20
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(1, 0.5, 1), (4, 4, 8), (50, 150, 300)])
+def test_next_attempt(count: int, low: float, high: float) -> None:
+    when = next_attempt(ID, (count, NOW), 0.3)
+    assert when is not None
+    assert later(low) <= when <= later(high)
+    assert next_attempt(ID, (0, NOW), 0.3) is None
+
+
+# --- settle ----------------------------------------------------------------------------------
+
+
+def test_settle_takes_over_status_url_and_start() -> None:
+    address = Address(host="127.0.0.1", port=8080)
+    what = seen(address=address, started_at=later(-5))
+    after = settle(record(status=STATUS.STARTING), what, now=later(1))
+    assert after.status == STATUS.RUNNING
+    assert after.url == "http://127.0.0.1:8080/"
+    assert (after.started_at, after.updated_at) == (later(-5), later(1))
+    assert plan_for(after, what).empty
+
+
+def test_an_error_stays_until_it_runs() -> None:
+    failed = record(
+        desired=STOPPED, status=STATUS.ERROR, last_error=Failure(type="timeout", message="late")
+    )
+    assert plan_for(failed, seen(STATUS.STOPPED)).empty
+    assert settle(failed, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
+    assert settle(failed, seen(), now=NOW).last_error is None
+
+
+@pytest.mark.parametrize("before", list(STATUS))
+@pytest.mark.parametrize(
+    "status", [STATUS.CREATED, STATUS.RUNNING, STATUS.STOPPED, STATUS.DELETED, STATUS.ERROR]
+)
+def test_whatever_is_seen_can_be_recorded(before: InstanceStatus, status: InstanceStatus) -> None:
+    deleted_at: datetime | None = NOW if before == STATUS.DELETED else None
+    start = record(status=before, deleted_at=deleted_at)
+    after = settle(start, seen(status), now=later(1))
+    kept = before == STATUS.ERROR and status in (STATUS.CREATED, STATUS.STOPPED)
+    assert after.status == (before if kept else status)
+    assert (after.deleted_at is not None) == (after.status == STATUS.DELETED)
+    assert settle(after, seen(status), now=later(1)) == after

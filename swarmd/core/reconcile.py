@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from swarmd.core.addresses import url_for
 from swarmd.core.backoff import delay
@@ -30,8 +30,7 @@ BACKOFF_CAP = 300.0
 _LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Something that a provider has."""
 
     provider: str
@@ -199,7 +198,7 @@ class _Draft:
         """Put one record, and all that bears its id, into its buckets."""
         current = self._current(record, sights)
         stale = [found for found in sights if found is not current]
-        undone = self._put_aside(record, stale)
+        undone = bool(stale) and self._put_aside(record, stale)
         if current is None:
             if not any(found.provider == record.provider for found in sights):
                 self._absent(record)
@@ -219,7 +218,9 @@ class _Draft:
     def _current(self, record: Instance, sights: Sequence[Found]) -> Found | None:
         """The one at the record's provider that is this node's, of the highest epoch."""
         own = [f for f in sights if f.provider == record.provider and f.observed.node == self.node]
-        return max(own, key=lambda found: found.observed.epoch, default=None)
+        if len(own) < 2:
+            return own[0] if own else None
+        return max(own, key=lambda found: found.observed.epoch)
 
     def _put_aside(self, record: Instance, stale: Sequence[Found]) -> bool:
         """End one that is older and runs, list the rest; whether there was one to end.

@@ -104,6 +104,13 @@ def test_adopt_what_is_there_again(status: InstanceStatus) -> None:
     assert (after.status, after.last_error) == (STATUS.RUNNING, None)
 
 
+def test_a_lost_one_that_is_there_again_and_does_not_run_is_stopped() -> None:
+    before = record(status=STATUS.ERROR, desired=STOPPED)
+    lost = replace(before, last_error=lost_failure(before))
+    assert plan_for(lost, seen(STATUS.STOPPED)).adopt == ((ID, seen(STATUS.STOPPED)),)
+    assert settle(lost, seen(STATUS.STOPPED), now=NOW).status == STATUS.STOPPED
+
+
 def test_an_incomplete_creation_is_completed() -> None:
     half = seen(STATUS.CREATED, complete=False)
     assert plan_for(record(status=STATUS.ERROR), half) == Plan(recreate=(ID,))

@@ -1,0 +1,245 @@
+"""An instance's data as a tar stream, out and in (DESIGN 6: export, import).
+
+The members lie below ``workspace/``, ``home/``, ``user-data/`` and ``extensions/``; log, record
+and configuration file stay behind, for they belong to the place and not to the data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from swarmd.errors import ProviderError
+from swarmd.ports import Call
+from swarmd.providers.local.data.beneath import open_beneath
+from swarmd.providers.local.data.extraction import Limits, unpack
+from swarmd.providers.local.data.faults import translate
+from swarmd.providers.local.data.layout import PARTS, InstanceDirs
+from swarmd.providers.local.data.tarformat import (
+    BLOCK,
+    END,
+    Extent,
+    Kind,
+    Member,
+    header,
+    leads_outside,
+    opening,
+)
+
+__all__ = ["Limits", "export", "unpack"]
+
+_CHUNK = 1 << 18
+_EXTENTS_MOST = 50_000  # a file in more parts is sent whole
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
+
+
+def export(dirs: InstanceDirs, call: Call, *, workspace: Path | None = None) -> Iterator[bytes]:
+    """Stream an instance's data as an uncompressed PAX tar archive, in bounded memory.
+
+    Members come in a fixed order. A file that shrinks while it is read is filled up with zeros,
+    one that grows is cut at its first size, one that vanishes is left out; each is told by
+    ``call.progress``. Sockets, pipes and devices are left out likewise.
+
+    Args:
+        dirs: The instance's places.
+        call: Deadline, cancellation, notes.
+        workspace: The folder to send as ``workspace/`` instead of the managed one.
+
+    Raises:
+        ProviderError: A file cannot be read: an archive without it would not be a copy.
+    """
+    sender = _Export(call)
+    yield opening()
+    for part in PARTS:
+        folder = workspace if part == "workspace" and workspace is not None else dirs.root / part
+        yield from sender.tree(folder, part)
+    yield END
+
+
+class _Export:
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._links: dict[tuple[int, int], bytes] = {}
+
+    def tree(self, folder: Path, name: str) -> Iterator[bytes]:
+        try:
+            top = os.open(folder, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise translate(error, f"reading {folder}") from error
+        try:
+            yield from self._folders(top, name.encode())
+        finally:
+            os.close(top)
+
+    def _folders(self, top: int, name: bytes) -> Iterator[bytes]:
+        """Depth first without recursion, and with one folder open at a time."""
+        waiting = [b""]
+        while waiting:
+            path = waiting.pop()
+            try:
+                folder = open_beneath(top, path or b".", _FOLDER)
+            except OSError as error:
+                self._skip_gone(name + b"/" + path, error)
+                continue
+            below: list[bytes] = []
+            try:
+                yield header(self._folder_member(folder, _join(name, path)))
+                for entry in sorted(map(os.fsencode, _names(folder))):
+                    yield from self._entry(folder, entry, _join(name, path), below)
+            finally:
+                os.close(folder)
+            waiting.extend(_join(path, entry) for entry in reversed(below))
+
+    def _folder_member(self, folder: int, name: bytes) -> Member:
+        found = os.fstat(folder)
+        return Member(name, Kind.FOLDER, stat.S_IMODE(found.st_mode), found.st_mtime_ns)
+
+    def _entry(
+        self, folder: int, entry: bytes, parent: bytes, below: list[bytes]
+    ) -> Iterator[bytes]:
+        self._call.check()
+        name = _join(parent, entry)
+        try:
+            found = os.stat(entry, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                below.append(entry)
+            elif stat.S_ISLNK(found.st_mode):
+                yield header(_symlink(folder, entry, name, found))
+            elif stat.S_ISREG(found.st_mode):
+                yield from self._file(folder, entry, name)
+            else:
+                self._note(f"left out, no file: {os.fsdecode(name)}")
+        except OSError as error:
+            self._skip_gone(name, error)
+
+    def _file(self, folder: int, entry: bytes, name: bytes) -> Iterator[bytes]:
+        descriptor = os.open(entry, _FILE, dir_fd=folder)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):  # swapped since it was looked at
+                self._note(f"left out, no file: {os.fsdecode(name)}")
+                return
+            member = Member(
+                name,
+                Kind.FILE,
+                stat.S_IMODE(found.st_mode),
+                found.st_mtime_ns,
+                found.st_size,
+                extents=_extents(descriptor, found),
+            )
+            first = self._first_name(found, name)
+            if first is not None:
+                yield header(_hardlink(member, first))
+                return
+            yield header(member)
+            yield from self._data(descriptor, member)
+        finally:
+            os.close(descriptor)
+
+    def _first_name(self, found: os.stat_result, name: bytes) -> bytes | None:
+        """The name under which this file was sent before, if it has several."""
+        if found.st_nlink < 2:
+            return None
+        first = self._links.setdefault((found.st_dev, found.st_ino), name)
+        return None if first == name else first
+
+    def _data(self, descriptor: int, member: Member) -> Iterator[bytes]:
+        """Exactly as many bytes as the header said, whatever the file does meanwhile."""
+        if member.extents is None:
+            spans = [Extent(0, member.size)]
+        else:
+            yield member.sparse_map
+            spans = list(member.extents)
+        short = 0
+        for span in spans:
+            at, end = span.offset, span.offset + span.size
+            while at < end:
+                self._call.check()
+                data = self._pread(descriptor, min(_CHUNK, end - at), at, member)
+                if not data:
+                    data = bytes(min(_CHUNK, end - at))
+                    short += len(data)
+                at += len(data)
+                yield data
+        padding = -member.stored % BLOCK
+        if padding:
+            yield bytes(padding)
+        if short:
+            self._note(f"became shorter while it was read: {os.fsdecode(member.name)}")
+
+    def _pread(self, descriptor: int, size: int, at: int, member: Member) -> bytes:
+        try:
+            return os.pread(descriptor, size, at)
+        except OSError as error:
+            raise translate(error, f"reading {os.fsdecode(member.name)}") from error
+
+    def _skip_gone(self, name: bytes, error: OSError) -> None:
+        if error.errno in _GONE:
+            self._note(f"vanished while it was read: {os.fsdecode(name)}")
+            return
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise ProviderError(
+                f"{os.fsdecode(name)} cannot be read",
+                next_step="Make it readable for its owner or remove it, then repeat the export.",
+                details={"cause": str(error)},
+            ) from error
+        raise translate(error, f"reading {os.fsdecode(name)}") from error
+
+    def _note(self, message: str) -> None:
+        self._call.progress(message, None)
+
+
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _join(parent: bytes, name: bytes) -> bytes:
+    return parent + b"/" + name if parent and name else parent or name
+
+
+def _symlink(folder: int, entry: bytes, name: bytes, found: os.stat_result) -> Member:
+    target = os.readlink(entry, dir_fd=folder)
+    return Member(
+        name,
+        Kind.SYMLINK,
+        0o777,
+        found.st_mtime_ns,
+        target=target,
+        outside=leads_outside(name, target),
+    )
+
+
+def _hardlink(member: Member, first: bytes) -> Member:
+    return Member(member.name, Kind.HARDLINK, member.mode, member.mtime_ns, target=first)
+
+
+def _extents(descriptor: int, found: os.stat_result) -> tuple[Extent, ...] | None:
+    """The parts of a file that have data; None if it has no holes worth sending as such."""
+    if found.st_blocks * 512 >= found.st_size:
+        return None
+    extents: list[Extent] = []
+    at = 0
+    while at < found.st_size and len(extents) <= _EXTENTS_MOST:
+        try:
+            start = os.lseek(descriptor, at, os.SEEK_DATA)
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole from here on
+                break
+            return None
+        end = min(end, found.st_size)
+        if start < end:
+            extents.append(Extent(start, end - start))
+        at = max(end, at + 1)
+    with contextlib.suppress(OSError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return tuple(extents) if len(extents) <= _EXTENTS_MOST else None

@@ -65,6 +65,8 @@ class Plan:
     - ``recreate``: its creation came not to an end: create again, which completes it.
     - ``restore``: lies in the trash although it is not to be deleted (an undelete that was
       cut off): take it out.
+    - ``delete``: is to be deleted, does not run and is not in the trash (a delete that was cut
+      off): put it there.
     - ``undo``: runs with an epoch older than the record's: end what runs, keep the data
       (``remove`` false). Or a creation of this node that nobody was told of and that is not
       complete: remove it.
@@ -75,7 +77,8 @@ class Plan:
 
     - ``confirm``: absent from two lists in a row: ask the provider for it directly.
     - ``stray``: nothing here explains it, or it is another node's: list it, never touch it.
-    - ``wait``: will be started, recreated or restored, but not before the time beside it.
+    - ``wait``: will be started, recreated, restored or deleted, but not before the time beside
+      it: count each of these as an attempt.
     """
 
     observe: tuple[tuple[str, Observed], ...] = ()
@@ -85,6 +88,7 @@ class Plan:
     stop: tuple[str, ...] = ()
     recreate: tuple[str, ...] = ()
     restore: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
     undo: tuple[Undo, ...] = ()
     sweep: tuple[Found, ...] = ()
     purge: tuple[str, ...] = ()
@@ -127,7 +131,7 @@ def reconcile(
         absences: How many lists of its provider in a row lacked an instance.
         confirmed_absent: Ids that a direct question did not find either.
         tombstones: Ids with a recorded delete or an unacknowledged create of this node.
-        attempts: Automatic starts so far and the time of the last, by id.
+        attempts: Automatic starts (and the like) so far and the time of the last, by id.
         node: This daemon's id.
         now: The time, UTC.
         trash_retention: Seconds that a deleted instance can be undeleted.
@@ -204,8 +208,9 @@ class _Draft:
                 self._absent(record)
             return
         if not current.observed.complete:
-            if not undone and record.desired != DesiredState.DELETED:
-                self._when_due("recreate", record.id)
+            if not undone:
+                wanted = record.desired != DesiredState.DELETED
+                self._when_due("recreate" if wanted else "delete", record.id)
             return
         if current.observed.epoch < record.epoch and _runs(current.observed):
             if not undone:
@@ -270,6 +275,8 @@ class _Draft:
                 self.put("stop", record.id)
         elif wanted == DesiredState.RUNNING:
             self._when_due("start", record.id)
+        elif wanted == DesiredState.DELETED:
+            self._when_due("delete", record.id)
 
     def _purge_when_over(self, record: Instance) -> None:
         if record.desired != DesiredState.DELETED:

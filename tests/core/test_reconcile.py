@@ -115,7 +115,7 @@ def test_an_incomplete_creation_is_completed() -> None:
     half = seen(STATUS.CREATED, complete=False)
     assert plan_for(record(status=STATUS.ERROR), half) == Plan(recreate=(ID,))
     assert plan_for(record(desired=STOPPED), half).recreate == (ID,)
-    assert plan_for(record(desired=DELETED), half).empty
+    assert plan_for(record(desired=DELETED), half) == Plan(delete=(ID,))
     assert plan_for(record(), half, attempts={ID: (9, NOW)}).wait
 
 
@@ -208,6 +208,13 @@ def test_an_undelete_that_was_cut_off_goes_on() -> None:
         record(desired=STOPPED, status=STATUS.DELETED, deleted_at=NOW), seen(STATUS.DELETED)
     )
     assert plan == Plan(restore=(ID,))
+
+
+def test_a_delete_that_was_cut_off_goes_on() -> None:
+    before = record(desired=DELETED, status=STATUS.UNKNOWN)
+    down = seen(STATUS.STOPPED)
+    assert plan_for(before, down) == Plan(adopt=((ID, down),), delete=(ID,))
+    assert plan_for(before, down, attempts={ID: (2, NOW)}).wait
 
 
 def test_what_is_busy_or_another_nodes_is_left_alone() -> None:

@@ -64,14 +64,17 @@ class World:
             self.records[instance_id] = move(
                 record, InstanceStatus.ERROR, now=self.now, last_error=lost_failure(record)
             )
-        for instance_id in plan.start:
-            self.automatic(instance_id, InstanceStatus.RUNNING)
+        automatic = {
+            InstanceStatus.RUNNING: plan.start,
+            InstanceStatus.CREATED: plan.recreate,
+            InstanceStatus.STOPPED: plan.restore,
+            InstanceStatus.DELETED: plan.delete,
+        }
+        for status, ids in automatic.items():
+            for instance_id in ids:
+                self.automatic(instance_id, status)
         for instance_id in plan.stop:
             self.become(instance_id, InstanceStatus.STOPPED)
-        for instance_id in plan.recreate:
-            self.automatic(instance_id, InstanceStatus.CREATED)
-        for instance_id in plan.restore:
-            self.automatic(instance_id, InstanceStatus.STOPPED)
         for undo in plan.undo:
             self.change(
                 undo.provider,
@@ -163,7 +166,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 def acting(plan: Plan) -> list[str]:
     return [
-        *plan.start, *plan.stop, *plan.recreate, *plan.restore, *plan.purge,
+        *plan.start, *plan.stop, *plan.recreate, *plan.restore, *plan.delete, *plan.purge,
         *(undo.observed.id for undo in plan.undo), *(found.observed.id for found in plan.sweep),
     ]  # fmt: skip
 
@@ -183,6 +186,8 @@ def check_safety(world: World, plan: Plan) -> None:
         assert world.records[instance_id].desired == DesiredState.RUNNING
     for instance_id in (*plan.recreate, *plan.restore):
         assert world.records[instance_id].desired != DesiredState.DELETED
+    for instance_id in plan.delete:
+        assert world.records[instance_id].desired == DesiredState.DELETED
     for instance_id in plan.purge:
         assert world.records[instance_id].desired == DesiredState.DELETED
         assert world.records[instance_id].status == InstanceStatus.DELETED
@@ -238,6 +243,8 @@ def check_agreement(world: World) -> None:
             continue
         runs = current.status == InstanceStatus.RUNNING
         assert runs == (record.desired == DesiredState.RUNNING)
+        gone = current.status == InstanceStatus.DELETED
+        assert gone == (record.desired == DesiredState.DELETED)
         if runs:
             assert record.status == InstanceStatus.RUNNING
             answered = (t for p in PROVIDERS if p not in world.silent for t in world.things[p])

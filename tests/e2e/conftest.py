@@ -1,0 +1,62 @@
+"""A daemon for each test, with light stand-ins or with real code-server in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.daemon import DaemonProcess
+
+
+class MakeDaemon(Protocol):
+    """Makes daemons that end with the test."""
+
+    def __call__(self, name: str = "d", **options: Any) -> DaemonProcess:
+        """A daemon that has not been started, in a folder of this name."""
+
+
+@pytest.fixture
+def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
+    """Daemons with places of their own; told how they ended if the test fails."""
+    with ExitStack() as open_daemons:
+
+        def make(name: str = "d", **options: Any) -> DaemonProcess:
+            folder = tmp_path / name
+            folder.mkdir(exist_ok=True)
+            return open_daemons.enter_context(DaemonProcess(folder, **options))
+
+        yield make
+
+
+@pytest.fixture
+def daemon(make_daemon: MakeDaemon) -> DaemonProcess:
+    """A running daemon whose instances are stand-ins."""
+    return make_daemon().start()
+
+
+@pytest.fixture
+def real_daemon(make_daemon: MakeDaemon, code_server_dir: Path) -> DaemonProcess:
+    """A running daemon whose instances are real code-server."""
+    assert code_server_dir.is_dir()
+    return make_daemon(standin=False, options=real_command(code_server_dir)).start()
+
+
+def real_command(directory: Path) -> dict[str, object]:
+    """The managed server by name, so that another one on PATH is not taken."""
+    from swarmd.setup import require_installed
+
+    return {"command": require_installed(directory).command}
+
+
+@pytest.fixture(
+    params=["stand-in", pytest.param("code-server", marks=pytest.mark.code_server)],
+)
+def either_daemon(request: pytest.FixtureRequest) -> DaemonProcess:
+    """One after the other: a daemon of stand-ins, a daemon of real code-server."""
+    name = "daemon" if request.param == "stand-in" else "real_daemon"
+    found: DaemonProcess = request.getfixturevalue(name)
+    return found

@@ -1,0 +1,182 @@
+"""What a handler is given, and the table of handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from swarmd.api.errors import INVALID_PARAMS, PARSE_ERROR, ProtocolFault
+from swarmd.core.explain import explain
+from swarmd.errors import SwarmError
+from swarmd.messages import codec
+from swarmd.messages.methods import METHODS, Kind, Method
+from swarmd.messages.operation import Caller
+from swarmd.messages.requests import Request
+from swarmd.ports import Clock, Commands, Query
+
+PROTOCOL = 1
+"""Raised when a client of before would no longer be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all connections share.
+
+    ``closers`` runs ``Session.close``: were it the watchers' pool, a pool full of blocked
+    readers could never be emptied, since only ``close`` wakes them.
+    """
+
+    query: Query
+    commands: Commands
+    version: str
+    clock: Clock
+    new_id: Callable[[], str]
+    closers: ThreadPoolExecutor
+
+
+class Stream(Protocol):
+    """One stream of a connection."""
+
+    id: str
+
+    def start(self) -> None:
+        """The client knows the id now: chunks may follow."""
+
+    async def write(self, data: bytes, *, end: bool) -> Any:
+        """Take bytes from the client; answers ``Written``."""
+
+    def close(self, error: SwarmError | None = None) -> None:
+        """End it now: the client wants no more, or ``error`` tells why."""
+
+    def drop(self) -> None:
+        """The client is gone: let go of everything. Idempotent."""
+
+
+class Link(Protocol):
+    """What handlers and streams see of the connection."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can still be reached."""
+
+    def notify(self, method: str, params: object) -> None:
+        """Send a notification."""
+
+    async def drained(self) -> None:
+        """Wait until the client has taken what was sent, but for 256 KiB."""
+
+    def abandonable(self) -> AbstractContextManager[None]:
+        """What is awaited inside ends when the client disconnects."""
+
+    def add_stream(self, make: Callable[[str], Stream]) -> Stream:
+        """Keep a new stream; raises ``ResourceLimitError`` if there are too many."""
+
+    def find_stream(self, stream_id: str) -> Stream:
+        """One of this connection's streams; raises ``ValidationError``."""
+
+    def get_stream(self, stream_id: str) -> Stream | None:
+        """The same, None if there is none."""
+
+    def forget_stream(self, stream_id: str) -> None:
+        """It has ended."""
+
+
+class Call:
+    """One request on its way through a handler."""
+
+    __slots__ = ("caller", "link", "request_id", "services")
+
+    def __init__(
+        self,
+        services: Services,
+        link: Link,
+        caller: Caller,
+        request_id: int | str | UnsetType | None,
+    ) -> None:
+        self.services = services
+        self.link = link
+        self.caller = caller
+        self.request_id = request_id
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return self.request_id is UNSET
+
+    @property
+    def query(self) -> Query:
+        """What reads."""
+        return self.services.query
+
+    @property
+    def commands(self) -> Commands:
+        """What changes."""
+        return self.services.commands
+
+
+Handler = Callable[[Call, Any], Any]
+H = TypeVar("H", bound=Callable[..., Any])
+
+HANDLERS: dict[type[Request], Handler] = {}
+"""One handler per request: a function for a read, a coroutine function for the rest."""
+
+
+def handles(*requests: type[Request]) -> Callable[[H], H]:
+    """Register the handler of these requests."""
+
+    def register(handler: H) -> H:
+        for request in requests:
+            if request in HANDLERS:
+                raise RuntimeError(f"{request.__name__} has two handlers")
+            HANDLERS[request] = handler
+        return handler
+
+    return register
+
+
+class Entry:
+    """One method, ready to be called."""
+
+    __slots__ = ("_decoder", "handler", "inline", "method")
+
+    def __init__(self, method: Method, handler: Handler) -> None:
+        self.method = method
+        self.handler = handler
+        self.inline = method.kind is Kind.READ
+        self._decoder = codec.decoder(method.request)
+
+    def decode(self, params: msgspec.Raw) -> Request:
+        """The params as the method's Struct.
+
+        Raises:
+            ProtocolFault: They do not fit; it names the field and what is near.
+        """
+        try:
+            return self._decoder.decode(params)
+        except msgspec.ValidationError as error:
+            told = explain(error, self.method.request)
+            raise ProtocolFault(
+                INVALID_PARAMS,
+                told.message,
+                field=told.field or "params",
+                next_step=told.suggestion,
+                details={"expected": told.expected, "nearest": list(told.nearest)},
+            ) from error
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ProtocolFault(
+                PARSE_ERROR,
+                f"the params are not JSON: {error}",
+                field="params",
+                next_step="Send one whole JSON document per line, in UTF-8.",
+            ) from error
+
+
+def method_table() -> dict[str, Entry]:
+    """Every method of ``METHODS`` by its name."""
+    return {method.name: Entry(method, HANDLERS[method.request]) for method in METHODS}

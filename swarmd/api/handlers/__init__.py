@@ -1,0 +1,5 @@
+"""One handler per request, in one file per noun. Importing this fills ``call.HANDLERS``."""
+
+from swarmd.api.handlers import daemon, events, instances, operations, providers, streams
+
+__all__ = ["daemon", "events", "instances", "operations", "providers", "streams"]

@@ -1,0 +1,111 @@
+"""The server: its socket, its connections, its beginning and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from swarmd.api import handlers as _handlers  # noqa: F401 (it fills the table)
+from swarmd.api import listening
+from swarmd.api.call import Services, method_table
+from swarmd.api.connection import Connection
+from swarmd.ports import Clock, Commands, Query
+
+MAX_CONNECTIONS: Final = 1000
+
+
+class ApiServer:
+    """JSON-RPC over a Unix socket, on the loop it is started on.
+
+    Args:
+        query: What reads.
+        commands: What changes.
+        socket_path: Where; at most 107 bytes.
+        socket_group: Who may connect beside the daemon's user; empty for nobody.
+        version: The daemon's, for ``daemon.version``.
+        clock: The time.
+        new_id: Makes the correlation id of a request that brings none.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        commands: Commands,
+        *,
+        socket_path: Path,
+        socket_group: str,
+        version: str,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._path = socket_path
+        self._group = socket_group
+        self._services = Services(
+            query=query,
+            commands=commands,
+            version=version,
+            clock=clock,
+            new_id=new_id,
+            closers=ThreadPoolExecutor(4, thread_name_prefix="swarmd-closer"),
+        )
+        self._methods = method_table()
+        self._connections: set[Connection] = set()
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def connections(self) -> frozenset[Connection]:
+        """Those that are open."""
+        return frozenset(self._connections)
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            InitializationError: It cannot listen there; another daemon may.
+        """
+        listener = listening.listen(self._path, self._group)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._connect, sock=listener)
+
+    async def close(self, deadline_seconds: float) -> None:
+        """Take no more, answer what is in flight, end the streams, and let go.
+
+        Args:
+            deadline_seconds: After this, connections that are still busy are cut.
+        """
+        if self._server is None:
+            self._services.closers.shutdown(wait=False)
+            return
+        self._server.close()
+        listening.remove(self._path)
+        stops = [asyncio.ensure_future(each.stop()) for each in self._connections]
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await asyncio.gather(*stops)
+                await self._none_left.wait()
+        except TimeoutError:
+            for connection in self.connections:
+                connection.abort()
+            await self._none_left.wait()
+        self._server = None
+        # Its threads end with the sessions they close; the end of the daemon is not their wait.
+        self._services.closers.shutdown(wait=False)
+
+    def _connect(self) -> Connection:
+        return Connection(self._services, self._methods, self._made, self._lost)
+
+    def _made(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        self._none_left.clear()
+        if len(self._connections) > MAX_CONNECTIONS:
+            connection.refuse(MAX_CONNECTIONS)
+
+    def _lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._none_left.set()

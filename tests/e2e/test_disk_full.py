@@ -1,0 +1,74 @@
+"""A disk that is really full: refusals in words, reads go on, and it heals by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Refused
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.looking import nothing_runs
+from tests.support import require, wait_until
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "swarmd-test", str(folder)]
+    made = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False)
+    require("root", made and made.returncode == 0, "mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take every byte that is left."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            pass
+    return ballast
+
+
+@pytest.mark.root
+def test_a_full_disk_refuses_changes_and_nothing_is_half_written(
+    make_daemon: MakeDaemon, small_disk: Path
+) -> None:
+    daemon = make_daemon()
+    daemon.state = small_disk / "state"
+    daemon.start()
+    kept = daemon.create("kept")
+    ballast = fill(small_disk)
+    with pytest.raises(Refused) as refused:
+        daemon.create("refused")
+    assert refused.value.type == "resource_limit_error"
+    assert refused.value.details["next_step"]
+    assert [item["name"] for item in daemon.instances()] == ["kept"]
+    assert daemon.call("instance.get", id="kept")["url"] == kept["url"]
+
+    ballast.unlink()
+
+    def heals() -> bool:
+        try:
+            daemon.create("later")
+        except Refused:
+            return False
+        return True
+
+    wait_until(heals, timeout=20, describe=daemon.last_words)
+    daemon.kill()
+    daemon.start()
+    assert {item["name"] for item in daemon.instances()} == {"kept", "later"}
+    for name in ("kept", "later"):
+        daemon.call("instance.delete", id=name, force=True)
+    nothing_runs(daemon)
+    assert daemon.stop() == 0

@@ -1,0 +1,242 @@
+"""A command in a running instance: its output, its input, its end with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from swarmd.errors import DeadlineExceeded, ProviderError, ValidationError
+from swarmd.messages.requests import ExecInstance
+from swarmd.providers.local import tree
+from swarmd.providers.local.data.faults import os_faults
+from swarmd.providers.local.identity import open_pidfd
+from swarmd.providers.local.launcher import Child, Launch, spawn
+
+_PIECE = 65536
+
+
+def new_mark() -> tuple[str, str]:
+    """A variable by which all that one command starts is found again."""
+    return tree.EXEC_MARKER, secrets.token_hex(8)
+
+
+def folder_of(base: Path, wanted: str | None) -> Path:
+    """Where a command works: the workspace, or a folder below it.
+
+    Args:
+        base: The workspace.
+        wanted: Relative to it, or absolute and below it.
+
+    Raises:
+        ValidationError: It is not below it, or not there.
+    """
+    if not wanted:
+        return base
+    folder = Path(os.path.normpath(base / wanted))
+    if not folder.is_relative_to(base):
+        raise _no_folder(f"{wanted!r} is not below the workspace")
+    if not folder.is_dir():
+        raise _no_folder(f"there is no folder {wanted!r} in the workspace")
+    return folder
+
+
+def _no_folder(message: str) -> ValidationError:
+    return ValidationError(
+        message, field="workdir", next_step="Name a folder of the workspace, or leave it out."
+    )
+
+
+class CommandSession:
+    """A running command (``swarmd.ports.Session``).
+
+    Args:
+        child: The child, told to go.
+        mark: The variable that all its processes bear, and its value.
+        timeout: Seconds until everything that it started is ended; None: no limit.
+    """
+
+    def __init__(self, child: Child, mark: tuple[str, str], timeout: float | None) -> None:
+        self._child = child
+        self._mark = mark
+        self._timeout = timeout
+        out, err = child.outputs
+        self._streams = {out.fileno(): "stdout", err.fileno(): "stderr"}
+        for pipe in (out, err, child.input):
+            if not pipe.closed:
+                os.set_blocking(pipe.fileno(), False)
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._pidfd = open_pidfd(child.identity)
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._expired = False
+        self._code: int | None = None
+        self._timer: threading.Timer | None = None
+        if timeout is not None:
+            self._timer = threading.Timer(timeout, self._expire)
+            self._timer.daemon = True
+            self._timer.start()
+
+    # --- the session -------------------------------------------------------------------------
+
+    def read(self) -> tuple[str, bytes] | None:
+        """The next piece of output; None at the end.
+
+        Raises:
+            DeadlineExceeded: The command's time ran out; nothing of it runs.
+        """
+        with self._reading:
+            while not self._closed:
+                piece, ended = self._look()
+                if piece is not None:
+                    return piece
+                if ended:
+                    self._finish()
+                    break
+        if self._expired:
+            raise DeadlineExceeded(
+                f"the command ran longer than {self._timeout:g} s and was ended",
+                field="timeout",
+                next_step="Give it more time, or run it in a terminal of the instance.",
+            )
+        return None
+
+    def write(self, data: bytes) -> None:
+        """Give bytes to its input; waits while the command does not read them.
+
+        Raises:
+            ProviderError: It reads no more.
+        """
+        with self._writing:
+            pipe = self._child.input
+            left = memoryview(data)
+            while left and not self._closed:
+                if pipe.closed:
+                    raise _input_closed()
+                try:
+                    left = left[os.write(pipe.fileno(), left) :]
+                except BlockingIOError:
+                    self._poll({pipe.fileno(): select.POLLOUT})
+                except BrokenPipeError as error:
+                    raise _input_closed() from error
+
+    def close_input(self) -> None:
+        """End its input."""
+        with self._writing, contextlib.suppress(BrokenPipeError):
+            self._child.input.close()
+
+    def result(self) -> int | None:
+        """The exit code; 128 and the signal's number if a signal ended it."""
+        return self._code
+
+    def close(self) -> None:
+        """End it with everything it started; what it left behind on purpose may stay."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        os.write(self._wake_write, b"x")
+        if self._code is None:
+            self._end_all()
+        with self._reading, self._writing:
+            self._release()
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _look(self) -> tuple[tuple[str, bytes] | None, bool]:
+        """Wait for something: a piece of output, or whether the command has ended."""
+        wanted = dict.fromkeys(self._streams, select.POLLIN)
+        ended = self._child.poll() is not None
+        if not ended and self._pidfd is not None:
+            wanted[self._pidfd] = select.POLLIN
+        ready = self._poll(wanted, 0 if ended else None)
+        for descriptor in [found for found in self._streams if found in ready]:
+            data = _read(descriptor)
+            if data:
+                return (self._streams[descriptor], data), False
+            if data is not None:
+                del self._streams[descriptor]
+        # Whoever inherited the pipes may hold them open for ever: the command's end is the end.
+        return None, ended and not any(found in ready for found in self._streams)
+
+    def _poll(self, wanted: dict[int, int], timeout: float | None = None) -> set[int]:
+        poller = select.poll()
+        poller.register(self._wake_read, select.POLLIN)
+        for descriptor, events in wanted.items():
+            poller.register(descriptor, events)
+        return {descriptor for descriptor, _ in poller.poll(timeout)}
+
+    def _finish(self) -> None:
+        status = self._child.poll()
+        assert status is not None
+        self._code = status if status >= 0 else 128 - status
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._end_all()
+
+    def _end_all(self) -> None:
+        name, value = self._mark
+        with contextlib.suppress(ProviderError):  # what cannot be ended, ``stop`` will tell
+            tree.end(
+                lambda: tree.scan().having(name, value, self._child.identity),
+                grace=0.0,
+                check=lambda: None,
+            )
+
+    def _release(self) -> None:
+        status = self._child.wait(5.0)
+        if self._code is None and status is not None:
+            self._code = status if status >= 0 else 128 - status
+        with contextlib.suppress(BrokenPipeError):
+            self._child.input.close()
+        for pipe in self._child.outputs:
+            pipe.close()
+        for descriptor in (self._wake_read, self._wake_write, self._pidfd):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def run(options: ExecInstance, launch: Callable[[tuple[str, str]], Launch]) -> CommandSession:
+    """Start a command.
+
+    Args:
+        options: What is asked for.
+        launch: Makes the launch, given the mark that its environment must bear.
+    """
+    mark = new_mark()
+    child = spawn(launch(mark))
+    with os_faults("starting a command"):
+        child.go(keep_input=options.stdin)
+        timeout = None if options.timeout is None else float(options.timeout)
+        return CommandSession(child, mark, timeout)
+
+
+PIPES = (subprocess.PIPE, subprocess.PIPE)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What is there; nothing at the end, None if there is nothing yet."""
+    try:
+        return os.read(descriptor, _PIECE)
+    except BlockingIOError:
+        return None
+
+
+def _input_closed() -> ProviderError:
+    return ProviderError(
+        "the command reads no more input",
+        field="data_b64",
+        next_step="Ask for stdin when the command is started, and write before its end.",
+    )

@@ -1,0 +1,152 @@
+"""What every part of the provider works with: options, places, records, ports, groups."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swarmd.errors import Conflict, PermissionDenied, ProviderError
+from swarmd.messages.config import InstancesConfig
+from swarmd.messages.instance import Instance
+from swarmd.messages.state import Node
+from swarmd.ports import Call, Clock
+from swarmd.providers.local import account as accounts
+from swarmd.providers.local.account import Account
+from swarmd.providers.local.cgroup_probe import Found
+from swarmd.providers.local.cgroups import Limits
+from swarmd.providers.local.data.layout import Layout
+from swarmd.providers.local.launcher import Child
+from swarmd.providers.local.options import LocalOptions
+from swarmd.providers.local.ports import PortBook
+from swarmd.providers.local.record import Index, LocalRecord
+
+
+def nothing(step: str) -> None:
+    """The default of ``Context.step``."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One provider's world.
+
+    Args:
+        name: The provider's name.
+        options: Its options.
+        node: This daemon.
+        clock: Time.
+        defaults: Start timeout and stop grace.
+        layout: Where everything lies.
+        index: What is known of the instances.
+        ports: Who has which port.
+        server_dir: The managed code-server.
+        groups: The control groups that the probe found.
+        children: Main processes that this daemon started, and must wait for.
+        step: Told each point at which the state on disk or in the kernel has changed: a test
+            ends the process there.
+    """
+
+    name: str
+    options: LocalOptions
+    node: Node
+    clock: Clock
+    defaults: InstancesConfig
+    layout: Layout
+    index: Index
+    ports: PortBook
+    server_dir: Path
+    groups: Found = Found(None)
+    children: dict[str, Child] = field(default_factory=dict)
+    step: Callable[[str], None] = nothing
+    _turns: dict[str, threading.Lock] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def mark(self) -> str:
+        """What the node's mark of our instances' processes says."""
+        return f"{self.node.id}/{self.name}"
+
+    def account(self, instance: Instance) -> Account:
+        """Whom an instance runs as, having looked that no other owner's share it (DESIGN 7).
+
+        Raises:
+            ValidationError: There is no such account.
+            PermissionDenied: Another owner's instances run as the same user.
+            ProviderError: Its folder was made for another account.
+        """
+        options = self.options
+        account = accounts.resolve(options.run_as, instance.owner, allow_root=options.allow_root)
+        record = self.index.get(instance.id)
+        if record is not None and record.uid != account.uid:
+            raise ProviderError(
+                f"its folder belongs to uid {record.uid}, but it would run as {account.name}",
+                field="run_as",
+                next_step="Set run_as back, or export the instance and import it again.",
+            )
+        if not options.allow_shared_uid:
+            self._check_shared(instance, account)
+        return account
+
+    def _check_shared(self, instance: Instance, account: Account) -> None:
+        for other in self.index.all().values():
+            if other.uid == account.uid and other.owner != instance.owner:
+                raise PermissionDenied(
+                    f"instances of another owner run as {account.name} already, and instances "
+                    "of one user can read each other's files",
+                    field="owner",
+                    next_step="Set allow_shared_uid = true in the provider's options if its "
+                    'owners trust each other, or run the daemon as root with run_as = "owner".',
+                )
+
+    def limits(self, instance: Instance) -> Limits:
+        """What an instance may use: its own wish, else the provider's default."""
+        wanted, options = instance.config.resources, self.options
+        return Limits(
+            cpu=options.cpu if wanted.cpu is None else wanted.cpu,
+            memory=options.memory if wanted.memory is None else wanted.memory,
+            pids=options.pids if wanted.pids is None else wanted.pids,
+        )
+
+    @contextlib.contextmanager
+    def turn(self, instance_id: str, call: Call) -> Iterator[None]:
+        """One call at a time for one instance: a late one and its successor do not mix.
+
+        Raises:
+            DeadlineExceeded, OperationCancelled: While another call had it.
+        """
+        with self._lock:
+            lock = self._turns.setdefault(instance_id, threading.Lock())
+        while not lock.acquire(timeout=min(0.1, call.remaining)):
+            call.check()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def forget_turn(self, instance_id: str) -> None:
+        """Drop the lock of an instance that is no more."""
+        with self._lock:
+            self._turns.pop(instance_id, None)
+
+    def current(self, instance: Instance) -> LocalRecord | None:
+        """The record, raised to the instance's epoch, name and owner.
+
+        Raises:
+            Conflict: The record is of a later epoch.
+        """
+        record = self.index.get(instance.id)
+        if record is None:
+            return None
+        if record.epoch > instance.epoch:
+            raise Conflict(
+                f"{instance.ref} is at epoch {record.epoch} already, not {instance.epoch}",
+                next_step="Look at the instance again; a later operation has passed this one.",
+                details={"epoch": record.epoch},
+            )
+        now = (instance.epoch, instance.name, instance.owner)
+        if (record.epoch, record.name, record.owner) == now:
+            return record
+        epoch, name, owner = now
+        return self.index.change(record, epoch=epoch, name=name, owner=owner)

@@ -1,0 +1,242 @@
+"""Making, changing, putting aside and removing instances. Their processes: ``runner``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from swarmd.errors import Conflict, InstanceNotFound, ValidationError
+from swarmd.messages.instance import Instance, InstanceConfig
+from swarmd.ports import Call
+from swarmd.providers.local import server, validation
+from swarmd.providers.local.account import Account
+from swarmd.providers.local.context import Context
+from swarmd.providers.local.data import archive, folders, git, workspace
+from swarmd.providers.local.data.faults import os_faults
+from swarmd.providers.local.ports import is_free, listen
+from swarmd.providers.local.record import LocalRecord
+from swarmd.providers.local.runner import Runner
+
+Fill = Callable[[Account], Path]
+LIMITS = ("resources.cpu", "resources.memory", "resources.pids")
+
+
+class Maker:
+    """Creates and removes; every call may be repeated and completes what is there."""
+
+    def __init__(self, context: Context, runner: Runner) -> None:
+        self._context = context
+        self._runner = runner
+
+    # --- making ------------------------------------------------------------------------------
+
+    def create(self, instance: Instance, call: Call) -> LocalRecord:
+        """Folder, port, workspace, extensions."""
+        return self._make(
+            instance, call, lambda account: self._runner.prepare(instance, account, call)
+        )
+
+    def import_data(self, instance: Instance, chunks: Iterable[bytes], call: Call) -> LocalRecord:
+        """The same, with the data of an archive."""
+        context = self._context
+        wanted = instance.config.workspace
+        if wanted not in (None, "", "managed") and not git.is_url(str(wanted)):
+            raise ValidationError(
+                "an archive brings its workspace, so it cannot lie at a host path",
+                field="config.workspace",
+                next_step="Leave workspace out, and copy the files where you want them.",
+            )
+
+        def fill(account: Account) -> Path:
+            dirs = context.layout.instance(instance.id)
+            archive.unpack(chunks, dirs, account, call)
+            context.step("unpacked")
+            if wanted:  # the archive's workspace stands for the clone, even an empty one
+                (dirs.private / "cloned").touch(mode=0o600)
+            return self._runner.prepare(instance, account, call)
+
+        return self._make(instance, call, fill)
+
+    def _make(self, instance: Instance, call: Call, fill: Fill) -> LocalRecord:
+        context = self._context
+        record = context.current(instance)
+        if record is not None and record.trashed:
+            raise Conflict(
+                f"{instance.ref} is in the trash",
+                next_step="Undelete it, or delete it with force.",
+            )
+        if record is not None and record.complete:
+            return record
+        account = context.account(instance)
+        try:
+            if record is None:
+                record = self._begin(instance, account)
+            context.index.put_config(instance.id, instance.config)
+            folder = fill(account)
+            call.check()
+            record = context.index.change(record, complete=True, folder=str(folder))
+            context.step("completed")
+            return record
+        except BaseException:
+            self._undo(instance.id)
+            raise
+
+    def _begin(self, instance: Instance, account: Account) -> LocalRecord:
+        context = self._context
+        validation.check_room(context, instance)
+        host = self._runner.host(instance)
+        wanted = validation.wanted_port(instance.config)
+        port = context.ports.take(instance.id, host, wanted)
+        if wanted and not is_free(host, wanted):
+            with os_faults("binding the port"):
+                listen(host, wanted).close()  # its error tells who has it
+        record = context.index.put(
+            LocalRecord(
+                id=instance.id,
+                name=instance.name,
+                owner=instance.owner,
+                epoch=instance.epoch,
+                node=context.node.id,
+                port=port,
+                uid=account.uid,
+            )
+        )
+        context.step("begun")
+        return record
+
+    def _undo(self, instance_id: str) -> None:
+        """What was half made is removed at once: it holds nobody's work yet."""
+        context = self._context
+        record = context.index.get(instance_id)
+        if record is not None:
+            self._runner.end(record, self._runner.unhurried(), grace=0.0, reason=None)
+            folders.purge(context.layout, instance_id)
+            context.ports.give_back(record.port, instance_id)
+            context.index.drop(instance_id)
+        else:
+            context.ports.give_back_all(instance_id)
+
+    # --- changing ----------------------------------------------------------------------------
+
+    def update(self, instance: Instance, call: Call) -> tuple[LocalRecord, tuple[str, ...]]:
+        """Take over the configuration; what a running server does not see waits for a start."""
+        context = self._context
+        record = self._known(instance)
+        before = context.index.config(instance.id)
+        running = self._runner.is_running(record)
+        waiting = self._changed(instance.config, before, instance.id) if running else ()
+        if running and record.process is not None and context.groups.hierarchies is not None:
+            paths = record.process.paths
+            context.groups.hierarchies.limit(paths, context.limits(instance))
+        elif running:
+            limits = set(LIMITS)
+            waiting = tuple(field for field in waiting if field not in limits)
+        record = self._move_port(record, instance)
+        call.check()
+        context.index.put_config(instance.id, instance.config)
+        context.step("updated")
+        return record, waiting
+
+    def _move_port(self, record: LocalRecord, instance: Instance) -> LocalRecord:
+        """Another host port was asked for: it is taken now, and used from the next start on."""
+        wanted = validation.wanted_port(instance.config)
+        if wanted in (0, record.port):
+            return record
+        context = self._context
+        port = context.ports.take(record.id, self._runner.host(instance), wanted)
+        before = record.port
+        record = context.index.change(record, port=port)
+        context.ports.release(before, record.id)
+        return record
+
+    def _changed(
+        self, now: InstanceConfig, before: InstanceConfig | None, instance_id: str
+    ) -> tuple[str, ...]:
+        if before is None:
+            return ()
+        fields = ("workspace", "workspace_path", "network", "env", "extensions")
+        found = [name for name in fields if getattr(now, name) != getattr(before, name)]
+        dirs = self._context.layout.instance(instance_id)
+        if server.render_config(now.auth) != server.read_config(dirs):
+            found.append("auth")
+        return tuple(found)
+
+    def _known(self, instance: Instance) -> LocalRecord:
+        record = self._context.current(instance)
+        if record is None:
+            raise InstanceNotFound(
+                f"provider {self._context.name} has no instance {instance.ref}",
+                next_step="Look at swarmctl doctor: its folder may have been removed.",
+            )
+        return record
+
+    # --- putting aside, removing -------------------------------------------------------------
+
+    def trash(self, instance: Instance, call: Call) -> None:
+        """Folder into the trash; the port stays its own until the end."""
+        context = self._context
+        record = context.current(instance)
+        if record is None:
+            return
+        record = self._runner.end(record, call, grace=0.0, reason=record.exit)
+        if not record.trashed:
+            context.index.change(record, trashed=True)
+            context.step("trash recorded")
+        folders.trash(context.layout, instance.id)
+        context.step("trashed")
+
+    def restore(self, instance: Instance) -> LocalRecord:
+        """Folder out of the trash. Raises ``InstanceNotFound`` if nothing is there."""
+        context = self._context
+        record = self._known(instance)
+        context.account(instance)
+        folders.restore(context.layout, instance.id)
+        context.step("restored")
+        if record.trashed:
+            record = context.index.change(record, trashed=False)
+            context.step("restore recorded")
+        return record
+
+    def purge(self, instance_id: str, call: Call) -> None:
+        """Processes, folders, record, port: nothing is left when this returns."""
+        context = self._context
+        record = context.index.get(instance_id)
+        known = record or _unknown(instance_id, context)
+        self._runner.end_processes(known, call, grace=0.0)
+        if record is not None:
+            context.ports.release(record.port, instance_id)
+            context.step("port released")
+        folders.purge(context.layout, instance_id, call.check)
+        context.step("purged")
+        context.index.drop(instance_id)
+        context.forget_turn(instance_id)
+
+    def workspace_of(self, record: LocalRecord, call: Call) -> Path | None:
+        """The host folder that is an instance's workspace; None if it is a managed one."""
+        context = self._context
+        config = context.index.config(record.id)
+        if config is None or config.workspace in (None, "", "managed"):
+            return None
+        if git.is_url(str(config.workspace)):
+            return None
+        from swarmd.providers.local.account import own
+
+        dirs = context.layout.instance(record.id)
+        bare = replace(config, workspace_path=None)
+        return workspace.prepare(bare, dirs, context.options.roots, own(), call)
+
+
+def _unknown(instance_id: str, context: Context) -> LocalRecord:
+    """A stand-in for a record that is lost: enough to find its processes."""
+    return LocalRecord(
+        id=instance_id,
+        name="",
+        owner="",
+        epoch=0,
+        node=context.node.id,
+        port=0,
+        uid=os.geteuid(),
+    )

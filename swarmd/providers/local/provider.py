@@ -1,0 +1,348 @@
+"""The provider itself: ``swarmd.ports.Provider`` for processes of this host (issue 2, part 7)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from swarmd.errors import (
+    Conflict,
+    InitializationError,
+    InstanceNotFound,
+    ProviderError,
+    ProviderUnreachable,
+    SwarmError,
+    Unavailable,
+)
+from swarmd.messages.config import Config
+from swarmd.messages.instance import Instance, InstanceStats
+from swarmd.messages.provider import (
+    Address,
+    Capabilities,
+    Observed,
+    ProviderHealth,
+    ProviderRecord,
+)
+from swarmd.messages.requests import ExecInstance, LogsInstance
+from swarmd.messages.state import Node
+from swarmd.ports import Call, Clock, Session, UpdateOutcome
+from swarmd.providers.local import account as accounts
+from swarmd.providers.local import capabilities, commands, server, validation
+from swarmd.providers.local.answer import Asker, Ended, Endpoint
+from swarmd.providers.local.cgroup_probe import probe
+from swarmd.providers.local.context import Context, nothing
+from swarmd.providers.local.data import archive, folders, logs, logview
+from swarmd.providers.local.data.faults import os_faults
+from swarmd.providers.local.data.layout import Layout
+from swarmd.providers.local.launcher import Launch
+from swarmd.providers.local.maker import Maker
+from swarmd.providers.local.observe import DiskUsage, Observer, address_of
+from swarmd.providers.local.options import data_dir, read_options, server_dir
+from swarmd.providers.local.ports import PortBook
+from swarmd.providers.local.record import Index, LocalRecord
+from swarmd.providers.local.runner import Runner
+
+_UPKEEP_SECONDS = 2.0
+_CHECK_SECONDS = 5.0
+
+
+class LocalProvider:
+    """VS Code as processes of this host.
+
+    Args:
+        record: Its name and options.
+        config: For places, start timeout, stop grace and ``insecure``.
+        node: This daemon.
+        clock: Time.
+        step: Told at each point where the state outside has changed (for tests of kill -9).
+    """
+
+    def __init__(
+        self,
+        record: ProviderRecord,
+        config: Config,
+        node: Node,
+        clock: Clock,
+        *,
+        step: Callable[[str], None] = nothing,
+    ) -> None:
+        self._name = record.name
+        self._config = config
+        options = read_options(record.options)
+        layout = Layout(_place(data_dir(config.daemon.data_dir), record.name))
+        self._context = Context(
+            name=record.name,
+            options=options,
+            node=node,
+            clock=clock,
+            defaults=config.instances,
+            layout=layout,
+            index=Index(layout),
+            ports=PortBook(
+                options.ports, layout.private / ".ports.json", lambda: clock.now().timestamp()
+            ),
+            server_dir=server_dir(config.daemon.server_dir),
+            step=step,
+        )
+        self._runner = Runner(self._context)
+        self._maker = Maker(self._context, self._runner)
+        self._observer = Observer(self._context, self._runner)
+        self._disk = DiskUsage(lambda found: folders.disk_usage(layout.instance(found)))
+        self._capabilities: Capabilities | None = None
+
+    @property
+    def name(self) -> str:
+        """The configured name."""
+        return self._name
+
+    @property
+    def type(self) -> str:
+        """``local``."""
+        return "local"
+
+    # --- the provider ------------------------------------------------------------------------
+
+    def initialize(self) -> None:
+        """Read what is there, and find out what this host can do."""
+        context = self._context
+        try:
+            context.layout.prepare()
+            folders.sweep(context.layout)
+            context.index.load()
+        except SwarmError as error:
+            raise InitializationError(
+                f"provider {self._name}: {error.message}",
+                field=error.field,
+                next_step=error.next_step,
+                details=error.details,
+            ) from error
+        context.ports.load({record.port: key for key, record in context.index.all().items()})
+        context.groups = probe(context.mark)
+        self._capabilities = self._describe()
+
+    def capabilities(self) -> Capabilities:
+        """What the last probe found out."""
+        if self._capabilities is None:
+            self._capabilities = self._describe()
+        return self._capabilities
+
+    def _describe(self) -> Capabilities:
+        context = self._context
+        return capabilities.describe(context.options, context.groups, context.layout.root)
+
+    def probe(self) -> ProviderHealth:
+        """Whether there is a code-server, an account, and a folder to write to."""
+        now = self._context.clock.now()
+        options = self._context.options
+        try:
+            found = server.find_server(options, self._context.server_dir)
+            if options.run_as != accounts.OWNER:
+                accounts.resolve(options.run_as, "", allow_root=options.allow_root)
+            self._context.layout.prepare()
+            self._runner.check_limits()
+        except SwarmError as error:
+            message = f"{error.message}. {error.next_step}" if error.next_step else error.message
+            return ProviderHealth(ok=False, message=message, checked_at=now)
+        message = f"code-server: {found.source} ({' '.join(found.command)})"
+        return ProviderHealth(ok=True, message=message, version=found.version, checked_at=now)
+
+    def upkeep(self, now: datetime) -> None:
+        """Rotate the logs of what runs, forget old reservations, for two seconds at most."""
+        del now  # reservations are kept on the provider's own clock
+        until = time.monotonic() + _UPKEEP_SECONDS
+        context = self._context
+        context.ports.forget_expired()
+        for record in context.index.all().values():
+            if time.monotonic() >= until:
+                return
+            if record.process is not None:
+                child = context.children.get(record.id)
+                if child is not None:
+                    child.poll()
+                dirs = context.layout.instance(record.id)
+                logs.rotate(dirs, context.options.log_max_size, context.options.log_files)
+
+    def dispose(self) -> None:
+        """Let go of the children: they keep running."""
+        for child in self._context.children.values():
+            child.let_go()
+        self._context.children.clear()
+        if self._context.groups.hierarchies is not None:
+            self._context.groups.hierarchies.tidy()
+
+    # --- making and removing -----------------------------------------------------------------
+
+    def validate(self, instance: Instance) -> None:
+        """Refuse what cannot work here. No side effects."""
+        validation.check(self._context, instance, insecure=self._config.daemon.insecure)
+
+    def create(self, instance: Instance, call: Call) -> Observed:
+        """Make everything but the running server."""
+        with self._context.turn(instance.id, call), os_faults("creating the instance"):
+            return self._observer.one(self._maker.create(instance, call))
+
+    def import_data(self, instance: Instance, chunks: Iterable[bytes], call: Call) -> Observed:
+        """Create it from an archive."""
+        with self._context.turn(instance.id, call), os_faults("importing the instance"):
+            return self._observer.one(self._maker.import_data(instance, chunks, call))
+
+    def update(self, instance: Instance, call: Call) -> UpdateOutcome:
+        """Apply the configuration: limits at once, the rest at the next start."""
+        with self._context.turn(instance.id, call), os_faults("updating the instance"):
+            record, waiting = self._maker.update(instance, call)
+            return UpdateOutcome(self._observer.one(record), waiting)
+
+    def trash(self, instance: Instance, call: Call) -> None:
+        """Put its folder aside."""
+        with self._context.turn(instance.id, call), os_faults("deleting the instance"):
+            self._maker.trash(instance, call)
+
+    def restore(self, instance: Instance, call: Call) -> Observed:
+        """Take its folder out of the trash."""
+        with self._context.turn(instance.id, call), os_faults("restoring the instance"):
+            return self._observer.one(self._maker.restore(instance))
+
+    def purge(self, instance: Instance, call: Call) -> None:
+        """Remove everything."""
+        with self._context.turn(instance.id, call), os_faults("removing the instance"):
+            self._context.current(instance)
+            self._maker.purge(instance.id, call)
+            self._disk.forget(instance.id)
+
+    def discard(self, stray_id: str, call: Call) -> None:
+        """Remove a stray: its processes, and its data."""
+        with self._context.turn(stray_id, call), os_faults("removing the stray"):
+            self._maker.purge(stray_id, call)
+
+    def export(self, instance: Instance, call: Call) -> Iterator[bytes]:
+        """Its data as a tar stream."""
+        record = self._known(instance)
+        dirs = self._context.layout.instance(instance.id)
+        if record.trashed:
+            dirs = self._context.layout.trash_of(instance.id)
+        return archive.export(dirs, call, workspace=self._maker.workspace_of(record, call))
+
+    # --- running -----------------------------------------------------------------------------
+
+    def start(self, instance: Instance, call: Call) -> Observed:
+        """Start it and wait until it answers."""
+        with self._context.turn(instance.id, call), os_faults("starting the instance"):
+            record = self._known(instance)
+            if record.trashed or not record.complete:
+                raise Conflict(
+                    f"{instance.ref} is {'in the trash' if record.trashed else 'not complete'}",
+                    next_step="Undelete it." if record.trashed else "Create it again.",
+                )
+            return self._observer.one(self._runner.start(record, instance, call))
+
+    def stop(self, instance: Instance, call: Call, *, force: bool = False) -> Observed:
+        """End everything that runs in it."""
+        with self._context.turn(instance.id, call), os_faults("stopping the instance"):
+            record = self._known(instance)
+            grace = 0.0 if force else float(self._context.defaults.stop_grace)
+            reason = "stopped" if self._runner.is_running(record) else record.exit
+            return self._observer.one(self._runner.end(record, call, grace=grace, reason=reason))
+
+    def check(self, instance: Instance, call: Call) -> str:
+        """Ask its server once."""
+        process = self._known(instance).process
+        if process is None:
+            raise ProviderError(f"{instance.ref} does not run", next_step="Start it.")
+        endpoint = Endpoint(process.host, process.port, process.tls)
+        until = call.clock() + _CHECK_SECONDS
+
+        def still() -> None:
+            call.check()
+            if call.clock() >= until:
+                raise TimeoutError(f"no answer within {_CHECK_SECONDS:g} s")
+
+        try:
+            answer = Asker(endpoint, still).once()
+        except (OSError, Ended) as error:
+            raise ProviderUnreachable(
+                f"the server of {instance.ref} does not answer",
+                next_step="Look at its log (swarmctl logs), or restart it.",
+                details={"cause": str(error)},
+            ) from error
+        if not answer.ok:
+            raise ProviderError(
+                f"the server of {instance.ref} answers {answer.status}",
+                next_step="Look at its log (swarmctl logs), or restart it.",
+                details={"cause": answer.body},
+            )
+        return answer.body
+
+    def exec(self, instance: Instance, options: ExecInstance) -> Session:
+        """Run a command in it, as its account, in its control groups."""
+        record = self._known(instance)
+        process = record.process
+        if process is None or not self._runner.is_running(record):
+            raise Unavailable(
+                f"{instance.ref} does not run",
+                next_step=f"Start it: swarmctl start {instance.ref}.",
+            )
+        account = self._context.account(instance)
+        dirs = self._context.layout.instance(instance.id)
+        folder = commands.folder_of(Path(record.folder or dirs.workspace), options.workdir)
+
+        def launch(mark: tuple[str, str]) -> Launch:
+            added = (*options.env.items(),)
+            env = self._runner.environment(instance, account, added) | dict([mark])
+            return Launch(
+                options.command,
+                folder,
+                env,
+                account,
+                commands.PIPES,
+                keep_input=True,
+                groups=process.paths,
+            )
+
+        return commands.run(options, launch)
+
+    def logs(self, instance: Instance, options: LogsInstance) -> Session:
+        """Open its log."""
+        self._known(instance)
+        return logview.open_log(self._context.layout.instance(instance.id), options)
+
+    # --- looking -----------------------------------------------------------------------------
+
+    def get(self, instance_id: str) -> Observed | None:
+        """What is there now."""
+        record = self._context.index.get(instance_id)
+        if record is None:
+            return None
+        return self._observer.one(record, self._context.index.config(instance_id))
+
+    def list(self) -> Sequence[Observed]:
+        """Everything, in one sweep."""
+        with os_faults("looking at the instances"):
+            return self._observer.everything()
+
+    def address(self, instance_id: str) -> Address | None:
+        """Where it answers while it runs."""
+        record = self._context.index.get(instance_id)
+        if record is None or record.process is None or not self._runner.is_running(record):
+            return None
+        return address_of(record.process)
+
+    def stats(self, instances: Sequence[Instance]) -> Sequence[InstanceStats]:
+        """What these use right now, those that run."""
+        with os_faults("looking at what the instances use"):
+            return self._observer.stats(instances, datetime.now(UTC), self._disk)
+
+    def _known(self, instance: Instance) -> LocalRecord:
+        record = self._context.current(instance)
+        if record is None:
+            raise InstanceNotFound(
+                f"provider {self._name} has no instance {instance.ref}",
+                next_step="Look at swarmctl doctor: its folder may have been removed.",
+            )
+        return record
+
+
+def _place(data: Path, name: str) -> Path:
+    """DATA itself for the provider called local; a folder in it for each further one."""
+    return data if name == "local" else data / f".provider-{name}"

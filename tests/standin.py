@@ -1,0 +1,96 @@
+"""A stand-in for code-server: the same options, a fraction of the weight.
+
+Run it with ``[sys.executable, "-I", "-S", ".../tests/standin.py"]``. It answers every path like
+``/healthz`` on the inherited descriptor. What it does wrong is chosen by words in the variable
+``STANDIN`` or at the beginning of ``--app-name`` (``mute-web``), separated by hyphens:
+
+exit        says why and ends at once, with status 3
+mute        listens and never answers
+ill         answers 503
+late        answers 503 three times, then 200
+stubborn    ignores SIGTERM
+fork        starts children in sessions of their own, one of them a grandchild whose parent ended
+orphan      the same, and they ignore SIGTERM
+eat         takes memory until something stops it
+chatty      writes a line for each request
+"""
+
+import os
+import signal
+import socket
+import sys
+
+WORDS = {"exit", "mute", "ill", "late", "stubborn", "fork", "orphan", "eat", "chatty"}
+
+
+def option(name: str) -> str:
+    """The value of an option, or nothing."""
+    arguments = sys.argv[1:]
+    return arguments[arguments.index(name) + 1] if name in arguments[:-1] else ""
+
+
+def switches() -> set[str]:
+    """The words that were chosen."""
+    named = option("--app-name").split("-")[:-1] or []
+    return (set(os.environ.get("STANDIN", "").split("-")) | set(named)) & WORDS
+
+
+def detach(twice: bool, deaf: bool) -> None:
+    """A child in a session of its own, as a terminal's shell is, or what it leaves behind."""
+    if os.fork():
+        return
+    os.setsid()
+    if twice and os.fork():
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else signal.SIG_DFL)
+    while True:
+        signal.pause()
+
+
+def serve(listener: socket.socket, chosen: set[str]) -> None:
+    """Answer until someone ends us."""
+    count = 0
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            if not connection.recv(4096):
+                continue
+            count += 1
+            ill = "ill" in chosen or ("late" in chosen and count <= 3)
+            status = b"503 Service Unavailable" if ill else b"200 OK"
+            body = b'{"status":"alive","lastHeartbeat":0}'
+            head = b"HTTP/1.1 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+            connection.sendall(head + body)
+            if "chatty" in chosen:
+                print("request", count, flush=True)
+
+
+def main() -> None:
+    """Do what was chosen."""
+    chosen = switches()
+    if "--install-extension" in sys.argv:
+        print("Extension", option("--install-extension"), "was successfully installed.")
+        return
+    print("stand-in", " ".join(sorted(chosen)) or "plain", flush=True)
+    if "exit" in chosen:
+        print("I was told to end", file=sys.stderr, flush=True)
+        sys.exit(3)
+    if "stubborn" in chosen:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if chosen & {"fork", "orphan"}:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        detach(twice=False, deaf="orphan" in chosen)
+        detach(twice=True, deaf="orphan" in chosen)
+    if "eat" in chosen:
+        hoard = []
+        while True:
+            hoard.append(bytearray(b"x" * (4 << 20)))
+    if "mute" in chosen:
+        signal.pause()
+    with socket.socket(fileno=int(option("--socket-fd"))) as listener:
+        listener.listen(64)
+        serve(listener, chosen)
+
+
+if __name__ == "__main__":
+    main()

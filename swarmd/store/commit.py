@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -19,7 +20,15 @@ from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.state import ProvidersFile
 from swarmd.ports import Batch
-from swarmd.store.files import FULL, Files, remove, remove_quietly, stage, sync_folder
+from swarmd.store.files import (
+    FULL,
+    TEMPORARY,
+    Files,
+    remove,
+    remove_quietly,
+    stage_all,
+    sync_folder,
+)
 from swarmd.store.journal import Journal
 from swarmd.store.layout import Layout
 from swarmd.store.load import ended_at
@@ -29,6 +38,7 @@ log = logging.getLogger(__name__)
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _BALLAST = 256 << 10
 _GROUP_LIMIT = 256
+_OPEN_AT_ONCE = 64
 
 
 def is_safe(record_id: str) -> bool:
@@ -157,13 +167,13 @@ class Committer:
         events = group.events()
         self._journal.make_ready(events)
         self._keep_ballast()
-        staged: list[tuple[str, str, str]] = []
+        records = _records(group, self._layout)
         try:
-            self._stage(group, staged)
-            self._place(staged)
+            self._stage(records)
+            self._place(records)
         except BaseException:
-            for _, temporary, _ in staged:
-                remove_quietly(self._files, temporary)
+            for one in records:
+                remove_quietly(self._files, one.path + TEMPORARY)
             raise
         self._finish(lambda: self._journal.append(events))
         for instance_id, reasons in group.reasons().items():
@@ -171,35 +181,18 @@ class Committer:
         self._finish(lambda: self._drop(group))
         self._remember(group)
 
-    def _stage(self, group: Group, staged: list[tuple[str, str, str]]) -> None:
+    def _stage(self, records: Sequence[_Record]) -> None:
         """Write every record beside its place: here a full disk ends the group, unchanged."""
-        records: list[tuple[str, str, object]] = [
-            ("operations", self._layout.record("operations", key), one)
-            for key, one in group.operations().items()
-        ]
-        providers = group.providers()
-        if providers is not None:
-            whole = ProvidersFile(providers=providers)
-            records.append(("", self._layout.providers, whole))
-        records += [
-            ("instances", self._layout.record("instances", key), one)
-            for key, one in group.instances().items()
-        ]
-        for folder, path, record in records:
-            data = codec.encode_private(record)
-            staged.append((folder, stage(self._files, path, data), path))
+        for start in range(0, len(records), _OPEN_AT_ONCE):
+            some = records[start : start + _OPEN_AT_ONCE]
+            stage_all(self._files, [(one.path, codec.encode_private(one.value)) for one in some])
 
-    def _place(self, staged: list[tuple[str, str, str]]) -> None:
+    def _place(self, records: Sequence[_Record]) -> None:
         """Put them in their places, folder by folder."""
-        folder = None
-        while staged:
-            if folder is not None and staged[0][0] != folder:
-                sync_folder(self._files, f"{self._layout.root}/{folder}")
-            folder, temporary, path = staged[0]
-            self._files.rename(temporary, path)
-            staged.pop(0)
-        if folder is not None:
-            sync_folder(self._files, f"{self._layout.root}/{folder}")
+        for folder, some in groupby(records, key=lambda one: one.folder):
+            for one in some:
+                self._files.rename(one.path + TEMPORARY, one.path)
+            sync_folder(self._files, folder)
 
     def _drop(self, group: Group) -> None:
         instances, operations = group.dropped("instances"), group.dropped("operations")
@@ -270,6 +263,26 @@ class Committer:
         for one in operation_ids:
             remove(self._files, self._layout.record("operations", one))
             self._ended.pop(one, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    folder: str
+    path: str
+    value: object
+
+
+def _records(group: Group, layout: Layout) -> list[_Record]:
+    """The files of a group, in the order in which they take their places."""
+
+    def of(kind: str, values: Mapping[str, object]) -> list[_Record]:
+        return [_Record(layout.folder(kind), layout.record(kind, i), v) for i, v in values.items()]
+
+    records = of("operations", group.operations())
+    providers = group.providers()
+    if providers is not None:
+        records.append(_Record(layout.root, layout.providers, ProvidersFile(providers=providers)))
+    return records + of("instances", group.instances())
 
 
 def _check_ids(group: Group) -> None:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+import msgspec
 
 from swarmd.errors import ResourceLimitError, StateError, SwarmError
 
+TEMPORARY = ".tmp"
+UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+"""What decoding bytes that are no record raises: text that is no UTF-8 and a depth without end
+are not msgspec's own errors."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,6 +53,10 @@ class Files:
         """Wait until the file, or the folder's list of names, is on disk."""
         os.fsync(fd)
 
+    def hurry(self, fd: int) -> None:
+        """Begin to put the file on disk without waiting, so that many go together."""
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def truncate(self, fd: int, length: int) -> None:
         """Cut the file to this many bytes."""
         os.ftruncate(fd, length)
@@ -71,14 +81,8 @@ class Files:
 
 def stage(files: Files, path: str, data: bytes, *, durable: bool = True) -> str:
     """Write ``data`` beside ``path``; ``files.rename`` of what this returns puts it there."""
-    temporary = path + ".tmp"
+    temporary, fd = _written(files, path, data)
     try:
-        fd = files.create(temporary)
-    except FileExistsError:  # left by a group that failed and could not clean up
-        files.unlink(temporary)
-        fd = files.create(temporary)
-    try:
-        files.write(fd, data)
         if durable:
             files.sync(fd)
     except BaseException:
@@ -87,6 +91,40 @@ def stage(files: Files, path: str, data: bytes, *, durable: bool = True) -> str:
     finally:
         os.close(fd)
     return temporary
+
+
+def stage_all(files: Files, contents: Sequence[tuple[str, bytes]]) -> None:
+    """``stage`` for many: begun together, so that the disk's wait is shared.
+
+    Each is then at its path plus ``.tmp``, durable. After an error the caller removes them.
+    """
+    open_files: list[int] = []
+    try:
+        for path, data in contents:
+            open_files.append(_written(files, path, data)[1])
+        for fd in open_files:
+            files.hurry(fd)
+        for fd in open_files:
+            files.sync(fd)
+    finally:
+        for fd in open_files:
+            os.close(fd)
+
+
+def _written(files: Files, path: str, data: bytes) -> tuple[str, int]:
+    temporary = path + TEMPORARY
+    try:
+        fd = files.create(temporary)
+    except FileExistsError:  # left by a group that failed and could not clean up
+        files.unlink(temporary)
+        fd = files.create(temporary)
+    try:
+        files.write(fd, data)
+    except BaseException:
+        os.close(fd)
+        remove_quietly(files, temporary)
+        raise
+    return temporary, fd
 
 
 def write_durably(files: Files, path: str, data: bytes) -> None:

@@ -16,7 +16,7 @@ from swarmd.messages.config import JournalConfig
 from swarmd.messages.events import Event, TableRow
 from swarmd.ports import Clock
 from swarmd.store import segment
-from swarmd.store.files import Files, explained, remove, write_durably
+from swarmd.store.files import UNREADABLE, Files, explained, remove, write_durably
 from swarmd.store.quarantine import Quarantine
 from swarmd.store.segment import Header, Index, Segment
 
@@ -92,7 +92,7 @@ class Journal:
                 header = segment.read_header(path)
                 if header.first_seq != first_seq:
                     raise msgspec.ValidationError(f"its header says {header.first_seq}")
-            except (msgspec.MsgspecError, IsADirectoryError) as error:
+            except (*UNREADABLE, IsADirectoryError) as error:
                 # Its numbers were given out: they are not used again.
                 self.last_seq = max(self.last_seq, first_seq)
                 self.id = ""

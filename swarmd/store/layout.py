@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 
 from swarmd.errors import StateError
-from swarmd.store.files import Files, explained, remove
+from swarmd.store.files import Files, explained, remove, sync_folder
 
 FOLDERS = ("instances", "operations", "stories", "journal", "quarantine")
 
@@ -63,15 +63,18 @@ def prepare_root(files: Files, layout: Layout) -> None:
         os.makedirs(os.path.dirname(root), exist_ok=True)  # noqa: PTH103, PTH120
         if not os.path.lexists(root):
             files.make_folder(root)
+            sync_folder(files, os.path.dirname(root))  # noqa: PTH120
     _check_owner(root)
 
 
 def prepare_folders(files: Files, layout: Layout) -> None:
     """Make the folders that are missing. Only under the lock."""
     with explained("make", layout.root):
-        for name in FOLDERS:
-            if not os.path.isdir(layout.folder(name)):  # noqa: PTH112
-                files.make_folder(layout.folder(name))
+        missing = [name for name in FOLDERS if not os.path.isdir(layout.folder(name))]  # noqa: PTH112
+        for name in missing:
+            files.make_folder(layout.folder(name))
+        if missing:
+            sync_folder(files, layout.root)
 
 
 def _check_owner(root: str) -> None:
@@ -170,4 +173,6 @@ def set_aside(files: Files, layout: Layout, stamp: str) -> str | None:
         for name in full:
             files.rename(layout.folder(name), f"{target}/{name}")
             files.make_folder(layout.folder(name))
+        sync_folder(files, target)
+        sync_folder(files, layout.root)
     return target

@@ -18,7 +18,7 @@ from msgspec.structs import force_setattr
 from swarmd.messages import codec
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
-from swarmd.store.files import explained, read_file
+from swarmd.store.files import UNREADABLE, explained, read_file
 from swarmd.store.journal import newer_version
 from swarmd.store.quarantine import Quarantine
 
@@ -53,11 +53,11 @@ def decode_file(decode: Callable[[bytes], R], data: bytes, path: str) -> R:
 
     Raises:
         StateError: It has a version that this daemon does not know.
-        msgspec.MsgspecError: It is no such record.
+        UNREADABLE: It is no such record.
     """
     try:
         record = decode(data)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         check_version(data, path)
         raise
     if getattr(record, "version", VERSION) > VERSION:
@@ -69,7 +69,7 @@ def check_version(data: bytes, path: str) -> None:
     """Raise ``StateError`` if the content says it is of a newer version."""
     try:
         found = _version.decode(data).version
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return
     if found > VERSION:
         raise newer_version(path, found, VERSION)
@@ -120,7 +120,7 @@ class Folder(Generic[R]):
     def _one(self, name: str, folder_fd: int) -> R | None:
         try:
             record = decode_file(self._decode, read_file(name, folder_fd), f"{self._path}/{name}")
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self._set_aside(name, str(error))
             return None
         except OSError as error:
@@ -201,7 +201,7 @@ def read_single(
             return decode_file(decode, read_file(path), path), ()
         except FileNotFoundError:
             return None, ()
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             return None, (quarantine.take(path, str(error)),)
         except OSError as error:
             if error.errno not in _BROKEN_FILE:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from swarmd.messages import codec
 from swarmd.messages.events import Event
+from swarmd.store.files import UNREADABLE
 
 VERSION = 1
 INDEX_EVERY = 256
@@ -118,7 +119,7 @@ class Segment:
         for line, _ in lines(self.path, start, length):
             try:
                 event = _event.decode(line)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue  # the caller sees that a number is missing
             if event.seq > after_seq:
                 found.append(event)
@@ -152,7 +153,7 @@ def numbers(path: str, end: int) -> Iterator[tuple[int | None, int]]:
 def _number(line: bytes) -> int | None:
     try:
         return _numbered.decode(line).seq
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -160,7 +161,7 @@ def read_header(path: str) -> Header:
     """The first line of a segment.
 
     Raises:
-        msgspec.MsgspecError: It is no header.
+        UNREADABLE: It is no header.
     """
     with open(path, "rb") as file:  # noqa: PTH123
         return _header.decode(file.readline(4096))

@@ -6,11 +6,9 @@ import logging
 import os
 from collections.abc import Sequence
 
-import msgspec
-
 from swarmd.messages import codec
 from swarmd.messages.instance import Reason
-from swarmd.store.files import Files, place, read_file, remove
+from swarmd.store.files import UNREADABLE, Files, place, read_file, remove
 from swarmd.store.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -76,13 +74,15 @@ class Stories:
             data = read_file(self._layout.story(instance_id))
         except FileNotFoundError:
             return ()
-        found: list[Reason] = []
-        for line in data.splitlines()[-self._length :]:
+        newest: list[Reason] = []
+        for line in reversed(data.splitlines()):
+            if len(newest) == self._length:
+                break
             try:
-                found.append(_reason.decode(line))
-            except msgspec.MsgspecError:  # a line that a kill cut off
+                newest.append(_reason.decode(line))
+            except UNREADABLE:  # a line that a kill cut off
                 continue
-        return tuple(found)
+        return tuple(reversed(newest))
 
     def drop(self, instance_id: str) -> bool:
         """Remove one story; True if there was one. Raises ``OSError``."""

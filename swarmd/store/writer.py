@@ -167,7 +167,7 @@ class Writer:
         while True:
             self._ahead = self._next(0)
             item = self._ahead
-            if not isinstance(item, _Write) or not group.accepts(item.batch):
+            if not isinstance(item, _Write) or not _fits(group, item.batch):
                 return group
             members.append(item)
             self._ahead = None
@@ -220,6 +220,14 @@ class Writer:
             work()
         except Exception:
             log.exception("the store's upkeep failed")
+
+
+def _fits(group: Group, batch: Batch) -> bool:
+    """A batch that is no batch at all fails alone, as a group of its own."""
+    try:
+        return group.accepts(batch)
+    except Exception:  # noqa: BLE001 (told when its own turn comes)
+        return False
 
 
 def _closed_error() -> Unavailable:

@@ -109,4 +109,4 @@ def install(at: int | None = None) -> None:
     """
     number = at if at is not None else int(os.environ.get(CRASH_AT, "0"))
     if number:
-        swarmd.store.store.Files = lambda: CrashingFiles(number)  # type: ignore[misc,assignment,attr-defined]
+        swarmd.store.store.Files = lambda: CrashingFiles(number)  # type: ignore[assignment,attr-defined]

@@ -32,6 +32,7 @@ from swarmd.store import FileStore
 from swarmd.store.files import Files
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+IDS = itertools.count(1)
 CALLER = Caller(name="ana", uid=1000, gid=1000, pid=1)
 
 
@@ -121,7 +122,6 @@ def make_store(
     max_size: int = 256 << 20,
     retention: float = 604800,
 ) -> FileStore:
-    ids = itertools.count(1)
     return FileStore(
         root,
         clock=clock or SetClock(),
@@ -130,7 +130,7 @@ def make_store(
         ),
         operations_kept=operations_kept,
         story_length=story_length,
-        new_id=lambda: f"id-{next(ids)}",
+        new_id=lambda: f"id-{next(IDS)}",
         files=files,
     )
 

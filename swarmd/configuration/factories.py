@@ -43,3 +43,8 @@ def check_provider_options(kind: str, options: dict[str, Any]) -> None:
         ConfigError: An unknown type (``field`` is ``type``) or wrong options.
     """
     load_factory(kind).check_options(options)
+
+
+def provider_types() -> tuple[str, ...]:
+    """The installed provider types, by name; none is imported for it."""
+    return tuple(sorted({point.name for point in metadata.entry_points(group=GROUP)}))

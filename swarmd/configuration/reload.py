@@ -96,3 +96,27 @@ def _changed_fields(old: ProviderConfig, new: ProviderConfig) -> Iterator[str]:
     for field in msgspec.structs.fields(ProviderConfig):
         if getattr(old, field.name) != getattr(new, field.name):
             yield f"providers.{old.name}.{field.name}"
+
+
+def apply(old: Config, new: Config, decision: ReloadDecision) -> Config:
+    """The configuration in force after a reload.
+
+    The new one, but with the old value of every key that waits for a restart.
+    """
+    providers = {provider.name: provider for provider in old.providers}
+    waiting = set(decision.restart_required)
+    sections: dict[str, object] = {}
+    for section in {name for name, _ in all_keys()}:
+        kept = {
+            key: getattr(getattr(old, section), key)
+            for name, key in all_keys()
+            if name == section and f"{section}.{key}" in waiting
+        }
+        sections[section] = msgspec.structs.replace(getattr(new, section), **kept)
+    kept_providers = tuple(
+        providers[provider.name]
+        if f"providers.{provider.name}.type" in waiting
+        else provider
+        for provider in new.providers
+    )
+    return msgspec.structs.replace(new, providers=kept_providers, **sections)

@@ -60,7 +60,8 @@ class Plan:
 
     Buckets that act, each as an operation of the reconcile origin:
 
-    - ``start``: is to run, is there and does not run, and its backoff is over.
+    - ``start``: is to run, is there and does not run, and its backoff is over. One in
+      ``error`` is held: its last start failed, and a human has to look.
     - ``stop``: runs although it is to be stopped or deleted: a user's stop wins.
     - ``recreate``: its creation came not to an end: create again, which completes it.
     - ``restore``: lies in the trash although it is not to be deleted (an undelete that was
@@ -71,7 +72,8 @@ class Plan:
       (``remove`` false). Or a creation of this node that nobody was told of and that is not
       complete: remove it.
     - ``sweep``: has no record, is this node's and has a tombstone: finish its deletion.
-    - ``purge``: its time in the trash is over: remove the data and drop the record.
+    - ``purge``: its time in the trash is over, or it is to be deleted and nothing is there
+      any more: remove the data and drop the record.
 
     Buckets that ask or tell:
 
@@ -253,7 +255,8 @@ class _Draft:
         elif is_lost(record) or self.absences.get(record.id, 0) < ABSENCES_NEEDED:
             return
         elif record.id in self.confirmed_absent:
-            self.put("lost", record.id)
+            gone = record.desired == DesiredState.DELETED
+            self.put("purge" if gone else "lost", record.id)
         else:
             self.put("confirm", record.id)
 
@@ -274,7 +277,9 @@ class _Draft:
             if wanted != DesiredState.RUNNING:
                 self.put("stop", record.id)
         elif wanted == DesiredState.RUNNING:
-            self._when_due("start", record.id)
+            # One whose start failed is held for a human: a crash loop is not fed.
+            if record.status != InstanceStatus.ERROR:
+                self._when_due("start", record.id)
         elif wanted == DesiredState.DELETED:
             self._when_due("delete", record.id)
 

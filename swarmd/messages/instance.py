@@ -173,6 +173,7 @@ class Stray(Struct, frozen=True, kw_only=True):
     epoch: int
     found_at: datetime
     reason: str
+    node: str = ""
     running: bool = False
     bytes: int | None = None
 

@@ -54,6 +54,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     step: str | None = None
     progress: Progress = Progress()
     reason: str = ""
+    cancel_requested: bool = False
     error: Failure | None = None
     idempotency_key: str | None = None
     request_digest: str | None = None

@@ -63,6 +63,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     exec: bool = True
     logs: bool = True
     export: bool = True
+    tls: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -74,6 +75,7 @@ class ProviderRecord(Struct, frozen=True, kw_only=True):
     enabled: bool = True
     cordoned: bool = False
     priority: float = 0.0
+    max_parallel: int = 8
     options: dict[str, Any] = {}
     registered: bool = False
 

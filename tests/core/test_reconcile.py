@@ -70,7 +70,12 @@ def test_a_crash_is_seen_and_the_instance_started_in_one_round() -> None:
     assert plan.counts() == {"observe": 1, "start": 1}
 
 
-@pytest.mark.parametrize("status", [STATUS.STOPPED, STATUS.CREATED, STATUS.ERROR])
+def test_one_whose_start_failed_is_held() -> None:
+    held = record(status=STATUS.ERROR)
+    assert plan_for(held, seen(STATUS.STOPPED)).start == ()
+
+
+@pytest.mark.parametrize("status", [STATUS.STOPPED, STATUS.CREATED])
 def test_start_what_is_to_run(status: InstanceStatus) -> None:
     assert plan_for(record(status=status), seen(status)).start == (ID,)
 

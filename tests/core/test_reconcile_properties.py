@@ -190,7 +190,8 @@ def check_safety(world: World, plan: Plan) -> None:
         assert world.records[instance_id].desired == DesiredState.DELETED
     for instance_id in plan.purge:
         assert world.records[instance_id].desired == DesiredState.DELETED
-        assert world.records[instance_id].status == InstanceStatus.DELETED
+        in_trash = world.records[instance_id].status == InstanceStatus.DELETED
+        assert in_trash or instance_id in world.denied
     for instance_id, record in world.records.items():
         if record.provider in world.silent or record.node != NODE:
             assert instance_id not in mentioned(plan)

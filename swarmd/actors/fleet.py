@@ -1,0 +1,142 @@
+"""The providers that run: each one's adapter, its lanes and its actor."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pykka
+
+from swarmd.actors.base import SUPERVISOR, Context, provider_actor
+from swarmd.actors.lanes import Lanes
+from swarmd.actors.provider import ProviderActor, Uploads
+from swarmd.actors.supervisor import Child, StartChild, StopChild
+from swarmd.actors.ticker import Rhythms
+from swarmd.errors import Unavailable
+from swarmd.messages.provider import ProviderRecord
+from swarmd.ports import Provider
+
+log = logging.getLogger("swarmd.fleet")
+
+_TICK_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One running provider."""
+
+    record: ProviderRecord
+    provider: Provider
+    lanes: Lanes
+
+
+class Fleet:
+    """Starts and stops providers. Thread-safe.
+
+    Args:
+        make: Makes the adapter of a record (the composition root knows how).
+        look_every: Seconds between two looks, asked anew each time.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        rhythms: Rhythms,
+        uploads: Uploads,
+        make: Callable[[ProviderRecord], Provider],
+        look_every: Callable[[], float],
+    ) -> None:
+        self._context = context
+        self._rhythms = rhythms
+        self._uploads = uploads
+        self._make = make
+        self._look_every = look_every
+        self._lock = threading.Lock()
+        self._members: dict[str, Member] = {}
+
+    def child(self, record: ProviderRecord) -> Child:
+        """Make the adapter and tell how its actor is started.
+
+        Raises:
+            SwarmError: The adapter cannot be made from this record.
+        """
+        provider = self._make(record)
+        lanes = Lanes(record.name, record.max_parallel)
+        with self._lock:
+            self._members[record.name] = Member(record, provider, lanes)
+        name = provider_actor(record.name)
+        self._rhythms.set(name, _TICK_SECONDS)
+
+        def factory(generation: int) -> pykka.ActorRef[Any]:
+            return ProviderActor.start(
+                self._context,
+                name,
+                generation,
+                provider=provider,
+                lanes=lanes,
+                uploads=self._uploads,
+                look_every=self._look_every,
+            )
+
+        return Child(name, factory)
+
+    def start(self, record: ProviderRecord) -> None:
+        """Start one while the daemon runs."""
+        self._context.directory.tell(SUPERVISOR, StartChild(self.child(record)))
+
+    def stop(self, name: str, then: Callable[[], None] = lambda: None) -> None:
+        """Stop driving one. Its instances keep running; ``then`` is called at the end."""
+        with self._lock:
+            member = self._members.pop(name, None)
+        if member is None:
+            then()
+            return
+        self._rhythms.set(provider_actor(name), None)
+
+        def end() -> None:
+            closing = threading.Thread(
+                target=self._close, args=(member, then), name=f"swarmd-close-{name}", daemon=True
+            )
+            closing.start()
+
+        self._context.directory.tell(SUPERVISOR, StopChild(provider_actor(name), end))
+
+    def _close(self, member: Member, then: Callable[[], None]) -> None:
+        if not member.lanes.close(_CLOSE_SECONDS):
+            log.warning("work at provider %s goes on behind us", member.record.name)
+        member.provider.dispose()
+        then()
+
+    def close(self, seconds: float) -> None:
+        """At the daemon's end, once the actors have stopped."""
+        with self._lock:
+            members, self._members = tuple(self._members.values()), {}
+        for member in members:
+            if not member.lanes.close(seconds):
+                log.warning("work at provider %s did not end", member.record.name)
+            member.provider.dispose()
+
+    def lanes_of(self, name: str) -> Lanes | None:
+        """A provider's lanes."""
+        member = self._members.get(name)
+        return member.lanes if member else None
+
+    def members(self) -> tuple[Member, ...]:
+        """All that run."""
+        with self._lock:
+            return tuple(self._members.values())
+
+    def provider(self, name: str) -> Provider:
+        """A running provider's adapter. Raises ``Unavailable``."""
+        member = self._members.get(name)
+        if member is None:
+            raise Unavailable(
+                f"provider {name} is not driven by this daemon now",
+                next_step=f"Enable it: swarmctl providers enable {name}.",
+            )
+        return member.provider

@@ -1,0 +1,134 @@
+"""``ports.Query`` over the published tables: every read of the socket, without an actor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+
+from swarmd import __version__
+from swarmd.actors.base import Directory
+from swarmd.actors.published import Published
+from swarmd.actors.supervisor import Family
+from swarmd.core import views
+from swarmd.core.selection import page
+from swarmd.errors import ValidationError
+from swarmd.messages.enums import AuthType, DaemonState
+from swarmd.messages.events import Event
+from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.operation import Caller, Operation
+from swarmd.messages.provider import ProviderInfo
+from swarmd.messages.replies import ActorList, StatusReport
+from swarmd.messages.requests import ListInstances, ListOperations, Request
+from swarmd.ports import Page, Store
+
+
+class SnapshotQuery:
+    """See ``ports.Query``.
+
+    Args:
+        state: Tells the daemon's state and the reasons for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        published: Published,
+        store: Store,
+        directory: Directory,
+        family: Family,
+        node: str,
+        started_at: datetime,
+        state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
+    ) -> None:
+        self._published = published
+        self._store = store
+        self._directory = directory
+        self._family = family
+        self._node = node
+        self._started_at = started_at
+        self._state = state
+
+    def instance(self, caller: Caller, ref: str) -> Instance:
+        """By id, ``owner/name``, own ``name`` or unique id prefix."""
+        return views.find(self._published.tables, ref, caller.name)
+
+    def instances(self, caller: Caller, request: Request) -> Page:
+        """A filtered page."""
+        if not isinstance(request, ListInstances):
+            raise TypeError(type(request).__name__)
+        selected = page(self._published.tables.index, request)
+        return Page(selected.items, selected.next_cursor, selected.total)
+
+    def operation(self, caller: Caller, ref: str) -> Operation:
+        """By id or unique id prefix."""
+        return views.find_operation(self._published.tables, ref)
+
+    def operations(self, caller: Caller, request: Request) -> tuple[Operation, ...]:
+        """Newest first."""
+        if not isinstance(request, ListOperations):
+            raise TypeError(type(request).__name__)
+        tables = self._published.tables
+        target = None
+        if request.target is not None:
+            target = views.find(tables, request.target, caller.name, trash=True).id
+        return views.select_operations(tables, request, target)
+
+    def providers(self, caller: Caller) -> tuple[ProviderInfo, ...]:
+        """All, by name."""
+        return views.provider_infos(self._published.tables)
+
+    def provider(self, caller: Caller, name: str) -> ProviderInfo:
+        """One."""
+        return views.one_provider(self._published.tables, name)
+
+    def status(self, caller: Caller) -> StatusReport:
+        """The daemon's state and counts."""
+        state, reasons = self._state()
+        tables = self._published.tables
+        return StatusReport(
+            state=state,
+            reasons=reasons,
+            initialized=state not in (DaemonState.INITIALIZING, DaemonState.FAILED),
+            version=__version__,
+            node=self._node,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            journal=self._published.journal,
+            last_seq=tables.seq,
+            quarantined=len(self._store.problems()),
+            **views.counts(tables),
+        )
+
+    def actors(self, caller: Caller) -> ActorList:
+        """How the actors fare."""
+        infos = self._family.infos(self._directory)
+        return ActorList(items=infos, dead_letters=self._directory.dead_letters)
+
+    def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
+        """Why this instance is as it is, oldest first."""
+        instance = views.find(self._published.tables, ref, caller.name, trash=True)
+        return tuple(self._store.story(instance.id))
+
+    def history(self, caller: Caller, after_seq: int, limit: int) -> tuple[bool, tuple[Event, ...]]:
+        """Events after ``after_seq``, none that is not published yet."""
+        gap, events = self._store.history(after_seq, limit)
+        last = self._published.tables.seq
+        return gap, tuple(event for event in events if event.seq <= last)
+
+    def position(self) -> tuple[str, int]:
+        """The journal's id and its last published sequence number."""
+        return self._published.journal, self._published.tables.seq
+
+    def password(self, caller: Caller, ref: str) -> str | None:
+        """The password in the clear, None without authentication."""
+        auth = views.find(self._published.tables, ref, caller.name).config.auth
+        if auth.type is AuthType.HASHED_PASSWORD:
+            raise ValidationError(
+                "the daemon has only the hash of this password",
+                field="id",
+                next_step="Set a password: swarmctl update NAME --password-stdin.",
+            )
+        if auth.type is AuthType.NONE or auth.credentials is None:
+            return None
+        return auth.credentials.reveal()

@@ -1,0 +1,305 @@
+"""Carries out what ``core/reconcile.py`` decides: records what was seen, asks for operations.
+
+Held by the controller and called on its thread. What it remembers (absences, attempts, when
+an instance was last touched) begins empty after a restart, which only makes it more patient.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from swarmd.actors.base import REGISTRY, Directory, provider_actor
+from swarmd.actors.provider import Looked, LookNow, RunStep
+from swarmd.actors.published import Published
+from swarmd.actors.registry import Transact, no_reply
+from swarmd.core import housekeeping
+from swarmd.core.notes import event_of
+from swarmd.core.reconcile import Found, Plan, Undo, lost_failure, reconcile, settle
+from swarmd.core.steps import Step
+from swarmd.core.strays import stand_in_for, stray_of
+from swarmd.core.tables import Change, EventDraft, Tables
+from swarmd.core.wishes import Wish, accept
+from swarmd.errors import Conflict, SwarmError
+from swarmd.messages.enums import EventType, InstanceStatus, OperationKind, Origin
+from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.operation import Caller
+from swarmd.messages.provider import Observed
+from swarmd.ports import Clock
+
+log = logging.getLogger("swarmd.reconcile")
+
+_STABLE_SECONDS = 600.0
+_SWEEP_SECONDS = 120.0
+
+
+class Reconciler:
+    """Compares wish and reality each time a provider has looked.
+
+    Args:
+        accepted: Tells the controller of an operation that was begun.
+        new_id: Makes ids of operations.
+        node: This daemon's id.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        published: Published,
+        clock: Clock,
+        node: str,
+        new_id: Callable[[], str],
+        accepted: Callable[[Any], None],
+    ) -> None:
+        self._directory = directory
+        self._published = published
+        self._clock = clock
+        self._node = node
+        self._new_id = new_id
+        self._accepted = accepted
+        self._absences: Counter[str] = Counter()
+        self._confirmed: set[str] = set()
+        self._attempts: dict[str, tuple[int, datetime]] = {}
+        self._touched: dict[str, float] = {}
+        self._acted: dict[str, float] = {}
+        self._waits = False
+        self._me = Caller(name="swarmd", uid=0, gid=0, pid=0)
+
+    def touched(self, instance_id: str) -> None:
+        """An operation has just changed this instance: older sightings do not count."""
+        self._touched[instance_id] = time.monotonic()
+
+    def looked(self, seen: Looked, *, every: float, trash_retention: float, lasts: float) -> None:
+        """A provider told what it sees.
+
+        Args:
+            seen: Its list, or that it did not answer.
+            every: Seconds between two rounds in which something is done about a difference
+                that was there before; a new one is acted upon at once.
+            trash_retention: Seconds in the trash.
+            lasts: Seconds that an operation may take.
+        """
+        self._show_view(seen)
+        if seen.observed is None:
+            return
+        self._count_absences(seen)
+        plan = self._plan(seen, trash_retention)
+        self._record(plan, seen.provider)
+        last = self._acted.get(seen.provider)
+        due = last is None or time.monotonic() - last >= every
+        if due or plan.observe or plan.adopt or plan.lost or self._waits:
+            self._acted[seen.provider] = time.monotonic()
+            self._act(plan, seen.provider, lasts)
+        self._waits = bool(plan.wait)
+        if not plan.empty:
+            log.info("reconcile %s: %s", seen.provider, plan.counts())
+
+    # --- deciding ----------------------------------------------------------------------------
+
+    def _plan(self, seen: Looked, trash_retention: float) -> Plan:
+        tables, now = self._published.tables, self._clock.now()
+        self._forget_stable(tables, now)
+        recent = {each for each, at in self._touched.items() if at >= seen.began}
+        self._touched = {each: self._touched[each] for each in recent}
+        return reconcile(
+            records=tables.instances,
+            busy=tables.active.keys() | recent,
+            observed={seen.provider: seen.observed},
+            absences=self._absences,
+            confirmed_absent=self._confirmed,
+            tombstones=housekeeping.tombstones(tables),
+            attempts=self._attempts,
+            node=self._node,
+            now=now,
+            trash_retention=trash_retention,
+            chance=random.random(),  # noqa: S311  # jitter, not a secret
+        )
+
+    def _count_absences(self, seen: Looked) -> None:
+        there = {each.id for each in seen.observed or ()}
+        for row in self._published.tables.instances.values():
+            if row.provider != seen.provider:
+                continue
+            if row.id in there:
+                self._absences.pop(row.id, None)
+                self._confirmed.discard(row.id)
+            else:
+                self._absences[row.id] += 1
+        self._confirmed |= seen.confirmed_absent - there
+
+    def _forget_stable(self, tables: Tables, now: datetime) -> None:
+        """An instance that runs for long has its automatic starts forgiven."""
+        for instance_id, (_, last) in tuple(self._attempts.items()):
+            row = tables.instances.get(instance_id)
+            steady = row is not None and row.status is InstanceStatus.RUNNING
+            if row is None or (steady and (now - last).total_seconds() > _STABLE_SECONDS):
+                del self._attempts[instance_id]
+
+    # --- recording ---------------------------------------------------------------------------
+
+    def _show_view(self, seen: Looked) -> None:
+        before = self._published.tables.views.get(seen.provider)
+        if before == seen.view:
+            return
+
+        def decide(tables: Tables) -> tuple[Change, None]:
+            if seen.provider not in tables.providers:
+                return Change(), None
+            events: tuple[EventDraft, ...] = ()
+            if before is None or before.health.ok != seen.view.health.ok:
+                facts = {"provider": seen.provider, "ok": seen.view.health.ok}
+                facts["message"] = seen.view.health.message
+                events = (EventDraft(EventType.PROVIDER_UPDATED, seen.provider, data=facts),)
+            return Change(views={seen.provider: seen.view}, events=events), None
+
+        self._transact(decide)
+
+    def _record(self, plan: Plan, provider: str) -> None:
+        sightings = (*plan.observe, *plan.adopt)
+        strays = self._strays(plan.stray, provider)
+        new = tuple(each for each in strays if each not in self._published.tables.strays)
+        if not sightings and not plan.lost and not new and strays == self._here(provider):
+            return
+        now = self._clock.now()
+
+        def decide(tables: Tables) -> tuple[Change, None]:
+            change = Change()
+            for instance_id, observed in sightings:
+                change = change.plus(_seen(tables, instance_id, observed, now))
+            for instance_id in plan.lost:
+                change = change.plus(_lost(tables, instance_id, now))
+            others = tuple(each for each in tables.strays if each.provider != provider)
+            events = tuple(
+                EventDraft(EventType.STRAY_FOUND, each.id, data={"provider": provider})
+                for each in new
+            )
+            return change.plus(Change(strays=(*others, *strays), events=events)), None
+
+        self._transact(decide)
+
+    def _here(self, provider: str) -> tuple[Any, ...]:
+        return tuple(each for each in self._published.tables.strays if each.provider == provider)
+
+    def _strays(self, found: Iterable[Found], provider: str) -> tuple[Any, ...]:
+        """Strays keep the time at which they were first found."""
+        known = {each.id: each for each in self._here(provider)}
+        now = self._clock.now()
+        return tuple(
+            stray_of(each, self._node, known[each.observed.id].found_at)
+            if each.observed.id in known
+            else stray_of(each, self._node, now)
+            for each in found
+        )
+
+    # --- acting ------------------------------------------------------------------------------
+
+    def _act(self, plan: Plan, provider: str, lasts: float) -> None:
+        for kind, instance_ids, why in (
+            (OperationKind.START, plan.start, "it is to run and was found stopped"),
+            (OperationKind.CREATE, plan.recreate, "its creation had not come to an end"),
+            (OperationKind.UNDELETE, plan.restore, "it lay in the trash but is not deleted"),
+            (OperationKind.DELETE, plan.delete, "its deletion had not come to an end"),
+        ):
+            for instance_id in instance_ids:
+                count, _ = self._attempts.get(instance_id, (0, None))
+                self._attempts[instance_id] = (count + 1, self._clock.now())
+                self._wish(kind, instance_id, lasts, why)
+        for instance_id in plan.stop:
+            why = "it was found running although it is to be stopped"
+            self._wish(OperationKind.STOP, instance_id, lasts, why)
+        for instance_id in plan.purge:
+            why = "its time in the trash is over"
+            self._wish(OperationKind.PURGE, instance_id, lasts, why)
+        for undo in plan.undo:
+            self._undo(undo)
+        for found in plan.sweep:
+            log.warning("sweep %s at %s: its delete is recorded", found.observed.id, provider)
+            self._step(Step.PURGE, found.provider, stand_in_for(found.observed))
+        if plan.confirm:
+            self._directory.tell(provider_actor(provider), LookNow(plan.confirm))
+
+    def _undo(self, undo: Undo) -> None:
+        observed = undo.observed
+        log.warning("undo %s (epoch %d) at %s", observed.id, observed.epoch, undo.provider)
+        record = self._published.tables.instances.get(observed.id)
+        instance = (
+            msgspec.structs.replace(record, epoch=observed.epoch)
+            if record is not None
+            else stand_in_for(observed)
+        )
+        self._step(Step.PURGE if undo.remove else Step.STOP, undo.provider, instance)
+
+    def _step(self, step: Step, provider: str, instance: Instance) -> None:
+        """A provider call that no operation stands for: nobody asked, nobody waits."""
+        run = RunStep("", step, instance, time.monotonic() + _SWEEP_SECONDS, threading.Event())
+        self._directory.tell(provider_actor(provider), run)
+
+    def _wish(self, kind: OperationKind, instance_id: str, lasts: float, why: str) -> None:
+        wish = Wish(
+            operation_id=self._new_id(),
+            kind=kind,
+            origin=Origin.RECONCILE,
+            caller=self._me,
+            now=self._clock.now(),
+            lasts=lasts,
+            arguments={"force": False},
+            why=why,
+        )
+
+        def decide(tables: Tables) -> tuple[Change, Any]:
+            verdict = accept(tables, wish, instance_id)
+            return verdict.change, verdict
+
+        def reply(verdict: Any, error: SwarmError | None) -> None:
+            if verdict is not None:
+                self._accepted(verdict)
+            elif not isinstance(error, Conflict):
+                log.warning("%s of %s was refused: %s", kind, instance_id, error)
+
+        self._directory.tell(REGISTRY, Transact(decide, reply))
+
+    def _transact(self, decide: Callable[[Tables], tuple[Change, None]]) -> None:
+        self._directory.tell(REGISTRY, Transact(decide, no_reply))
+
+
+def _seen(tables: Tables, instance_id: str, observed: Observed, now: datetime) -> Change:
+    """What was seen, unless an operation has begun meanwhile."""
+    record = tables.instances.get(instance_id)
+    if record is None or instance_id in tables.active:
+        return Change()
+    after = settle(record, observed, now=now)
+    if after.status is record.status:
+        return Change(instances=(after,))
+    why = observed.exit or f"seen at {record.provider}"
+    return _told(record, after, why, now)
+
+
+def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
+    record = tables.instances.get(instance_id)
+    if record is None or instance_id in tables.active:
+        return Change()
+    failure = lost_failure(record)
+    after = msgspec.structs.replace(
+        record,
+        status=InstanceStatus.ERROR,
+        last_error=failure,
+        updated_at=now,
+        observation=record.observation + 1,
+    )
+    return _told(record, after, failure.message, now)
+
+
+def _told(before: Instance, after: Instance, why: str, now: datetime) -> Change:
+    what = f"{before.status} → {after.status}"
+    reason = Reason(at=now, what=what, why=why, by=str(Origin.RECONCILE))
+    event = event_of(EventType.INSTANCE_STATUS_CHANGED, after, before=str(before.status), why=why)
+    return Change(instances=(after,), events=(event,), reasons=((before.id, reason),))

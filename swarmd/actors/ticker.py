@@ -1,0 +1,99 @@
+"""The one clock thread: tells actors, at their rhythm, that time has passed."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmd.actors.base import Context, Start, SwarmActor, Tick
+
+_CROWDED = 256
+"""With so many messages waiting a tick is left out: the next one says the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRhythm:
+    """Tick this actor every so many seconds; None = no more."""
+
+    target: str
+    seconds: float | None
+
+
+class Rhythms:
+    """Who is ticked how often. Outlives the ticker's actor, so that a restart goes on."""
+
+    def __init__(self, rhythms: Mapping[str, float]) -> None:
+        self._lock = threading.Lock()
+        self._seconds = dict(rhythms)
+
+    def set(self, target: str, seconds: float | None) -> None:
+        """Change one rhythm, in seconds; None ends it."""
+        with self._lock:
+            if seconds is None:
+                self._seconds.pop(target, None)
+            else:
+                self._seconds[target] = seconds
+
+    def all(self) -> dict[str, float]:
+        """All of them."""
+        with self._lock:
+            return dict(self._seconds)
+
+
+class Ticker(SwarmActor):
+    """Owns a thread that sleeps until the next tick is due."""
+
+    def __init__(self, context: Context, name: str, generation: int, rhythms: Rhythms) -> None:
+        super().__init__(context, name, generation)
+        self._rhythms = rhythms
+        self._ended = threading.Event()
+        self._changed = threading.Event()
+
+    def handle(self, message: Any) -> None:
+        """Begin, or change a rhythm."""
+        if isinstance(message, Start):
+            threading.Thread(target=self._run, name="swarmd-clock", daemon=True).start()
+        elif isinstance(message, SetRhythm):
+            self._rhythms.set(message.target, message.seconds)
+            self._changed.set()
+
+    def on_stop(self) -> None:
+        """End the thread."""
+        self._end()
+
+    def on_failure(self, *args: Any) -> None:
+        """End the thread; the next ticker has its own."""
+        self._end()
+        super().on_failure(*args)
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._changed.set()
+
+    def _run(self) -> None:
+        due: list[tuple[float, str]] = []
+        known: set[str] = set()
+        while not self._ended.is_set():
+            rhythms = self._rhythms.all()
+            now = time.monotonic()
+            for target in rhythms.keys() - known:
+                heapq.heappush(due, (now + rhythms[target], target))
+            known = set(rhythms)
+            while due and due[0][0] <= now:
+                _, target = heapq.heappop(due)
+                if target in rhythms:
+                    self._tick(target, now)
+                    heapq.heappush(due, (now + rhythms[target], target))
+            pause = due[0][0] - time.monotonic() if due else None
+            if pause is None or pause > 0:
+                self._changed.wait(pause)
+                self._changed.clear()
+
+    def _tick(self, target: str, now: float) -> None:
+        directory = self.context.directory
+        if directory.get(target) is not None and directory.depth(target) < _CROWDED:
+            directory.tell(target, Tick(now))

@@ -1,0 +1,144 @@
+"""What the doctor says about the facts that were gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from swarmd.messages.instance import Stray
+from swarmd.messages.provider import ProviderInfo
+from swarmd.messages.replies import ActorInfo, DoctorReport, Finding
+
+OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
+_LOW_BYTES = 1 << 30
+_LOW_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A directory and the room left on its disk, in bytes."""
+
+    what: str
+    path: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the doctor looked at."""
+
+    providers: Sequence[ProviderInfo]
+    actors: Sequence[ActorInfo]
+    disks: Sequence[Disk]
+    quarantined: Sequence[str]
+    strays: Sequence[Stray]
+    write_error: str | None
+    insecure: bool
+
+
+def examine(facts: Facts) -> DoctorReport:
+    """One finding for each thing looked at, the worst first."""
+    findings = [
+        *(_provider(info) for info in facts.providers),
+        *(note for info in facts.providers for note in _notes(info)),
+        *(_actor(info) for info in facts.actors if info.state != "running"),
+        *(_disk(disk) for disk in facts.disks),
+        *_quarantine(facts.quarantined),
+        *(_stray(stray) for stray in facts.strays),
+        *_writing(facts.write_error),
+        *_insecure(insecure=facts.insecure),
+    ]
+    order = {PROBLEM: 0, WARNING: 1, NOTE: 2, OK: 3}
+    findings.sort(key=lambda finding: order[finding.level])
+    return DoctorReport(findings=tuple(findings), strays=tuple(facts.strays))
+
+
+def _provider(info: ProviderInfo) -> Finding:
+    subject = f"provider {info.name}"
+    if not info.enabled:
+        return Finding(
+            level=NOTE,
+            subject=subject,
+            message="disabled",
+            next_step=f"swarmctl providers enable {info.name}",
+        )
+    if not info.health.ok:
+        return Finding(
+            level=PROBLEM,
+            subject=subject,
+            message=info.health.message or "does not answer",
+            next_step=f"Look at it: swarmctl providers get {info.name}.",
+        )
+    message = info.health.message or "works"
+    if info.cordoned:
+        message += "; cordoned: takes no new instances"
+    return Finding(level=OK, subject=subject, message=message)
+
+
+def _notes(info: ProviderInfo) -> list[Finding]:
+    notes = info.capabilities.notes if info.capabilities else ()
+    return [Finding(level=NOTE, subject=f"provider {info.name}", message=note) for note in notes]
+
+
+def _actor(info: ActorInfo) -> Finding:
+    return Finding(
+        level=PROBLEM,
+        subject=f"actor {info.name}",
+        message=f"{info.state}: {info.last_failure or 'does not answer'}",
+        next_step="Restart the daemon; instances keep running.",
+    )
+
+
+def _disk(disk: Disk) -> Finding:
+    free = f"{disk.free / (1 << 30):.1f} GiB of {disk.total / (1 << 30):.1f} GiB free"
+    low = disk.free < _LOW_BYTES or disk.free < disk.total * _LOW_SHARE
+    if low:
+        return Finding(
+            level=WARNING,
+            subject=f"disk of {disk.what}",
+            message=f"{free} ({disk.path})",
+            next_step="Free some: swarmctl ls --trash shows what rm --force would remove.",
+        )
+    return Finding(level=OK, subject=f"disk of {disk.what}", message=f"{free} ({disk.path})")
+
+
+def _quarantine(files: Sequence[str]) -> list[Finding]:
+    return [
+        Finding(
+            level=WARNING,
+            subject="quarantine",
+            message=line,
+            next_step="Mend the file and put it back, or delete it.",
+        )
+        for line in files
+    ]
+
+
+def _stray(stray: Stray) -> Finding:
+    name = f" ({stray.name})" if stray.name else ""
+    return Finding(
+        level=WARNING,
+        subject=f"stray {stray.id}{name}",
+        message=f"at {stray.provider}: {stray.reason}",
+        next_step=f"swarmctl doctor adopt|discard {stray.provider} {stray.id}",
+    )
+
+
+def _writing(error: str | None) -> list[Finding]:
+    if error is None:
+        return [Finding(level=OK, subject="state", message="can be written")]
+    return [Finding(level=PROBLEM, subject="state", message=error, next_step="Free disk space.")]
+
+
+def _insecure(*, insecure: bool) -> list[Finding]:
+    if not insecure:
+        return []
+    return [
+        Finding(
+            level=WARNING,
+            subject="daemon.insecure",
+            message="instances may be reached from outside without TLS",
+            next_step="Set daemon.insecure = false and give the provider a certificate.",
+        )
+    ]

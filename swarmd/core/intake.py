@@ -1,0 +1,215 @@
+"""From a request to a wish: names, placement, checks and the fresh record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from swarmd.core.changes import merge_patch
+from swarmd.core.naming import check_name, check_owner
+from swarmd.core.placement import choose
+from swarmd.core.tables import Tables
+from swarmd.core.validation import check_config
+from swarmd.core.views import find, provider_infos
+from swarmd.core.wishes import Verdict, Wish, accept, accept_new
+from swarmd.errors import InternalError, Unavailable
+from swarmd.messages import codec
+from swarmd.messages.enums import (
+    AuthType,
+    DesiredState,
+    InstanceStatus,
+    OperationKind,
+    Origin,
+)
+from swarmd.messages.instance import Instance, InstanceConfig
+from swarmd.messages.operation import Caller
+from swarmd.messages.provider import Capabilities
+from swarmd.messages.requests import (
+    CreateInstance,
+    DeleteInstance,
+    ImportInstance,
+    Mutation,
+    RestartInstance,
+    StartInstance,
+    StopInstance,
+    UndeleteInstance,
+    UpdateInstance,
+)
+from swarmd.messages.secret import Secret
+
+_KINDS: Mapping[type[Mutation], OperationKind] = {
+    CreateInstance: OperationKind.CREATE,
+    ImportInstance: OperationKind.IMPORT,
+    StartInstance: OperationKind.START,
+    StopInstance: OperationKind.STOP,
+    RestartInstance: OperationKind.RESTART,
+    UpdateInstance: OperationKind.UPDATE,
+    DeleteInstance: OperationKind.DELETE,
+    UndeleteInstance: OperationKind.UNDELETE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Chance, time, ids and settings for one request.
+
+    Args:
+        password: A fresh one, for a new instance that brings none.
+        digest: Of the request's parameters.
+        lasts: Seconds that the operation may take.
+    """
+
+    operation_id: str
+    instance_id: str
+    caller: Caller
+    now: datetime
+    node: str
+    password: str
+    digest: str
+    lasts: float
+    default_provider: str
+    insecure: bool
+
+
+def decide(tables: Tables, request: Mutation, intake: Intake) -> Verdict:
+    """Accept a request or refuse it.
+
+    Raises:
+        SwarmError: Refused; nothing is changed.
+    """
+    if isinstance(request, CreateInstance | ImportInstance):
+        return _new(tables, request, intake)
+    kind = _KINDS.get(type(request))
+    if kind is None:
+        raise InternalError(f"no operation for a {type(request).__name__}")
+    ref: str = request.id  # type: ignore[attr-defined]  # all of the rest have one
+    trash = kind in (OperationKind.UNDELETE, OperationKind.DELETE)
+    instance = find(tables, ref, intake.caller.name, trash=trash)
+    check_driven(tables, instance.provider)
+    arguments = _arguments(tables, request, instance, intake)
+    return accept(tables, _wish(kind, request, intake, arguments), instance.id)
+
+
+def _wish(
+    kind: OperationKind, request: Mutation, intake: Intake, arguments: Mapping[str, Any]
+) -> Wish:
+    return Wish(
+        operation_id=intake.operation_id,
+        kind=kind,
+        origin=Origin.USER,
+        caller=intake.caller,
+        now=intake.now,
+        lasts=intake.lasts,
+        arguments=arguments,
+        key=request.idempotency_key,
+        digest=intake.digest,
+    )
+
+
+def check_driven(tables: Tables, provider: str) -> None:
+    """Refuse what a disabled provider would have to do. Raises ``Unavailable``."""
+    record = tables.providers.get(provider)
+    if record is None:
+        raise Unavailable(
+            f"provider {provider} is not configured any more",
+            next_step="Configure it again, or register it: swarmctl providers register.",
+        )
+    if not record.enabled:
+        raise Unavailable(
+            f"provider {provider} is disabled (providers[].enabled)",
+            next_step=f"Enable it: swarmctl providers enable {provider}.",
+        )
+
+
+def _arguments(
+    tables: Tables, request: Mutation, instance: Instance, intake: Intake
+) -> dict[str, Any]:
+    match request:
+        case UpdateInstance():
+            config = merge_patch(instance.config, request.changes)
+            config = msgspec.structs.replace(config, auth=_auth(config, intake))
+            _check(tables, config, instance.provider, intake)
+            return {
+                "config": codec.to_plain(config, reveal=True),
+                "restart": request.restart,
+                "if_revision": request.if_revision,
+            }
+        case StopInstance() | RestartInstance() | DeleteInstance():
+            return {"force": request.force}
+        case UndeleteInstance():
+            if request.name is not None:
+                check_name(request.name, "name")
+            return {"name": request.name}
+        case _:
+            return {}
+
+
+def _new(tables: Tables, request: CreateInstance | ImportInstance, intake: Intake) -> Verdict:
+    owner = request.owner or intake.caller.name
+    check_owner(owner)
+    check_name(request.config.name)
+    infos = provider_infos(tables)
+    owned = {info.name: info.instances for info in provider_infos(tables, owner)}
+    provider = choose(request.config, intake.default_provider, infos, owned=owned)
+    config = msgspec.structs.replace(request.config, auth=_auth(request.config, intake))
+    _check(tables, config, provider, intake)
+    upload = {"upload": request.upload} if isinstance(request, ImportInstance) else {}
+    wish = _wish(_KINDS[type(request)], request, intake, {"start": request.start, **upload})
+    return accept_new(tables, wish, _record(tables, config, owner, provider, request, intake))
+
+
+def _record(
+    tables: Tables,
+    config: InstanceConfig,
+    owner: str,
+    provider: str,
+    request: CreateInstance | ImportInstance,
+    intake: Intake,
+) -> Instance:
+    return Instance(
+        id=intake.instance_id,
+        name=config.name,
+        owner=owner,
+        config=config,
+        provider=provider,
+        provider_type=tables.providers[provider].type,
+        desired=DesiredState.RUNNING if request.start else DesiredState.STOPPED,
+        status=InstanceStatus.CREATING,
+        created_at=intake.now,
+        updated_at=intake.now,
+        node=intake.node,
+        metadata=dict(config.metadata),
+    )
+
+
+def _auth(config: InstanceConfig, intake: Intake) -> Any:
+    if config.auth.type is AuthType.PASSWORD and config.auth.credentials is None:
+        return msgspec.structs.replace(config.auth, credentials=Secret(intake.password))
+    return config.auth
+
+
+def _check(tables: Tables, config: InstanceConfig, provider: str, intake: Intake) -> None:
+    elsewhere: dict[str, Capabilities] = {}
+    for name, view in tables.views.items():
+        if view.capabilities is not None:
+            elsewhere[name] = view.capabilities
+    capabilities = elsewhere.pop(provider, None)
+    if capabilities is None:
+        view_now = tables.views.get(provider)
+        raise Unavailable(
+            f"provider {provider} is not ready: "
+            + (view_now.health.message if view_now else "it has not been asked yet"),
+            next_step=f"Look at it: swarmctl providers get {provider}.",
+        )
+    check_config(
+        config,
+        capabilities,
+        provider=provider,
+        elsewhere=elsewhere,
+        insecure=intake.insecure,
+        tls=capabilities.tls,
+    )

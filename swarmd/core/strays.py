@@ -1,0 +1,99 @@
+"""Strays: what a provider has and no record explains; listed, adopted or discarded by a human."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from swarmd.core.reconcile import Found
+from swarmd.errors import Conflict, InstanceNotFound
+from swarmd.messages.enums import DesiredState, InstanceStatus
+from swarmd.messages.instance import Instance, InstanceConfig, Stray
+from swarmd.messages.provider import Observed
+
+
+def stray_of(found: Found, node: str, found_at: datetime) -> Stray:
+    """How a stray is shown."""
+    observed = found.observed
+    foreign = observed.node != node
+    return Stray(
+        id=observed.id,
+        provider=found.provider,
+        name=observed.name,
+        owner=observed.owner,
+        epoch=observed.epoch,
+        found_at=found_at,
+        reason=f"made by node {observed.node}" if foreign else "no record explains it",
+        node=observed.node,
+        running=observed.status is InstanceStatus.RUNNING,
+        bytes=observed.bytes,
+    )
+
+
+def stand_in_for(observed: Observed) -> Instance:
+    """A record for something that has none, so that its provider can be told to end it."""
+    never = datetime.fromtimestamp(0, UTC)
+    name = observed.name or observed.id
+    return Instance(
+        id=observed.id,
+        name=name,
+        owner=observed.owner or "",
+        config=observed.config or InstanceConfig(name=name),
+        provider="",
+        provider_type="",
+        desired=DesiredState.DELETED,
+        status=InstanceStatus.UNKNOWN,
+        created_at=never,
+        updated_at=never,
+        node=observed.node,
+        epoch=observed.epoch,
+    )
+
+
+def adopted(
+    observed: Observed | None,
+    *,
+    provider: str,
+    provider_type: str,
+    node: str,
+    name: str | None,
+    owner: str,
+    taken: bool,
+    now: datetime,
+) -> Instance:
+    """The record of a stray that a human wants to keep.
+
+    Raises:
+        InstanceNotFound: It is not there any more.
+        Conflict: Its name is taken (``taken``).
+    """
+    if observed is None:
+        raise InstanceNotFound(
+            f"nothing like that is at provider {provider}",
+            field="id",
+            next_step="List the strays: swarmctl doctor.",
+        )
+    chosen = name or observed.name or observed.id
+    if taken:
+        raise Conflict(
+            f"{owner}/{chosen} exists already",
+            field="name",
+            next_step="Give it another name: --name NEW.",
+        )
+    running = observed.status is InstanceStatus.RUNNING
+    config = observed.config or InstanceConfig(name=chosen)
+    return Instance(
+        id=observed.id,
+        name=chosen,
+        owner=owner,
+        config=msgspec.structs.replace(config, name=chosen),
+        provider=provider,
+        provider_type=provider_type,
+        desired=DesiredState.RUNNING if running else DesiredState.STOPPED,
+        status=InstanceStatus.UNKNOWN,
+        created_at=now,
+        updated_at=now,
+        node=node,
+        epoch=observed.epoch,
+    )

@@ -1,0 +1,236 @@
+"""The state as one immutable value, and the one way it changes.
+
+``Tables`` is what the registry publishes and everyone reads; ``Change`` is what a decision
+proposes. Applying a change copies the maps it touches and leaves the old value as it was, so
+that a reader keeps its photograph and a change that could not be written is forgotten by
+going back to the value before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from swarmd.core.selection import Index
+from swarmd.messages.enums import EventType, InstanceStatus
+from swarmd.messages.instance import Instance, Reason, Stray
+from swarmd.messages.operation import Operation
+from swarmd.messages.provider import Capabilities, ProviderHealth, ProviderRecord
+
+IdempotencyKey = tuple[int, str, str]
+"""Uid of the caller, kind of the operation, key."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventDraft:
+    """An event before the registry gives it its place in the journal."""
+
+    type: EventType
+    target: str | None = None
+    ref: str | None = None
+    owner: str | None = None
+    operation: str | None = None
+    caller: str | None = None
+    correlation: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderView:
+    """What a provider's actor last found out; kept in memory alone."""
+
+    health: ProviderHealth
+    capabilities: Capabilities | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a decision wants written. Empty fields change nothing.
+
+    ``views`` and ``strays`` are facts of the running daemon and are not written to disk.
+    """
+
+    operations: tuple[Operation, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    drop_instances: tuple[str, ...] = ()
+    drop_operations: tuple[str, ...] = ()
+    providers: tuple[ProviderRecord, ...] | None = None
+    events: tuple[EventDraft, ...] = ()
+    reasons: tuple[tuple[str, Reason], ...] = ()
+    views: Mapping[str, ProviderView | None] = field(default_factory=dict)
+    strays: tuple[Stray, ...] | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Whether anything of it belongs on disk."""
+        return bool(
+            self.operations
+            or self.instances
+            or self.drop_instances
+            or self.drop_operations
+            or self.providers is not None
+            or self.events
+            or self.reasons
+        )
+
+    def plus(self, other: Change) -> Change:
+        """Both, this one first."""
+        return Change(
+            operations=self.operations + other.operations,
+            instances=self.instances + other.instances,
+            drop_instances=self.drop_instances + other.drop_instances,
+            drop_operations=self.drop_operations + other.drop_operations,
+            providers=other.providers if other.providers is not None else self.providers,
+            events=self.events + other.events,
+            reasons=self.reasons + other.reasons,
+            views={**self.views, **other.views},
+            strays=other.strays if other.strays is not None else self.strays,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything the daemon knows, at one moment.
+
+    ``names`` holds those that are not in the trash; ``index`` all of them, sorted; ``active``
+    the operations under way of each instance, the running one first.
+    """
+
+    instances: dict[str, Instance] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    index: Index = Index()
+    operations: dict[str, Operation] = field(default_factory=dict)
+    active: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: dict[IdempotencyKey, str] = field(default_factory=dict)
+    providers: dict[str, ProviderRecord] = field(default_factory=dict)
+    views: dict[str, ProviderView] = field(default_factory=dict)
+    strays: tuple[Stray, ...] = ()
+    seq: int = 0
+
+    @classmethod
+    def build(
+        cls,
+        instances: Iterable[Instance],
+        operations: Iterable[Operation],
+        providers: Iterable[ProviderRecord],
+        seq: int,
+    ) -> Tables:
+        """The tables of what a start found on disk."""
+        by_id = {record.id: record for record in instances}
+        tables = cls(
+            instances=by_id,
+            names={
+                (record.owner, record.name): record.id
+                for record in by_id.values()
+                if record.status is not InstanceStatus.DELETED
+            },
+            index=Index.build(by_id.values()),
+            providers={record.name: record for record in providers},
+            seq=seq,
+        )
+        for operation in sorted(operations, key=lambda each: each.id):
+            _note_operation(tables, operation)
+        return tables
+
+    def active_of(self, instance_id: str) -> tuple[Operation, ...]:
+        """The operations under way of an instance, the running one first."""
+        return tuple(self.operations[each] for each in self.active.get(instance_id, ()))
+
+    def apply(self, change: Change) -> Tables:
+        """The tables after this change; ``self`` stays as it is."""
+        touched: dict[str, Any] = {}
+        if change.instances or change.drop_instances:
+            touched |= {
+                "instances": dict(self.instances),
+                "names": dict(self.names),
+                "index": self._reindexed(change),
+            }
+        if change.operations or change.drop_operations:
+            touched |= {
+                "operations": dict(self.operations),
+                "active": dict(self.active),
+                "keys": dict(self.keys),
+            }
+        if change.providers is not None:
+            touched["providers"] = {record.name: record for record in change.providers}
+        if change.views:
+            merged = {**self.views, **change.views}
+            touched["views"] = {name: view for name, view in merged.items() if view is not None}
+        if change.strays is not None:
+            touched["strays"] = change.strays
+        after = replace(self, seq=self.seq + len(change.events), **touched)
+        _note_all(after, change)
+        return after
+
+    def _reindexed(self, change: Change) -> Index:
+        latest: dict[str, Instance | None] = {each.id: each for each in change.instances}
+        latest |= dict.fromkeys(change.drop_instances)
+        return self.index.apply(
+            (self.instances.get(instance_id), after) for instance_id, after in latest.items()
+        )
+
+
+def _note_all(tables: Tables, change: Change) -> None:
+    """Put the change's records into maps that were copied for it."""
+    for operation in change.operations:
+        _note_operation(tables, operation)
+    for operation_id in change.drop_operations:
+        _drop_operation(tables, operation_id)
+    for instance in change.instances:
+        _note_instance(tables, instance)
+    for instance_id in change.drop_instances:
+        _drop_instance(tables, instance_id)
+
+
+def _note_instance(tables: Tables, instance: Instance) -> None:
+    before = tables.instances.get(instance.id)
+    if before is not None:
+        _free_name(tables, before)
+    if instance.status is not InstanceStatus.DELETED:
+        tables.names[(instance.owner, instance.name)] = instance.id
+    tables.instances[instance.id] = instance
+
+
+def _drop_instance(tables: Tables, instance_id: str) -> None:
+    instance = tables.instances.pop(instance_id, None)
+    if instance is not None:
+        _free_name(tables, instance)
+
+
+def _free_name(tables: Tables, instance: Instance) -> None:
+    if tables.names.get((instance.owner, instance.name)) == instance.id:
+        del tables.names[(instance.owner, instance.name)]
+
+
+def _note_operation(tables: Tables, operation: Operation) -> None:
+    tables.operations[operation.id] = operation
+    waiting = tables.active.get(operation.target, ())
+    if operation.state.ended:
+        _set_active(tables, operation.target, [each for each in waiting if each != operation.id])
+    elif operation.id not in waiting:
+        _set_active(tables, operation.target, [*waiting, operation.id])
+    if operation.idempotency_key is not None:
+        tables.keys[key_of(operation)] = operation.id
+
+
+def _drop_operation(tables: Tables, operation_id: str) -> None:
+    operation = tables.operations.pop(operation_id, None)
+    if operation is None:
+        return
+    waiting = tables.active.get(operation.target, ())
+    _set_active(tables, operation.target, [each for each in waiting if each != operation_id])
+    if operation.idempotency_key is not None:
+        tables.keys.pop(key_of(operation), None)
+
+
+def _set_active(tables: Tables, target: str, waiting: Sequence[str]) -> None:
+    if waiting:
+        tables.active[target] = tuple(waiting)
+    else:
+        tables.active.pop(target, None)
+
+
+def key_of(operation: Operation) -> IdempotencyKey:
+    """Under which an operation with an idempotency key is found again."""
+    return (operation.caller.uid, operation.kind.value, operation.idempotency_key or "")

@@ -1,0 +1,159 @@
+"""What the tables look like to someone who asks: providers with counts, the status, lookups."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from swarmd.core.naming import parse_ref, resolve
+from swarmd.core.placement import unknown_provider
+from swarmd.core.tables import Tables
+from swarmd.errors import InstanceNotFound, OperationNotFound, ValidationError
+from swarmd.messages.enums import HealthStatus, InstanceStatus, MigrationStatus
+from swarmd.messages.instance import Instance
+from swarmd.messages.operation import Operation
+from swarmd.messages.provider import ProviderHealth, ProviderInfo, ProviderRecord
+from swarmd.messages.replies import (
+    HealthCounts,
+    InstanceCounts,
+    MigrationCounts,
+    ProviderCount,
+)
+from swarmd.messages.requests import ListOperations
+
+NOT_SEEN = ProviderHealth(ok=False, message="not asked yet")
+DISABLED = ProviderHealth(ok=False, message="disabled")
+
+
+def find(tables: Tables, ref: str, caller: str, *, trash: bool = False) -> Instance:
+    """The instance that a reference means; with ``trash`` also by its name in the trash.
+
+    Raises:
+        InstanceNotFound: None.
+        ValidationError: A prefix that fits several.
+    """
+    try:
+        return resolve(ref, caller=caller, by_id=tables.instances, by_name=tables.names)
+    except InstanceNotFound:
+        if not trash:
+            raise
+        found = _in_trash(tables, ref, caller)
+        if found is None:
+            raise
+        return found
+
+
+def _in_trash(tables: Tables, ref: str, caller: str) -> Instance | None:
+    """The newest in the trash of this name."""
+    key = parse_ref(ref, caller).key
+    rows = [row for row in tables.index.trash.rows if (row.owner, row.name) == key]
+    return max(rows, key=lambda row: row.updated_at, default=None)
+
+
+def find_operation(tables: Tables, ref: str) -> Operation:
+    """By id or unique prefix of at least four characters.
+
+    Raises:
+        OperationNotFound: None.
+        ValidationError: The prefix fits several.
+    """
+    wanted = ref.strip().lower()
+    if wanted in tables.operations:
+        return tables.operations[wanted]
+    fits = [each for each in tables.operations if len(wanted) >= 4 and each.startswith(wanted)]
+    if len(fits) > 1:
+        raise ValidationError(
+            f"{ref!r} fits {len(fits)} operations", field="id", next_step="Give more of the id."
+        )
+    if not fits:
+        raise OperationNotFound(
+            f"there is no operation {ref!r}", field="id", next_step="List them: swarmctl ops."
+        )
+    return tables.operations[fits[0]]
+
+
+def select_operations(
+    tables: Tables, request: ListOperations, target: str | None
+) -> tuple[Operation, ...]:
+    """Newest first; ``target`` is the id of the instance that the request names, if it does."""
+    fits = [
+        operation
+        for operation in tables.operations.values()
+        if (target is None or operation.target == target)
+        and (not request.state or operation.state in request.state)
+        and (not request.kind or operation.kind in request.kind)
+    ]
+    newest = sorted(fits, key=lambda operation: operation.id, reverse=True)
+    return tuple(newest[: request.limit])
+
+
+def provider_info(
+    tables: Tables, record: ProviderRecord, counts: Mapping[str, int]
+) -> ProviderInfo:
+    """One provider with its health, its capabilities and its instances counted."""
+    view = tables.views.get(record.name)
+    health = view.health if view else NOT_SEEN
+    return ProviderInfo(
+        name=record.name,
+        type=record.type,
+        enabled=record.enabled,
+        cordoned=record.cordoned,
+        priority=record.priority,
+        registered=record.registered,
+        instances=counts.get(record.name, 0),
+        health=health if record.enabled else DISABLED,
+        capabilities=view.capabilities if view else None,
+        options=dict(record.options),
+    )
+
+
+def provider_infos(tables: Tables, owner: str | None = None) -> tuple[ProviderInfo, ...]:
+    """All of them, by name; ``owner`` counts only that one's instances."""
+    counts = Counter(
+        row.provider for row in tables.instances.values() if owner is None or row.owner == owner
+    )
+    return tuple(
+        provider_info(tables, record, counts) for _, record in sorted(tables.providers.items())
+    )
+
+
+def one_provider(tables: Tables, name: str) -> ProviderInfo:
+    """One provider. Raises ``ProviderNotFound``."""
+    if name not in tables.providers:
+        raise unknown_provider(name, tuple(tables.providers), field="name")
+    return next(info for info in provider_infos(tables) if info.name == name)
+
+
+def counts(tables: Tables) -> dict[str, Any]:
+    """The counted parts of the status (seed 000, section 5.1)."""
+    rows = tables.instances.values()
+    by_status = Counter(row.status for row in rows)
+    by_health = Counter(row.health for row in rows)
+    by_provider = Counter(row.provider for row in rows)
+    providers = tuple(
+        ProviderCount(
+            name=info.name,
+            type=info.type,
+            enabled=info.enabled,
+            cordoned=info.cordoned,
+            ok=info.health.ok,
+            instance_count=info.instances,
+            capabilities=info.capabilities,
+        )
+        for info in provider_infos(tables)
+    )
+    return {
+        "providers": providers,
+        "instances": InstanceCounts(
+            total=len(tables.instances),
+            by_status={status: by_status.get(status, 0) for status in InstanceStatus},
+            by_provider={name: by_provider.get(name, 0) for name in sorted(tables.providers)},
+        ),
+        "health": HealthCounts(
+            enabled=False, by_status={status: by_health.get(status, 0) for status in HealthStatus}
+        ),
+        "migrations": MigrationCounts(enabled=False, by_status=dict.fromkeys(MigrationStatus, 0)),
+        "operations_running": sum(len(ids) for ids in tables.active.values()),
+        "strays": len(tables.strays),
+    }

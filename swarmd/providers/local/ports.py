@@ -22,6 +22,9 @@ from swarmd.providers.local.durable import write_durably
 
 QUARANTINE_SECONDS = 86_400.0
 BACKLOG = 511
+_LEAST_DESCRIPTOR = 100
+"""node marks what it inherited as close-on-exec, from 0 up to the first gap above 15
+(``uv_disable_stdio_inheritance``), and code-server hands the listener on to a child."""
 
 
 class Reservations(Struct, frozen=True, kw_only=True):
@@ -184,7 +187,7 @@ def _refused(message: str) -> Conflict:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A listening socket, at a descriptor of 10 or more (code-server's own use the lower ones).
+    """A listening socket, at a descriptor that survives code-server's own child.
 
     Raises:
         ProviderError: Somebody else has the port.
@@ -197,7 +200,7 @@ def listen(address: str, port: int) -> socket.socket:
     try:
         with _bound(family, address, port) as bound:
             bound.listen(BACKLOG)
-            high = fcntl.fcntl(bound.fileno(), fcntl.F_DUPFD_CLOEXEC, 10)
+            high = fcntl.fcntl(bound.fileno(), fcntl.F_DUPFD_CLOEXEC, _LEAST_DESCRIPTOR)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise

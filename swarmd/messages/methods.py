@@ -75,7 +75,7 @@ METHODS: tuple[Method, ...] = (
     Method("provider.cordon", requests.CordonProvider, ProviderInfo, Kind.COMMAND),
     Method("events.subscribe", requests.SubscribeEvents, replies.StreamOpened, Kind.STREAM),
     Method("events.unsubscribe", requests.UnsubscribeEvents, replies.Closed, Kind.COMMAND),
-    Method("events.history", requests.HistoryEvents, replies.EventPage, Kind.READ),
+    Method("events.history", requests.HistoryEvents, replies.EventPage, Kind.COMMAND),
     Method("upload.open", requests.OpenUpload, replies.StreamOpened, Kind.STREAM),
     Method("stream.write", requests.WriteStream, replies.Written, Kind.COMMAND),
     Method("stream.close", requests.CloseStream, replies.Closed, Kind.COMMAND),

@@ -62,7 +62,10 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 class EventPage(Struct, frozen=True, kw_only=True):
-    """A page of the journal. ``gap``: events before the first are no longer kept."""
+    """A page of the journal. ``gap``: events before the first are no longer kept.
+
+    ``last_seq`` is the journal's; the next page begins after the last item's ``seq``.
+    """
 
     items: tuple[Event, ...]
     journal: str

@@ -383,7 +383,7 @@ class FakeDaemon:
         return self._open(requests.ExportInstance(id=ref))
 
     async def open_upload(self, caller: Caller) -> Upload:
-        upload = MemoryUpload(self._id("upload"), self.uploads)
+        upload = MemoryUpload(self._id(), self.uploads)
         self.open_uploads.append(upload)
         return upload
 
@@ -428,7 +428,7 @@ class FakeDaemon:
         else:
             instance = self.instance(caller, getattr(request, "id"))  # noqa: B009
         operation = Operation(
-            id=self._id("op"),
+            id=self._id(),
             kind=KINDS[type(request)],
             target=instance.id,
             target_ref=instance.ref,
@@ -497,7 +497,7 @@ class FakeDaemon:
     def _new(self, config: InstanceConfig, owner: str, *, start: bool) -> Instance:
         now = self._now()
         return Instance(
-            id=self._id("inst"),
+            id=self._id(),
             name=config.name,
             owner=owner,
             config=config,
@@ -510,9 +510,9 @@ class FakeDaemon:
             node="01node",
         )
 
-    def _id(self, what: str) -> str:
+    def _id(self) -> str:
         self._counter += 1
-        return f"01{what}{self._counter:05d}"
+        return f"01{self._counter:024d}"
 
     def _now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._counter)

@@ -1,0 +1,287 @@
+"""The asyncio driver: calls run concurrently on one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+from msgspec import Raw
+
+from swarmd.client.places import find_socket
+from swarmd.client.protocol import (
+    PIECE,
+    Chunk,
+    Message,
+    OperationStarted,
+    Protocol,
+    error_of,
+    lost,
+    unreachable,
+)
+from swarmd.client.sync import Started
+from swarmd.client.typed import method_of, read_reply
+from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
+from swarmd.messages.requests import Request
+
+MAX_WAITING: Final = 512
+"""Chunks that wait for a slow consumer before the socket is left unread."""
+
+
+class AsyncClient:
+    """One connection, open inside ``async with``.
+
+    Args:
+        socket_path: Where the daemon listens; None: as ``find_socket`` finds it.
+        timeout: Seconds that a call waits for its answer; None: for as long as it takes.
+    """
+
+    def __init__(self, socket_path: str | None = None, timeout: float | None = None) -> None:
+        self.path = find_socket(socket_path)
+        self._timeout = timeout
+        self._protocol = Protocol()
+        self._broken: SwarmError | None = None
+        self._answers: dict[int, asyncio.Future[Raw]] = {}
+        self._started: dict[int, Started] = {}
+        self._streams: dict[str, deque[Chunk]] = {}
+        self._waiting = 0
+        self._changed = asyncio.Event()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Open the connection. Raises ``DaemonUnreachable``."""
+        try:
+            self._reader, self._writer = await asyncio.open_unix_connection(self.path)
+        except OSError as error:
+            raise unreachable(self.path, error) from error
+        self._task = asyncio.get_running_loop().create_task(self._read_on())
+
+    async def close(self) -> None:
+        """End the connection, and with it its streams; operations go on."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._break(lost(self.path, "it was closed here"))
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    # --- calls -------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        method: str,
+        params: object = None,
+        *,
+        timeout: float | None = None,
+        on_started: Started | None = None,
+        correlation: str | None = None,
+    ) -> Any:
+        """Ask, and answer with plain dicts, lists and scalars; as ``Client.call``."""
+        raw = await self._ask(method, params, timeout, on_started, correlation)
+        return msgspec.json.decode(raw)
+
+    async def call_typed(
+        self, request: Request, *, timeout: float | None = None, on_started: Started | None = None
+    ) -> Any:
+        """The same with a request Struct, and its reply Struct (an Operation if not waited)."""
+        raw = await self._ask(method_of(request).name, request, timeout, on_started, None)
+        return read_reply(request, raw)
+
+    async def stream(self, request: Request | str, params: object = None) -> AsyncStream:
+        """Open a stream; iterate over it for its chunks."""
+        if not isinstance(request, str):
+            request, params = method_of(request).name, request
+        opened = await self.call(request, params)
+        stream_id = str(opened["stream"])
+        self._streams.setdefault(stream_id, deque())
+        return AsyncStream(self, stream_id)
+
+    async def _ask(
+        self,
+        method: str,
+        params: object,
+        timeout: float | None,
+        on_started: Started | None,
+        correlation: str | None,
+    ) -> Raw:
+        if self._broken is not None:
+            raise self._broken
+        request_id, data = self._protocol.request(method, params, correlation=correlation)
+        answer: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
+        if on_started is not None:
+            self._started[request_id] = on_started
+        self._decide_reading()
+        limit = self._timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(limit):
+                self._writer.write(data)
+                await self._drain()
+                return await answer
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"{method} got no answer within {limit} s",
+                next_step="What was begun goes on: swarmctl ops shows it. Or give more time.",
+            ) from error
+        finally:
+            self._answers.pop(request_id, None)
+            self._started.pop(request_id, None)
+            self._decide_reading()
+
+    async def _drain(self) -> None:
+        try:
+            await self._writer.drain()
+        except OSError as error:
+            raise lost(self.path, error.strerror) from error
+
+    # --- the socket --------------------------------------------------------------------------
+
+    async def _read_on(self) -> None:
+        try:
+            while True:
+                await self._may_read.wait()
+                data = await self._reader.read(256 << 10)
+                if not data:
+                    self._break(lost(self.path))
+                    return
+                for message in self._protocol.feed(data):
+                    self._take(message)
+                self._decide_reading()
+        except OSError as error:
+            self._break(lost(self.path, error.strerror))
+        except SwarmError as error:
+            self._break(error)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Chunk):
+            self._streams.setdefault(message.stream, deque()).append(message)
+            self._waiting += 1
+            self._changed.set()
+        elif isinstance(message, OperationStarted):
+            told = self._started.get(message.request) if type(message.request) is int else None
+            if told is not None:
+                told(message)
+        elif message.id is not None:
+            self._settle(message.id, message.error or message.result)
+        elif message.error is not None:
+            self._break(message.error)
+
+    def _settle(self, request_id: int, outcome: Raw | SwarmError) -> None:
+        answer = self._answers.get(request_id)
+        if answer is None or answer.done():
+            return
+        if isinstance(outcome, SwarmError):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+
+    def _break(self, error: SwarmError) -> None:
+        if self._broken is None:
+            self._broken = error
+            for request_id in list(self._answers):
+                self._settle(request_id, error)
+            self._changed.set()
+
+    def _decide_reading(self) -> None:
+        """A slow consumer slows the daemon down; but whoever waits for an answer gets it."""
+        if self._waiting < MAX_WAITING or self._answers:
+            self._may_read.set()
+        else:
+            self._may_read.clear()
+
+    async def next_chunk(self, stream_id: str) -> Chunk:
+        """The next chunk of a stream."""
+        while True:
+            if waiting := self._streams.get(stream_id):
+                self._waiting -= 1
+                self._decide_reading()
+                return waiting.popleft()
+            if self._broken is not None:
+                raise self._broken
+            self._changed.clear()
+            await self._changed.wait()
+
+    def forget(self, stream_id: str) -> None:
+        """Nobody reads this stream any more."""
+        self._waiting -= len(self._streams.pop(stream_id, ()))
+        self._decide_reading()
+
+
+class AsyncStream:
+    """As ``sync.Stream``: iterate for chunks, write bytes, close."""
+
+    def __init__(self, client: AsyncClient, stream_id: str) -> None:
+        self.id = stream_id
+        self.exit_code: int | None = None
+        self.ended = False
+        self._client = client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        """Every chunk, the last one included; raises what the stream ended with."""
+        while (chunk := await self.read()) is not None:
+            yield chunk
+
+    async def read(self) -> Chunk | None:
+        """The next chunk; None when there is none left."""
+        if self.ended:
+            return None
+        chunk = await self._client.next_chunk(self.id)
+        if chunk.end:
+            self.ended = True
+            self.exit_code = chunk.exit_code
+            self._client.forget(self.id)
+            if chunk.error is not None:
+                raise error_of(chunk.error)
+        return chunk
+
+    async def write(self, data: bytes, *, end: bool = False) -> Any:
+        """Give it bytes; returns once it has taken them: ``{"total": …, "upload": …}``."""
+        first, rest = data[:PIECE], data[PIECE:]
+        while rest:
+            await self._write(first, end=False)
+            first, rest = rest[:PIECE], rest[PIECE:]
+        return await self._write(first, end=end)
+
+    async def _write(self, data: bytes, *, end: bool) -> Any:
+        spelled = base64.b64encode(data).decode("ascii")
+        params = {"stream": self.id, "data_b64": spelled, "end": end}
+        return await self._client.call("stream.write", params)
+
+    async def close(self) -> None:
+        """End it. Idempotent; a daemon that is gone has ended it already."""
+        if self.ended:
+            return
+        self.ended = True
+        with contextlib.suppress(Unavailable):
+            await self._client.call("stream.close", {"stream": self.id})
+        self._client.forget(self.id)

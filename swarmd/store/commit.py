@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 from msgspec import Struct
@@ -175,10 +176,16 @@ class Committer:
             for one in records:
                 remove_quietly(self._files, one.path + TEMPORARY)
             raise
-        self._finish(lambda: self._journal.append(events))
-        for instance_id, reasons in group.reasons().items():
-            self._finish(lambda i=instance_id, r=reasons: self._stories.append(i, r))  # type: ignore[misc]
-        self._finish(lambda: self._drop(group))
+        position = self._journal.position()
+        try:
+            self._finish(lambda: self._journal.append(events), position)
+            told = self._journal.position()
+            for name, reasons in group.reasons().items():
+                self._finish(partial(self._stories.append, name, reasons), told)
+            self._finish(lambda: self._drop(group), told)
+        except BaseException:
+            self._go_back(position)
+            raise
         self._remember(group)
 
     def _stage(self, records: Sequence[_Record]) -> None:
@@ -212,24 +219,20 @@ class Committer:
         for one_id in group.dropped("operations"):
             self._ended.pop(one_id, None)
 
-    def _finish(self, step: Callable[[], object]) -> None:
+    def _finish(self, step: Callable[[], object], position: tuple[int, int]) -> None:
         """Do a step that comes when records are in place; a full disk gets the ballast."""
         try:
             step()
         except OSError as error:
-            self._repair()
+            self._go_back(position)
             if error.errno not in FULL or not remove(self._files, self._layout.ballast):
                 raise
             log.warning("the disk is full: the last reserve is used to end what was begun")
-            try:
-                step()
-            except OSError:
-                self._repair()
-                raise
+            step()
 
-    def _repair(self) -> None:
+    def _go_back(self, position: tuple[int, int]) -> None:
         try:
-            self._journal.repair()
+            self._journal.go_back(position)
         except OSError as error:
             log.warning("could not cut the journal's torn end yet: %s", error)
 

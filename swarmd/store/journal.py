@@ -163,9 +163,7 @@ class Journal:
             InternalError: Their numbers do not go on from the last.
             OSError: The disk.
         """
-        if self._torn:
-            self._files.truncate(self._fd, self._segments[-1].length)
-            self._torn = False
+        self._cut_torn()
         if not events:
             return
         seq = self.last_seq
@@ -205,8 +203,28 @@ class Journal:
         current.length = offset
         self.last_seq = events[-1].seq
 
-    def repair(self) -> None:
-        """Cut what a failed ``append`` left; it was not acknowledged."""
+    def position(self) -> tuple[int, int]:
+        """Where the journal ends now: for ``go_back``."""
+        return self._segments[-1].length, self.last_seq
+
+    def go_back(self, position: tuple[int, int]) -> None:
+        """Undo what was appended since ``position``: its group failed, nobody was answered.
+
+        The numbers are free again. What the disk does not let go of now is cut before the
+        next append.
+
+        Raises:
+            OSError: The disk.
+        """
+        current = self._segments[-1]
+        if not self._torn and current.length == position[0]:
+            return
+        self._torn = True
+        current.length, self.last_seq = position
+        current.forget_index()
+        self._cut_torn()
+
+    def _cut_torn(self) -> None:
         if self._torn:
             self._files.truncate(self._fd, self._segments[-1].length)
             self._torn = False

@@ -105,6 +105,10 @@ class Segment:
         """Take over an index that was made while the segment was checked or begun."""
         self._index = index
 
+    def forget_index(self) -> None:
+        """The file was cut: look through it again when needed."""
+        self._index = None
+
     def read(self, after_seq: int, limit: int) -> list[Event]:
         """Up to ``limit`` events behind ``after_seq``; a line that is no event is left out.
 

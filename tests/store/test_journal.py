@@ -84,6 +84,7 @@ def test_old_segments_go_by_size_and_leave_a_gap(tmp_path: Path) -> None:
     root = tmp_path / "state"
     with opened(root, segment_size=1000, max_size=3000) as store:
         _write(store, 1, 60)
+        store.store.reload()  # segments are dropped after the answer
         kept = _segments(root)
         assert sum(path.stat().st_size for path in kept) <= 3000 + 1300
         first = int(kept[0].stem)
@@ -111,6 +112,7 @@ def test_old_segments_go_by_age_and_the_current_one_stays(tmp_path: Path) -> Non
         _write(store, 7, 7)
         clock.forward(8001)
         _write(store, 8, 8)
+        store.store.reload()  # segments are dropped after the answer
         assert [int(path.stem) for path in _segments(root)] == [7, 8]
         assert _seqs(store, 8) == (False, [])
 

@@ -31,7 +31,7 @@ from tests.support import (
 BIN = Path(sys.executable).parent
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-STANDIN = (sys.executable, "-I", str(CHECKOUT / "tests" / "standin.py"))
+STANDIN = (sys.executable, "-I", "-S", str(CHECKOUT / "tests" / "standin.py"))
 _slots = itertools.count(os.getpid())
 
 

@@ -1,0 +1,1 @@
+"""``swarmctl``: a face of the client. Everything is imported when its command is invoked."""

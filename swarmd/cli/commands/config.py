@@ -1,0 +1,121 @@
+"""``swarmctl config``: check, show and write the configuration file. Needs no daemon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmd.cli.app import App
+from swarmd.cli.command import command
+from swarmd.cli.groups import LazyGroup
+from swarmd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from swarmd.configuration import LoadedConfig
+
+_HERE = "swarmd.cli.commands.config"
+
+config = LazyGroup(
+    "config",
+    help="The configuration file: `swarmctl config` shows what holds.",
+    table={
+        "Commands": {
+            "show": f"{_HERE}:show",
+            "check": f"{_HERE}:check",
+            "init": f"{_HERE}:init",
+        }
+    },
+    bare="show",
+)
+
+
+def _file_option() -> click.Option:
+    return click.Option(["file", "-c", "--config"], metavar="FILE", help="This file instead.")
+
+
+def _load(file: str | None) -> LoadedConfig:
+    from swarmd.configuration import check_provider_options, load
+
+    return load(
+        Path(file) if file else None,
+        os.environ,
+        uid=os.geteuid(),
+        check_options=check_provider_options,
+    )
+
+
+@command(extra=[_file_option()])
+def check(app: App, *, file: str | None) -> int:
+    """Check the configuration file: every key, type, unit and provider option."""
+    try:
+        loaded = _load(file)
+    except ConfigError as error:
+        if app.output.json:
+            raise
+        app.output.error(error)
+        for problem in error.details.get("problems", [])[1:]:
+            app.output.note(f"also: {problem['field']}: {problem['message']}")
+        return 1
+    if app.output.json:
+        app.output.envelope({"file": str(loaded.file) if loaded.file else None})
+    else:
+        app.output.line(
+            f"{loaded.file} is right." if loaded.file else "No file: the defaults hold."
+        )
+    return 0
+
+
+@command(extra=[_file_option()])
+def show(app: App, *, file: str | None) -> None:
+    """Show the configuration that holds: the file, the defaults, the places."""
+    import tomli_w
+
+    from swarmd.messages import codec
+
+    loaded = _load(file)
+    plain = codec.to_plain(loaded.config)
+    places = {k: v for k, v in codec.to_plain(loaded.places).items() if v is not None}
+    if app.output.json:
+        app.output.envelope({"config": plain, "places": places})
+        return
+    app.output.note(f"# from {loaded.file or 'the built-in defaults'}")
+    for name, place in places.items():
+        app.output.note(f"# {name}: {place}")
+    app.output.line(tomli_w.dumps(plain).rstrip())
+
+
+@command(
+    extra=[
+        click.Argument(["file"], required=False, metavar="[FILE|-]"),
+        click.Option(["--force"], is_flag=True, help="Replace the file if it exists."),
+    ]
+)
+def init(app: App, *, file: str | None, force: bool) -> None:
+    """Write a configuration file with every key, its default and its comment."""
+    from swarmd.configuration import load_factory, render_example
+    from swarmd.configuration.places import default_file
+
+    text = render_example({"local": load_factory("local").options_type()})
+    if file == "-":
+        app.output.line(text.rstrip())
+        return
+    path = Path(file) if file else default_file(os.environ, uid=os.geteuid())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w" if force else "x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError as error:
+        raise ConfigError(
+            f"{path} exists", next_step="Give --force to replace it, or another FILE."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror}", next_step="Give another FILE."
+        ) from error
+    if app.output.json:
+        app.output.envelope({"file": str(path)})
+    else:
+        app.output.line(str(path))

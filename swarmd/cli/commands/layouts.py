@@ -1,0 +1,181 @@
+"""The tables, written by hand; everything else derives from the Structs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from swarmd.cli.grid import Column, Row, column
+from swarmd.cli.text import age, clock, dash, pairs, safe, size, yes
+
+
+def _ref(row: Row) -> str:
+    return f"{safe(row['owner'])}/{safe(row['name'])}"
+
+
+def _config(row: Row, key: str) -> Any:
+    return (row.get("config") or {}).get(key)
+
+
+def _resources(row: Row) -> str:
+    given = _config(row, "resources") or {}
+    return " ".join(f"{key}={value}" for key, value in given.items() if value is not None) or "-"
+
+
+INSTANCES = (
+    Column("NAME", _ref),
+    column("STATUS", coloured=True, fixed=True),
+    column("HEALTH", coloured=True),
+    column("PROVIDER"),
+    Column("AGE", lambda row: age(row.get("created_at")), fixed=True),
+    column("URL"),
+    column("ID", wide=True),
+    column("DESIRED", wide=True, coloured=True),
+    Column("RESOURCES", _resources, wide=True),
+    Column("LABELS", lambda row: pairs(_config(row, "labels")), wide=True),
+    column("NODE", wide=True),
+    Column("ERROR", lambda row: dash((row.get("last_error") or {}).get("message")), wide=True),
+)
+
+OPERATIONS = (
+    column("ID", fixed=True),
+    column("KIND", fixed=True),
+    column("TARGET", "target_ref"),
+    column("STATE", coloured=True, fixed=True),
+    Column("AGE", lambda row: age(row.get("created_at")), fixed=True),
+    Column("DOING", lambda row: dash(_doing(row))),
+    Column("BY", lambda row: dash((row.get("caller") or {}).get("name"))),
+    column("TARGET-ID", "target", wide=True),
+    column("ORIGIN", wide=True),
+    Column("STARTED", lambda row: clock(row.get("started_at")), wide=True),
+    Column("ENDED", lambda row: clock(row.get("ended_at")), wide=True),
+)
+
+
+def _doing(row: Row) -> str | None:
+    error = (row.get("error") or {}).get("message")
+    progress = (row.get("progress") or {}).get("message")
+    text: str | None = error or row.get("reason") or progress or row.get("step")
+    return text
+
+
+def provider_state(row: Row) -> str:
+    """One word for whether a provider takes instances."""
+    if not row.get("enabled"):
+        return "disabled"
+    if row.get("cordoned"):
+        return "cordoned"
+    healthy = row.get("ok", (row.get("health") or {}).get("ok"))
+    return "ok" if healthy else "failed"
+
+
+PROVIDERS = (
+    column("NAME"),
+    column("TYPE"),
+    Column("STATE", provider_state, coloured=True, fixed=True),
+    Column("INSTANCES", lambda row: str(row.get("instances", row.get("instance_count", 0)))),
+    column("PRIORITY"),
+    Column("ISOLATION", lambda row: dash((row.get("capabilities") or {}).get("isolation"))),
+    Column("SAYS", lambda row: dash((row.get("health") or {}).get("message"))),
+    Column("REGISTERED", lambda row: yes(row.get("registered")), wide=True),
+    Column("VERSION", lambda row: dash((row.get("health") or {}).get("version")), wide=True),
+)
+
+
+STATS = (
+    column("ID"),
+    Column("CPU", lambda row: _seconds(row.get("cpu_seconds"))),
+    Column("MEMORY", lambda row: size(row.get("memory_bytes"))),
+    Column("LIMIT", lambda row: size(row.get("memory_limit_bytes"))),
+    column("PIDS"),
+    Column("DISK", lambda row: size(row.get("disk_bytes"))),
+)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}s"
+
+
+ACTORS = (
+    column("NAME"),
+    column("STATE", coloured=True),
+    column("MAILBOX"),
+    column("RESTARTS"),
+    Column("ANSWERED", lambda row: _ago(row.get("last_pong_seconds"))),
+    column("LAST-FAILURE", "last_failure"),
+)
+
+
+def _ago(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f}s ago"
+
+
+REASONS = (
+    Column("AT", lambda row: clock(row.get("at")), fixed=True),
+    column("WHAT"),
+    column("WHY"),
+    column("BY"),
+    column("OPERATION", wide=True),
+)
+
+FINDINGS = (
+    column("LEVEL", coloured=True, fixed=True),
+    column("SUBJECT"),
+    column("MESSAGE"),
+    Column("NEXT", lambda row: dash(row.get("next_step"))),
+)
+
+STRAYS = (
+    column("ID", fixed=True),
+    column("PROVIDER"),
+    column("NAME"),
+    column("OWNER"),
+    Column("RUNNING", lambda row: yes(row.get("running"))),
+    Column("DISK", lambda row: size(row.get("bytes"))),
+    column("REASON"),
+)
+
+
+def event_line(event: Row) -> str:
+    """One event on one line."""
+    about = event.get("ref") or event.get("target") or ""
+    data = " ".join(f"{key}={safe(value)}" for key, value in (event.get("data") or {}).items())
+    parts = (clock(event.get("at")), str(event.get("seq")), event.get("type"), about, data)
+    return "  ".join(safe(part) for part in parts if part)
+
+
+def instance_line(instance: dict[str, Any]) -> str:
+    """What a verb answers: name, status, URL."""
+    parts = (_ref(instance), instance.get("status"), instance.get("url"))
+    return "  ".join(safe(part) for part in parts if part)
+
+
+def operation_line(operation: dict[str, Any]) -> str:
+    """What a verb answers that was not waited for."""
+    words = (operation.get("kind"), operation.get("target_ref"), operation.get("state"))
+    return "  ".join(safe(part) for part in (operation.get("id"), *words) if part)
+
+
+def result_line(result: dict[str, Any]) -> str:
+    """An instance or an operation, whichever it is."""
+    return operation_line(result) if "target_ref" in result else instance_line(result)
+
+
+def details(data: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Everything that one thing has, as ``path: value``; what is not set is left out."""
+    for key, value in data.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from details(value, f"{path}.")
+        elif isinstance(value, list):
+            if value:
+                yield f"{path}: {', '.join(_item(item) for item in value)}"
+        elif value is not None and value != "":
+            shown = str(value).lower() if isinstance(value, bool) else safe(value)
+            yield f"{path}: {shown}"
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, dict):
+        return " ".join(details(item))
+    return safe(item)

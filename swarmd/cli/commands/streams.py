@@ -1,0 +1,111 @@
+"""What flows: logs, commands, events."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmd.cli.app import App
+from swarmd.cli.command import command
+from swarmd.cli.commands.instances import NAME
+from swarmd.cli.commands.layouts import event_line
+from swarmd.cli.output import dumps
+from swarmd.cli.render import Form
+from swarmd.errors import SwarmError
+from swarmd.messages import requests
+
+if TYPE_CHECKING:
+    from swarmd.client.sync import Stream
+
+
+@command(
+    Form(requests.LogsInstance, arguments=NAME, letters={"follow": "-f"}),
+    examples="swarmctl logs web -f --tail 20",
+)
+def logs(app: App, params: dict[str, Any]) -> None:
+    """It is printed as it is."""
+    with app.stream("instance.logs", params) as stream:
+        for chunk in stream:
+            app.output.raw(chunk.bytes)
+
+
+@command(
+    Form(
+        requests.ExecInstance,
+        arguments={"id": "NAME", "command": "COMMAND..."},
+        skip=["stdin"],
+    ),
+    extra=[
+        click.Option(["interactive", "-i", "--stdin"], is_flag=True, help="Pass standard input on.")
+    ],
+    examples="swarmctl exec web -- git status\ntar c . | swarmctl exec web -i -- tar x",
+)
+def exec_in(app: App, params: dict[str, Any], *, interactive: bool) -> int:
+    """Put -- before a command that has options of its own. Its exit code is passed on."""
+    with app.stream("instance.exec", {**params, "stdin": interactive}) as stream:
+        if interactive:
+            threading.Thread(target=_pump, args=(stream,), daemon=True).start()
+        for chunk in stream:
+            app.output.raw(chunk.bytes, err=chunk.channel == "stderr")
+        return stream.exit_code or 0
+
+
+def _pump(stream: Stream) -> None:
+    """Standard input into the stream, until either ends."""
+    reader = getattr(sys.stdin.buffer, "read1", sys.stdin.buffer.read)
+    try:
+        while data := reader(65536):
+            stream.write(data)
+        stream.write(b"", end=True)
+    except (SwarmError, OSError, ValueError):
+        return  # the command has ended, and with it the wish to feed it
+
+
+@command(
+    Form(requests.SubscribeEvents, skip=["since", "journal"]),
+    extra=[
+        click.Option(["follow", "-f", "--follow"], is_flag=True, help="Go on as they come."),
+        click.Option(
+            ["--since"],
+            type=click.IntRange(min=0),
+            help="After this sequence number. Default: all that is kept; with -f: from now.",
+        ),
+    ],
+    examples="swarmctl events -f --type instance_created\nswarmctl events --since 120 -o json",
+    own_help=True,
+)
+def events(app: App, params: dict[str, Any], *, follow: bool, since: int | None) -> None:
+    """Show what happened, and with -f what happens. With -o json: one document per line."""
+    if follow:
+        _follow(app, params if since is None else {**params, "since": since})
+        return
+    position = since or 0
+    found = False
+    while True:
+        page = app.call("events.history", {**params, "since": position})
+        if page.get("gap") and since is not None:
+            app.output.note("Events before these are no longer kept.")
+            since = None
+        for event in page["items"]:
+            found = True
+            _print(app, event)
+        if not page["items"] or page["items"][-1]["seq"] >= page["last_seq"]:
+            break
+        position = page["items"][-1]["seq"]
+    if not found:
+        app.output.note("No events. See them come: swarmctl events -f")
+
+
+def _follow(app: App, params: dict[str, Any]) -> None:
+    with app.stream("events.subscribe", params) as stream:
+        for chunk in stream:
+            event = chunk.data or {}
+            if "type" in event:
+                _print(app, event)
+
+
+def _print(app: App, event: dict[str, Any]) -> None:
+    app.output.line(dumps(event) if app.output.json else event_line(event))

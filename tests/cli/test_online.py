@@ -1,0 +1,451 @@
+"""Every command over a real socket."""
+
+import getpass
+import json
+from pathlib import Path
+
+import pytest
+
+from swarmd.messages import requests
+from swarmd.messages.instance import Failure, Instance
+from tests.api.fakes import BytesSession
+from tests.cli.driver import Ran, ctl
+from tests.cli.server import Served
+
+ME = getpass.getuser()
+
+
+def names(ran: Ran) -> list[str]:
+    return [line.split()[0] for line in ran.out.splitlines()]
+
+
+@pytest.fixture
+def web(served: Served) -> Instance:
+    return served.on_loop(served.daemon.add, "web", owner=ME)
+
+
+# --- ls, get ---------------------------------------------------------------------------------
+
+
+def test_ls_as_a_table(served: Served, web: Instance) -> None:
+    served.on_loop(served.daemon.add, "db", owner=ME)
+    ran = ctl("ls")
+    assert ran.code == 0
+    header, first, second = ran.out.splitlines()
+    assert header.split() == ["NAME", "STATUS", "HEALTH", "PROVIDER", "AGE", "URL"]
+    assert first.split()[:4] == [f"{ME}/db", "running", "unknown", "local"]
+    assert second.split()[0] == f"{ME}/web"
+    assert second.endswith("http://127.0.0.1:8100/")
+    assert not ran.err
+
+
+def test_ls_filters_and_formats(served: Served, web: Instance) -> None:
+    served.on_loop(served.daemon.add, "db", owner=ME)
+    assert names(ctl("ls", "w*", "-o", "name")) == [f"{ME}/web"]
+    assert names(ctl("ls", "-o", "name", "--status", "running")) == [f"{ME}/db", f"{ME}/web"]
+    assert "LABELS" in ctl("ls", "-o", "wide").out
+    data = ctl("-o", "json", "ls", "--limit", "1").data
+    assert data["total"] == 2
+    assert len(data["items"]) == 1
+
+
+def test_ls_reads_every_page(served: Served) -> None:
+    for number in range(450):
+        served.on_loop(served.daemon.add, f"n{number:03}", owner=ME)
+    assert len(names(ctl("ls", "-o", "name"))) == 450
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "No instances yet. Make one: swarmctl create NAME"),
+        (["x*"], "No instance fits."),
+        (["--trash"], "The trash is empty."),
+    ],
+)
+def test_an_empty_list_gives_a_hint(served: Served, words: list[str], told: str) -> None:
+    ran = ctl("ls", *words)
+    assert (ran.code, ran.out) == (0, "")
+    assert told in ran.err
+    assert ctl("-q", "ls", *words).err == ""
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80])
+def test_lines_fit_the_terminal(served: Served, columns: int) -> None:
+    served.on_loop(served.daemon.add, "a-very-long-name-of-an-instance-" * 2, owner=ME)
+    ran = ctl("ls", env={"COLUMNS": str(columns)})
+    assert max(map(len, ran.out.splitlines())) <= columns
+    wide = ctl("ls", "-o", "wide", env={"COLUMNS": str(columns)})
+    assert "a-very-long-name-of-an-instance-" * 2 in wide.out
+
+
+def test_get_shows_everything(served: Served, web: Instance) -> None:
+    ran = ctl("get", "web")
+    assert "status: running\n" in ran.out
+    assert "config.name: web\n" in ran.out
+    assert ctl("get", "web", "-o", "json").data["id"] == web.id
+    assert ctl("get", web.id, "-o", "name").out == f"{ME}/web\n"
+
+
+def test_what_does_not_exist(served: Served) -> None:
+    ran = ctl("get", "nobody")
+    assert ran.code == 3
+    assert ran.err.startswith("error: ")
+    assert "→ " in ran.err
+    assert not ran.out
+    envelope = ctl("get", "nobody", "-o", "json")
+    assert envelope.code == 3
+    assert envelope.json["success"] is False
+    assert envelope.json["error"]["type"] == "instance_not_found"
+    assert envelope.json["data"] is None
+
+
+# --- create ----------------------------------------------------------------------------------
+
+
+def test_create_from_flags(served: Served) -> None:
+    ran = ctl("create", "web", "--memory", "2g", "--label", "team=red")
+    assert (ran.code, ran.out) == (0, f"{ME}/web  running\n")
+    assert "swarmctl open web --password" in ran.err
+    config = ctl("get", "web", "-o", "json").data["config"]
+    assert config["resources"]["memory"] == "2g"
+    assert config["labels"] == {"team": "red"}
+
+
+def test_create_many_from_standard_input(served: Served) -> None:
+    text = '[[instances]]\nname = "a"\n[[instances]]\nname = "b"\nprotect = true\n'
+    ran = ctl("create", "-f", "-", "--label", "x=1", stdin=text)
+    assert ran.code == 0, ran.err
+    assert sorted(names(ran)) == [f"{ME}/a", f"{ME}/b"]
+    assert ran.err == "2 created\n"
+    assert ctl("get", "b", "-o", "json").data["config"]["labels"] == {"x": "1"}
+
+
+def test_create_forty(served: Served) -> None:
+    ran = ctl("create", "hw-{n}", "--count", "40")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 40
+    assert ran.err == "40 created\n"
+    assert "hw-40" in {instance.name for instance in served.daemon.by_id.values()}
+
+
+def test_what_fails_is_told_and_the_rest_is_made(served: Served) -> None:
+    served.on_loop(served.daemon.add, "n-2", owner=ME)
+    ran = ctl("create", "n", "--count", "3")
+    assert ran.code == 1
+    assert sorted(names(ran)) == [f"{ME}/n-1", f"{ME}/n-3"]
+    assert "error: n-2: " in ran.err
+    assert ran.err.endswith("2 created, 1 failed\n")
+    envelope = ctl("create", "n", "--count", "2", "-o", "json")
+    assert envelope.code == 2
+    assert [one["success"] for one in envelope.json["data"]] == [False, False]
+
+
+def test_a_file_with_one_wrong_key_creates_nothing(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "f.json"
+    file.write_text('[{"name": "a"}, {"name": "b", "memroy": "2g"}]')
+    ran = ctl("create", "-f", file)
+    assert ran.code == 2
+    assert "config.memroy: unknown key" in ran.err
+    assert not served.daemon.by_id
+
+
+def test_create_without_waiting_answers_with_the_operation(served: Served) -> None:
+    served.on_loop(served.daemon.hold)
+    ran = ctl("create", "web", "--no-wait")
+    assert ran.code == 0
+    operation, kind, target, state = ran.out.split()
+    assert (kind, target, state) == ("create", f"{ME}/web", "running")
+    served.on_loop(served.daemon.let_go)
+    assert ctl("ops", "wait", operation).code == 0
+
+
+def test_the_daemon_checks_what_is_sent(served: Served) -> None:
+    ran = ctl("call", "instance.create", '{"config": {"name": "a", "memroy": 1}}')
+    assert ran.code == 2
+    assert "memroy" in ran.err
+
+
+def test_a_failure_of_an_operation(served: Served, web: Instance) -> None:
+    served.daemon.fail_next = Failure(
+        type="provider_error",
+        message="code-server exited at once",
+        details={"cause": "exit 1", "next_step": "Look at swarmctl logs web."},
+    )
+    ran = ctl("restart", "web")
+    assert ran.code == 1
+    assert ran.err == (
+        "error: code-server exited at once\n  cause: exit 1\n→ Look at swarmctl logs web.\n"
+    )
+
+
+def test_the_wait_may_end_before_the_operation(served: Served, web: Instance) -> None:
+    served.on_loop(served.daemon.hold)
+    ran = ctl("--timeout", "0.05", "stop", "web")
+    assert ran.code == 1
+    assert "ran out" in ran.err
+    operation = ctl("ops", "-o", "json").data["items"][0]["id"]
+    assert ctl("ops", "wait", operation, "--timeout", "0.05").code == 1
+    served.on_loop(served.daemon.let_go)
+    ctl("ops", "wait", operation)
+
+
+# --- verbs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"), [("start", "running"), ("stop", "stopped"), ("restart", "running")]
+)
+def test_a_verb_on_one(served: Served, web: Instance, verb: str, status: str) -> None:
+    ran = ctl(verb, "web")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.split()[:2] == [f"{ME}/web", status]
+    assert ctl(verb, "web", "-o", "json").data["status"] == status
+
+
+def test_a_verb_on_several_names(served: Served, web: Instance) -> None:
+    served.on_loop(served.daemon.add, "db", owner=ME)
+    ran = ctl("stop", "web", "nobody", "db", "web")
+    assert ran.code == 1
+    assert sorted(names(ran)) == [f"{ME}/db", f"{ME}/web"]
+    assert "error: nobody: " in ran.err
+    assert ran.err.endswith("2 stopped, 1 failed\n")
+
+
+def test_a_verb_on_a_label_and_on_all(served: Served) -> None:
+    for name, team in (("a", "red"), ("b", "red"), ("c", "blue")):
+        ctl("create", name, "--label", f"team={team}")
+    assert sorted(names(ctl("stop", "--label", "team=red"))) == [f"{ME}/a", f"{ME}/b"]
+    assert len(names(ctl("stop", "--all"))) == 3
+    nothing = ctl("stop", "-l", "team=green")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "No instance fits" in nothing.err
+
+
+def test_rm_says_how_to_undo(served: Served, web: Instance) -> None:
+    ran = ctl("rm", "web")
+    assert ran.code == 0
+    assert "Undo: swarmctl undelete web" in ran.err
+    undone = ctl("undelete", "web")
+    assert undone.out.split()[:2] == [f"{ME}/web", "stopped"]
+
+
+def test_rm_force_from_a_script_does_not_ask(served: Served, web: Instance) -> None:
+    ran = ctl("rm", "--force", "web")
+    assert ran.code == 0
+    assert "Undo" not in ran.err
+
+
+def test_update_sends_a_merge_patch(served: Served, web: Instance) -> None:
+    ran = ctl("update", "web", "--protect", "--label", "a=b", "--if-revision", "1")
+    assert ran.code == 0, ran.err
+    config = ctl("get", "web", "-o", "json").data["config"]
+    assert (config["protect"], config["labels"]) == (True, {"a": "b"})
+    assert ctl("update", "--selector", "a=b", "--no-protect", "--unset", "region").code == 0
+    assert ctl("get", "web", "-o", "json").data["config"]["protect"] is False
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+def test_logs(served: Served, web: Instance) -> None:
+    assert ctl("logs", "web").out == "one\ntwo\n"
+    ctl("logs", "web", "--tail", "5", "--since", "1h")
+    assert ctl("logs", "nobody").code == 3
+
+
+def test_exec_passes_output_and_exit_code(served: Served, web: Instance) -> None:
+    def session(request: requests.Request) -> BytesSession:
+        assert isinstance(request, requests.ExecInstance)
+        assert request.command == ("sh", "-c", "x")
+        assert request.workdir == "src"
+        return BytesSession([("stdout", b"out\n"), ("stderr", b"bad \xff\n")], exit_code=7)
+
+    served.daemon.make_session = session
+    ran = ctl("exec", "web", "--workdir", "src", "--", "sh", "-c", "x")
+    assert (ran.code, ran.out) == (7, "out\n")
+    assert ran.err.startswith("bad ")
+
+
+def test_exec_pipes_standard_input(served: Served, web: Instance) -> None:
+    served.daemon.make_session = lambda _: BytesSession([], exit_code=0, echo=True)
+    ran = ctl("exec", "-i", "web", "--", "cat", stdin=b"hello\nworld\n")
+    assert (ran.code, ran.out) == (0, "hello\nworld\n")
+    assert served.daemon.sessions[0].input_closed.wait(10)
+
+
+def test_export_and_import(served: Served, web: Instance, tmp_path: Path) -> None:
+    file = tmp_path / "web.tar"
+    ran = ctl("export", "web", "-o", file)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == f"{file}: 1.0K\n"
+    assert file.read_bytes() == bytes(1024)
+    assert ctl("export", "web", "-o", file).code == 2
+    assert ctl("export", "web", "-o", "-").out == "\0" * 1024
+    ran = ctl("import", file, "copy", "--label", "a=b")
+    assert ran.code == 0, ran.err
+    assert names(ran) == [f"{ME}/copy"]
+    assert list(served.daemon.uploads.values()) == [bytes(1024)]
+    assert ctl("import", "-", "piped", stdin=b"x" * 700_000).code == 0
+    assert list(served.daemon.uploads.values())[1] == b"x" * 700_000
+
+
+def test_events(served: Served, web: Instance) -> None:
+    empty = ctl("events")
+    assert "No events" in empty.err
+    ctl("stop", "web")
+    lines = ctl("events").out.splitlines()
+    assert "operation_started" in lines[0]
+    assert "operation_ended" in lines[1]
+    (one,) = ctl("events", "--since", "1", "-o", "json").out.splitlines()
+    assert json.loads(one)["type"] == "operation_ended"
+    assert "operation_started" not in ctl("events", "--type", "operation_ended").out
+
+
+def test_events_that_are_no_longer_kept(served: Served, web: Instance) -> None:
+    ctl("stop", "web")
+    served.daemon.kept_from = 2
+    ran = ctl("events", "--since", "0")
+    assert "no longer kept" in ran.err
+    assert len(ran.out.splitlines()) == 1
+
+
+# --- the rest --------------------------------------------------------------------------------
+
+
+def test_open(served: Served, web: Instance) -> None:
+    served.daemon.passwords[web.id] = "s3cret"
+    env: dict[str, str | None] = {"SSH_CONNECTION": None}
+    assert ctl("open", "web", env=env).out == "http://127.0.0.1:8100/\n"
+    ran = ctl("open", "web", "--password", env=env)
+    assert ran.out == "http://127.0.0.1:8100/\ns3cret\n"
+    assert not ran.err
+    remote = ctl("open", "web", env={"SSH_CONNECTION": "1.1.1.1 5 2.2.2.2 22", "USER": "ana"})
+    assert "ssh -N -L 8100:127.0.0.1:8100 ana@2.2.2.2" in remote.err
+    assert ctl("open", "web", "--browser", env={"DISPLAY": "", "SSH_CONNECTION": ""}).code == 1
+
+
+def test_open_without_a_password(served: Served, web: Instance) -> None:
+    assert "no password" in ctl("open", "web", "--password").err
+
+
+def test_open_what_does_not_run(served: Served) -> None:
+    ctl("create", "web", "--no-start")
+    ran = ctl("open", "web")
+    assert ran.code == 1
+    assert "→ Start it: swarmctl start web" in ran.err
+
+
+def test_why(served: Served, web: Instance) -> None:
+    ran = ctl("why", "web")
+    assert "created" in ran.out
+    assert "asked for" in ran.out
+    assert ctl("why", "web", "-o", "json").data["items"][0]["by"] == "ana"
+
+
+def test_ops(served: Served, web: Instance) -> None:
+    assert "No operations yet" in ctl("ops").err
+    served.on_loop(served.daemon.hold)
+    operation = ctl("stop", "web", "--no-wait", "-o", "name").out.strip()
+    assert operation in ctl("ops").out
+    assert ctl("ops", "--state", "failed").err == "No operation fits.\n"
+    assert f"id: {operation}" in ctl("ops", operation).out
+    assert ctl("ops", operation, "-o", "name").out.strip() == operation
+    assert "cancelled" in ctl("ops", "cancel", operation).out
+    ran = ctl("ops", "wait", operation)
+    assert (ran.code, ran.out.split()[-1]) == (1, "cancelled")
+    assert ctl("ops", "cancel", operation).code == 1
+    assert ctl("ops", "nothing").code == 3
+
+
+def test_an_operation_that_failed(served: Served, web: Instance) -> None:
+    served.daemon.fail_next = Failure(type="provider_error", message="it broke")
+    ctl("stop", "web")
+    operation = ctl("ops", "-o", "json").data["items"][0]["id"]
+    ran = ctl("ops", "wait", operation)
+    assert ran.code == 1
+    assert ran.err == "error: it broke\n"
+    assert "it broke" in ctl("ops").out
+
+
+def test_providers(served: Served, web: Instance) -> None:
+    assert ctl("providers").out.splitlines()[1].split()[:3] == ["local", "local", "ok"]
+    assert "health.ok: true" in ctl("providers", "local").out
+    assert "isolation: none" in ctl("providers", "capabilities", "local").out
+    assert ctl("providers", "cordon", "local").out == "local  local  cordoned\n"
+    assert ctl("providers", "enable", "local").out == "local  local  ok\n"
+    assert ctl("providers", "disable", "local").code == 1
+    assert "removed" in ctl("providers", "remove", "local").err
+    assert ctl("providers", "get", "nobody").code == 3
+    for words in (
+        ["register", "x", "--type", "local", "--option", "cpu=2"],
+        ["update", "local", "--priority", "2", "--unset", "cpu"],
+    ):
+        assert "not part of this fake" in ctl("providers", *words).err
+
+
+def test_status(served: Served, web: Instance) -> None:
+    ran = ctl("status")
+    assert ran.out.startswith("swarmd 0.1.0 is ready\n")
+    assert "instances: 1 (1 running)\n" in ran.out
+    assert "provider local (local): ok, 1 instances\n" in ran.out
+    assert ctl("status", "-o", "json").data["state"] == "ready"
+
+
+def test_stats_actors_reload_version_shutdown(served: Served, web: Instance) -> None:
+    assert "1.0M" in ctl("stats", "web").out
+    assert "registry" in ctl("actors").out
+    assert ctl("reload").err == "Nothing has changed.\n"
+    assert "protocol" in ctl("version").out
+    assert ctl("version", "-o", "json").data["swarmd"]["version"] == "0.1.0"
+    assert ctl("shutdown").code == 0
+    assert served.daemon.shut_down.is_set()
+
+
+def test_doctor(served: Served) -> None:
+    ran = ctl("doctor")
+    assert ran.code == 0
+    assert "there is room" in ran.out
+    assert ctl("doctor", "-o", "json").data["strays"] == []
+    assert names(ctl("doctor", "adopt", "01x", "local", "--name", "found")) == ["ana/found"]
+    assert "is removed" in ctl("doctor", "discard", "01x", "local").err
+
+
+def test_call(served: Served, web: Instance) -> None:
+    assert json.loads(ctl("call", "daemon.version").out)["version"] == "0.1.0"
+    assert json.loads(ctl("call", "instance.get", "id=web").out)["id"] == web.id
+    assert ctl("call", "instance.get", "-", "-o", "json", stdin='{"id":"web"}').data["id"] == web.id
+    created = ctl("call", "instance.create", "config.name=new", "start=false")
+    assert json.loads(created.out)["status"] == "created"
+    chunks = [json.loads(line) for line in ctl("call", "instance.logs", "id=web").out.splitlines()]
+    assert chunks[0]["data"] == "one\ntwo\n"
+    assert chunks[-1]["end"] is True
+    assert ctl("call", "instance.nonsense").code == 2
+
+
+# --- without a daemon ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["ls"], ["start", "web"], ["status"], ["call", "daemon.ping"]])
+def test_without_a_daemon(tmp_path: Path, words: list[str]) -> None:
+    ran = ctl("--socket", tmp_path / "none.sock", *words)
+    assert ran.code == 5
+    assert f"error: no daemon answers on {tmp_path}/none.sock" in ran.err
+    assert "→ Start the daemon" in ran.err
+    assert not ran.out
+
+
+def test_doctor_and_version_without_a_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STATE_DIR", "DATA_DIR", "SERVER_DIR"):
+        monkeypatch.setenv(f"SWARMD_{name}", str(tmp_path / name))
+    monkeypatch.setenv("SWARMD_SOCKET", str(tmp_path / "none.sock"))
+    monkeypatch.delenv("SWARMD_CONFIG", raising=False)
+    ran = ctl("doctor")
+    assert ran.code == 5
+    assert "no daemon answers" in ran.out
+    assert "will be made" in ran.out
+    ran = ctl("version")
+    assert ran.code == 0
+    assert ran.err == "No daemon answers.\n"

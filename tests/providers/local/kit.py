@@ -71,6 +71,7 @@ def make_provider(
     *,
     step: Callable[[str], None] = nothing,
     name: str = "local",
+    node: str = "",
     instances: dict[str, Any] | None = None,
     **changes: Any,
 ) -> LocalProvider:
@@ -80,12 +81,14 @@ def make_provider(
         data: Its DATA.
         step: Its injection seam.
         name: Its name.
+        node: The daemon's id; default: this process's.
         instances: Keys of ``[instances]``.
         changes: Its options.
     """
     record = ProviderRecord(name=name, type="local", options=options(**changes))
-    node = Node(id=f"t{os.getpid()}", created_at=datetime.now(UTC))
-    provider = LocalProvider(record, config(data, **(instances or {})), node, RealClock(), step=step)
+    here = Node(id=node or f"t{os.getpid()}", created_at=datetime.now(UTC))
+    settings = config(data, **(instances or {}))
+    provider = LocalProvider(record, settings, here, RealClock(), step=step)
     provider.initialize()
     return provider
 

@@ -168,7 +168,7 @@ class Entry:
                 next_step=told.suggestion,
                 details={"expected": told.expected, "nearest": list(told.nearest)},
             ) from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ProtocolFault(
                 PARSE_ERROR,
                 f"the params are not JSON: {error}",

@@ -52,7 +52,7 @@ def split_batch(frame: bytes) -> list[Raw]:
     """
     try:
         items = _batches.decode(frame)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _not_json(error) from error
     if not items:
         raise ProtocolFault(INVALID_REQUEST, "the batch is empty", next_step="Send requests in it.")
@@ -75,7 +75,7 @@ def decode_request(frame: bytes | Raw) -> Envelope:
         return _envelopes.decode(frame)
     except msgspec.ValidationError as error:
         raise _not_a_request(frame, error) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _not_json(error) from error
 
 
@@ -96,7 +96,7 @@ def _not_a_request(frame: bytes | Raw, error: Exception) -> ProtocolFault:
             "this is not a request: a JSON object is one",
             next_step='Send {"jsonrpc": "2.0", "id": 1, "method": "daemon.ping"}.',
         )
-    except (msgspec.DecodeError, RecursionError) as broken:
+    except (ValueError, RecursionError) as broken:
         return _not_json(broken)
     told = explain(error, Envelope)
     return ProtocolFault(

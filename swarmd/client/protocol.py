@@ -158,7 +158,7 @@ def _read_line(line: bytes) -> Message | None:
             return _chunks.decode(read.params)
         if read.method == "operation.started":
             return _started.decode(read.params)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InternalError(
             f"what answers on this socket does not speak swarmd's protocol: {error}",
             next_step="Look which program has the socket, or give another with --socket.",

@@ -6,7 +6,6 @@ and configuration file stay behind, for they belong to the place and not to the 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -240,6 +239,6 @@ def _extents(descriptor: int, found: os.stat_result) -> tuple[Extent, ...] | Non
         if start < end:
             extents.append(Extent(start, end - start))
         at = max(end, at + 1)
-    with contextlib.suppress(OSError):
-        os.lseek(descriptor, 0, os.SEEK_SET)
+    if not extents or extents[-1].offset + extents[-1].size < found.st_size:
+        extents.append(Extent(found.st_size, 0))  # GNU tar takes a file's length from the map
     return tuple(extents) if len(extents) <= _EXTENTS_MOST else None

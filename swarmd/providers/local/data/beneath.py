@@ -10,6 +10,7 @@ import ctypes
 import errno
 import functools
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -82,8 +83,17 @@ def _walk(folder: int, path: bytes, flags: int) -> int:
     here = os.open(".", step, dir_fd=folder)
     try:
         for part in parts[:-1]:
-            here, before = os.open(part, step, dir_fd=here), here
+            here, before = _step(here, part, step), here
             os.close(before)
-        return os.open(parts[-1] if parts else b".", flags | os.O_NOFOLLOW, dir_fd=here)
+        return _step(here, parts[-1] if parts else b".", flags | os.O_NOFOLLOW)
     finally:
         os.close(here)
+
+
+def _step(folder: int, name: bytes, flags: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except NotADirectoryError:  # said of links too: tell them apart
+        if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(name)) from None
+        raise

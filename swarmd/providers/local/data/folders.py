@@ -64,10 +64,14 @@ def fresh(layout: Layout, instance_id: str, account: Account) -> Path:
     """A complete set of empty folders in ``.incoming``, to be filled and then renamed."""
     target = layout.incoming / f"{instance_id}.{secrets.token_hex(6)}"
     target.mkdir(mode=0o700)
-    for part in PARTS:
-        (target / part).mkdir(mode=0o700)
-        _give(target / part, account)
-    _give(target, account)
+    try:
+        for part in PARTS:
+            (target / part).mkdir(mode=0o700)
+            _give(target / part, account)
+        _give(target, account)
+    except OSError:
+        discard(layout, target, instance_id)
+        raise
     return target
 
 
@@ -189,7 +193,7 @@ def _make_whole(dirs: InstanceDirs, account: Account) -> None:
     try:
         made.rename(dirs.root)
     except OSError:
-        _doom(layout, made, dirs.id)
+        discard(layout, made, dirs.id)
         raise
     sync_folder(layout.root)
 

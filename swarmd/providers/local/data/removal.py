@@ -72,7 +72,11 @@ class _Remover:
             except FileNotFoundError:
                 return
             except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if error.errno not in (
+                    errno.ENOTEMPTY,
+                    errno.EEXIST,
+                    errno.EBUSY,
+                ):  # EBUSY: mounted
                     raise
             self._empty(parent, name, depth)
         raise ProviderError(

@@ -254,10 +254,10 @@ def _records(data: bytes) -> dict[bytes, bytes]:
     at = 0
     while at < len(data):
         blank = data.find(b" ", at, at + 20)
-        length = _decimal(data[at:blank], "header") if blank > at else 0
+        length = _decimal(data[at:blank], "header") if blank > at else -1
         record = data[at : at + length]
         key, equals, value = data[blank + 1 : at + length - 1].partition(b"=")
-        if length <= blank - at or not record.endswith(b"\n") or not equals or not key:
+        if len(record) != length or not record.endswith(b"\n") or not equals or not key:
             raise refused("the archive has an extended header that is not well-formed")
         found[key] = value
         at += length

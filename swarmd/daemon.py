@@ -361,6 +361,11 @@ class Daemon:
         self.config = configuration.apply(self.config, loaded.config, decision)
         logging.getLogger().setLevel(self.config.logging.level.upper())
         self.directory.tell(CONTROLLER, NewSettings(self._controller_settings()))
+        self.store.configure(
+            journal=self.config.journal,
+            operations_kept=self.config.instances.operations_kept,
+            story_length=self.config.instances.story_length,
+        )
         await self._reload_providers(decision.applied)
         facts = {"applied": decision.applied, "restart_required": decision.restart_required}
         event = EventDraft(EventType.CONFIG_RELOADED, data=facts)

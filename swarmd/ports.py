@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from swarmd.errors import DeadlineExceeded, OperationCancelled
-from swarmd.messages.config import Config
+from swarmd.messages.config import Config, JournalConfig
 from swarmd.messages.events import Event, TableRow
 from swarmd.messages.instance import Instance, InstanceStats, Reason
 from swarmd.messages.operation import Caller, Operation
@@ -260,6 +260,11 @@ class Store(Protocol):
 
     def resume(self) -> None:
         """Accept batches again after a failure."""
+
+    def configure(
+        self, *, journal: JournalConfig, operations_kept: int, story_length: int
+    ) -> None:
+        """Work by these settings from now on (the configuration was reloaded)."""
 
     def save_status(self, data: bytes) -> None:
         """Write ``swarm-state.json``, lazily."""

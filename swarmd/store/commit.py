@@ -32,7 +32,7 @@ from swarmd.store.files import (
 )
 from swarmd.store.journal import Journal
 from swarmd.store.layout import Layout
-from swarmd.store.load import ended_at
+from swarmd.store.load import ended_at, may_sweep
 from swarmd.store.stories import Stories
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class Committer:
 
     def knows(self, operations: Sequence[Operation]) -> None:
         """Tell which operations have files."""
-        self._ended = {one.id: ended_at(one) for one in operations if one.state.ended}
+        self._ended = {one.id: ended_at(one) for one in operations if may_sweep(one)}
 
     def commit(self, group: Group) -> None:
         """Write it all and wait until it is on disk.
@@ -214,7 +214,7 @@ class Committer:
 
     def _remember(self, group: Group) -> None:
         for one in group.operations().values():
-            if one.state.ended:
+            if may_sweep(one):
                 self._ended[one.id] = ended_at(one)
         for one_id in group.dropped("operations"):
             self._ended.pop(one_id, None)
@@ -252,6 +252,10 @@ class Committer:
         finally:
             os.close(fd)
         self._files.rename(temporary, path)
+
+    def configure(self, operations_kept: int) -> None:
+        """Keep so many ended operations from now on."""
+        self._operations_kept = operations_kept
 
     def tidy(self) -> None:
         """Small work after a group was answered: drop old segments and ended operations."""

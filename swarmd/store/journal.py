@@ -248,6 +248,10 @@ class Journal:
             with self._lock:
                 self._segments = tuple(kept)
 
+    def configure(self, config: JournalConfig) -> None:
+        """Keep to these sizes and this age from now on."""
+        self._config = config
+
     def history(self, after_seq: int, limit: int) -> tuple[bool, Sequence[Event]]:
         """Events behind ``after_seq``, and whether some before them are no longer kept.
 

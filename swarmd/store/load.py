@@ -210,10 +210,18 @@ def read_single(
 
 
 def oldest_ended(operations: Sequence[Operation], kept: int) -> list[Operation]:
-    """The ended operations beyond the newest ``kept``, oldest first."""
-    ended = [one for one in operations if one.state.ended]
+    """The ended operations beyond the newest ``kept``, oldest first.
+
+    Those with an idempotency key are the registry's to drop, once the key has lapsed.
+    """
+    ended = [one for one in operations if may_sweep(one)]
     ended.sort(key=lambda one: (ended_at(one), one.id))
     return ended[: max(0, len(ended) - kept)]
+
+
+def may_sweep(operation: Operation) -> bool:
+    """Whether nobody needs this operation any more."""
+    return operation.state.ended and operation.idempotency_key is None
 
 
 def ended_at(operation: Operation) -> datetime:

@@ -184,6 +184,15 @@ class FileStore:
         if data is not None:
             place(self._files, self._layout.status, data, durable=False)
 
+    def configure(
+        self, *, journal: JournalConfig, operations_kept: int, story_length: int
+    ) -> None:
+        """Work by these settings from now on."""
+        self._operations_kept = operations_kept
+        self._journal.configure(journal)
+        self._stories.configure(story_length)
+        self._committer.configure(operations_kept)
+
     def story(self, instance_id: str) -> Sequence[Reason]:
         """The reasons of one instance, oldest first; none of an unknown one.
 

@@ -34,6 +34,10 @@ class Stories:
         self._counts: dict[str, int] = {}
         self._unsynced: set[str] = set()
 
+    def configure(self, length: int) -> None:
+        """Keep so many reasons of each instance from now on."""
+        self._length = length
+
     def append(self, instance_id: str, reasons: Sequence[Reason]) -> None:
         """Add lines to one story. Raises ``OSError``."""
         path = self._layout.story(instance_id)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -255,6 +255,17 @@ def test_what_export_leaves_out_is_told(dirs: InstanceDirs) -> None:
     assert any("user-data/ipc.sock" in note for note in notes)
 
 
+def vanish(workspace: Path) -> None:
+    (workspace / "later").unlink()
+    (workspace / "zfolder").rmdir()
+
+
+def swap(workspace: Path) -> None:
+    vanish(workspace)
+    (workspace / "later").symlink_to("/etc/passwd")
+    (workspace / "zfolder").symlink_to("/etc")
+
+
 @pytest.mark.parametrize("change", ["shrink", "grow", "vanish", "swap"])
 def test_files_that_change_while_they_are_sent(
     layout: Layout, dirs: InstanceDirs, account: Account, change: str
@@ -263,7 +274,7 @@ def test_files_that_change_while_they_are_sent(
     big.write_bytes(b"y" * (3 << 18))
     later.write_bytes(b"z" * 1000)
     (dirs.workspace / "zfolder").mkdir()
-    acts = {
+    acts: dict[str, Callable[[], None]] = {
         "shrink": lambda: os.truncate(big, 10),
         "grow": lambda: os.truncate(big, 4 << 18),
         "vanish": lambda: vanish(dirs.workspace),
@@ -278,19 +289,8 @@ def test_files_that_change_while_they_are_sent(
     chunks: list[bytes] = []
     for chunk in archive.export(dirs, call):
         chunks.append(chunk)
-        if chunk[:1] != b"y" or notes:
-            continue
-        if change == "shrink":
-            os.truncate(big, 10)
-        elif change == "grow":
-            with big.open("ab") as grown:
-                grown.write(b"y" * 5000)
-        elif not later.is_symlink() and later.exists():
-            later.unlink()
-            (dirs.workspace / "zfolder").rmdir()
-            if change == "swap":
-                later.symlink_to("/etc/passwd")
-                (dirs.workspace / "zfolder").symlink_to("/etc")
+        if chunk[:1] == b"y" and change in acts:
+            acts.pop(change)()
     there = layout.instance("01two")
     archive.unpack(chunks, there, account, a_call())
     assert (there.workspace / "big").stat().st_size == 3 << 18

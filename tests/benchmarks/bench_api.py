@@ -1,0 +1,122 @@
+"""``instance.get`` one by one, against a bare asyncio-streams line echo.
+
+Both servers run in a process of their own and are driven by the same blocking client from this
+one, in turns, so that what else the machine does meets both. Prints the rates and their ratio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LIMIT = 0.7
+ROUNDS = 9
+REQUESTS = 2000
+LINE = b'{"jsonrpc":"2.0","id":1,"method":"instance.get","params":{"id":"ana/web"}}\n'
+
+
+async def serve_echo(path: Path) -> None:
+    """The yardstick: a line comes, the line goes back."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(line)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, path)
+    async with server:
+        await server.serve_forever()
+
+
+async def serve_api(path: Path) -> None:
+    """The real server over the tests' fake behind it."""
+    from swarmd.api import ApiServer
+    from tests.api.fakes import FakeDaemon, TickClock
+
+    daemon = FakeDaemon()
+    instance = daemon.add("web")
+    daemon.instance = lambda caller, ref: instance  # type: ignore[method-assign]
+    numbers = itertools.count()
+    server = ApiServer(
+        daemon,
+        daemon,
+        socket_path=path,
+        socket_group="",
+        version="bench",
+        clock=TickClock(),
+        new_id=lambda: f"c{next(numbers)}",
+    )
+    await server.start()
+    await asyncio.Event().wait()
+
+
+def rate(connection: socket.socket, requests: int) -> float:
+    """Requests a second, one by one."""
+    started = time.perf_counter()
+    for _ in range(requests):
+        connection.sendall(LINE)
+        while not connection.recv(65536).endswith(b"\n"):
+            pass
+    return requests / (time.perf_counter() - started)
+
+
+def connected(path: Path) -> socket.socket:
+    """A connection to a server that is about to listen."""
+    deadline = time.monotonic() + 20
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return connection
+
+
+def main() -> int:
+    """Measure in turns; 0 if the limit is kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder) / f"{name}.sock" for name in ("echo", "api")}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        servers = [
+            subprocess.Popen([sys.executable, __file__, name, str(path)], env=environment)
+            for name, path in paths.items()
+        ]
+        try:
+            connections = {name: connected(path) for name, path in paths.items()}
+            rates: dict[str, list[float]] = {name: [] for name in paths}
+            for connection in connections.values():
+                rate(connection, REQUESTS)
+            for _ in range(ROUNDS):
+                for name, connection in connections.items():
+                    rates[name].append(rate(connection, REQUESTS))
+            for connection in connections.values():
+                connection.close()
+        finally:
+            for server in servers:
+                server.terminate()
+                server.wait()
+    echo, api = (statistics.median(rates[name]) for name in ("echo", "api"))
+    ratio = api / echo
+    print(f"instance.get one by one: {api:,.0f}/s; line echo {echo:,.0f}/s")
+    print(f"ratio {ratio:.2f} (limit: at least {LIMIT})")
+    return 0 if ratio >= LIMIT else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        serve = {"echo": serve_echo, "api": serve_api}[sys.argv[1]]
+        asyncio.run(serve(Path(sys.argv[2])))
+    sys.exit(main())

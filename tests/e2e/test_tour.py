@@ -87,6 +87,14 @@ def test_the_password_is_shown_on_request_and_nowhere_else(daemon: DaemonProcess
         assert password not in process.command
 
 
+def test_the_trash_is_emptied_by_force(daemon: DaemonProcess) -> None:
+    made = daemon.create("web")
+    daemon.call("instance.delete", id="web")
+    daemon.call("instance.delete", id=made["id"], force=True)
+    assert daemon.instances(trash=True) == []
+    assert traces_of(daemon, made["id"]) == []
+
+
 def test_every_step_is_told(daemon: DaemonProcess) -> None:
     made = daemon.create("web")
     daemon.call("instance.stop", id="web")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from swarmd.cli.text import dash
 
@@ -24,8 +24,7 @@ _COLOURS = {
 COLOURS = {word: colour for colour, words in _COLOURS.items() for word in words.split()}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column: its title, its text of a row, and whether its words have colours.
 
     ``wide``: shown by ``-o wide`` alone. ``fixed``: never shortened.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -36,16 +35,16 @@ def exit_code(error: SwarmError) -> int:
     return next((code for kind, code in _EXITS if isinstance(error, kind)), FAILED)
 
 
-@dataclass
 class Output:
     """How this invocation prints.
 
-    ``format`` is table, wide, json or name; ``quiet`` leaves out what is not data or error.
+    ``format`` is table, wide, json or name; ``quiet`` leaves out what is neither data nor error.
     """
 
-    format: str = "table"
-    no_color: bool = False
-    quiet: bool = False
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.format = "table"
+        self.no_color = False
+        self.quiet = quiet
 
     @property
     def json(self) -> bool:
@@ -70,7 +69,7 @@ class Output:
             return int(columns)
         if not sys.stdout.isatty():
             return None
-        return os.get_terminal_size(sys.stdout.fileno()).columns
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
 
     def line(self, text: str = "") -> None:
         """A line of data."""

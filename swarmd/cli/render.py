@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from types import UnionType
 from typing import Any
@@ -45,8 +44,7 @@ _NAMES = {
 """Options that are called otherwise than their field: one of many, or clear without context."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """One field that holds a value: where it stands and what it takes."""
 
     path: tuple[str, ...]

@@ -59,7 +59,8 @@ def ctl(
 def clean_env(home: Path, **more: str) -> dict[str, str]:
     """An environment in which nothing of this machine's swarmd is found."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SWARMD_")}
-    for name in ("COLUMNS", "NO_COLOR", "SSH_CONNECTION", "XDG_RUNTIME_DIR", "DISPLAY"):
+    unwanted = ("COLUMNS", "NO_COLOR", "SSH_CONNECTION", "XDG_RUNTIME_DIR", "DISPLAY")
+    for name in (*unwanted, "PYTHONUNBUFFERED"):
         kept.pop(name, None)
     return {**kept, "HOME": str(home), **more}
 

@@ -126,9 +126,9 @@ class DaemonProcess:
 
     Args:
         folder: Where everything lies; it should be empty.
-        options: Options of the local provider, over what tests need.
+        options: Options of the local provider, over what tests need. Without ``command``
+            instances are light stand-ins.
         settings: Further tables of the configuration: ``{"instances": {"stop_grace": "1s"}}``.
-        standin: Whether instances are light stand-ins instead of code-server.
     """
 
     def __init__(
@@ -137,7 +137,6 @@ class DaemonProcess:
         *,
         options: Mapping[str, object] | None = None,
         settings: Mapping[str, Mapping[str, object]] | None = None,
-        standin: bool = True,
     ) -> None:
         self.folder = folder
         self.state = folder / "state"
@@ -149,9 +148,8 @@ class DaemonProcess:
         )  # a socket's path is at most 107 long
         self.socket = self._short / "s"
         self.process: subprocess.Popen[bytes] | None = None
-        self.options = {"port_range": _port_range(), **_account(), **(options or {})}
-        if standin and "command" not in self.options:
-            self.options["command"] = STANDIN
+        defaults = {"port_range": _port_range(), "command": STANDIN, **_account()}
+        self.options = defaults | dict(options or {})
         self.settings = {
             "daemon": {"observe_interval": "0.5s", "reconcile_interval": "2s"},
             "logging": {"format": "text"},

@@ -145,6 +145,16 @@ def all_pids() -> set[int]:
     return {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}  # noqa: PTH208
 
 
+def parents() -> dict[int, int]:
+    """The parent of every process."""
+    found = {}
+    for pid in all_pids():
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            found[pid] = int(stat.rpartition(")")[2].split()[1])
+    return found
+
+
 def descends(pid: int, root: int) -> bool:
     """Whether a process is below another one; an orphan is not."""
     while pid > 1:

@@ -42,7 +42,7 @@ def daemon(make_daemon: MakeDaemon) -> DaemonProcess:
 def real_daemon(make_daemon: MakeDaemon, code_server_dir: Path) -> DaemonProcess:
     """A running daemon whose instances are real code-server."""
     assert code_server_dir.is_dir()
-    return make_daemon(standin=False, options=real_command(code_server_dir)).start()
+    return make_daemon(options=real_command(code_server_dir)).start()
 
 
 def real_command(directory: Path) -> dict[str, object]:

@@ -117,7 +117,7 @@ class Subscription(OutStream):
 
     def _hear(self, event: Event) -> None:
         self._heard = max(self._heard, event.seq)
-        if self._live and event.seq > self._after:
+        if self._live and self._failure is None and event.seq > self._after:
             self._after = event.seq
             if self._fits(event):
                 self._queue(event)
@@ -150,9 +150,12 @@ class Subscription(OutStream):
         await self._news.wait()
         self._news.clear()
         while self._pending:
+            await self._link.drained()
+            if not self._pending:
+                break  # cut off while it waited
             seq, data = self._pending.popleft()
             self._pending_bytes -= len(data)
-            await self._send(data=Raw(data))
+            self._put({"data": Raw(data)})
             self._told = seq
 
     def _release(self) -> None:

@@ -411,7 +411,8 @@ class FakeDaemon:
         if isinstance(request, requests.LogsInstance):
             return BytesSession([("log", b"one\ntwo\n")], endless=request.follow)
         if isinstance(request, requests.ExecInstance):
-            return BytesSession([("stdout", b"hello\n")], exit_code=0, echo=request.stdin)
+            said = [] if request.stdin else [("stdout", b"hello\n")]
+            return BytesSession(said, exit_code=0, echo=request.stdin)
         return BytesSession([("data", bytes(1024))])
 
     def _open(self, request: requests.Request) -> BytesSession:

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmd.client.places import SYSTEM_SOCKET, find_socket
+from swarmd.client.protocol import Chunk, OperationStarted, Protocol, Reply, unreachable
+from swarmd.errors import InternalError, ProviderError
+from swarmd.messages.instance import Auth, InstanceConfig
+from swarmd.messages.requests import CreateInstance, ListInstances
+from swarmd.messages.secret import Secret
+
+LINES = [
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1}}',
+    b'{"jsonrpc":"2.0","method":"operation.started","params":{"id":"o","kind":"k","target":"t"}}',
+    b'{"jsonrpc":"2.0","method":"stream","params":{"stream":"s1","seq":3,"data_b64":"AAE="}}',
+    b'{"jsonrpc":"2.0","method":"from.the.future","params":7}',
+    (
+        b'{"jsonrpc":"2.0","id":2,"error":{"code":-32000,"message":"no","data":'
+        b'{"type":"provider_error","message":"no","details":{"cause":"x"}}}}'
+    ),
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what"}}',
+]
+
+
+@given(cuts=st.lists(st.integers(1, 40), max_size=40))
+def test_messages_are_the_same_wherever_the_bytes_are_cut(cuts: list[int]) -> None:
+    protocol, rest, found = Protocol(), b"".join(line + b"\n" for line in LINES), []
+    for cut in [*cuts, 10_000]:
+        found += protocol.feed(rest[:cut])
+        rest = rest[cut:]
+    result, started, chunk, refused, broken = found
+    assert isinstance(result, Reply)
+    assert bytes(result.result) == b'{"a":1}'
+    assert started == OperationStarted(id="o", kind="k", target="t")
+    assert isinstance(chunk, Chunk)
+    assert chunk.bytes == b"\x00\x01"
+    assert isinstance(refused, Reply)
+    assert isinstance(refused.error, ProviderError)
+    assert refused.error.details == {"cause": "x"}
+    assert isinstance(broken, Reply)
+    assert (broken.id, str(broken.error)) == (None, "what")
+
+
+def test_a_request_sends_only_what_was_said_and_secrets_in_the_clear() -> None:
+    protocol = Protocol()
+    config = InstanceConfig(name="web", auth=Auth(credentials=Secret("pw")))
+    request_id, data = protocol.request("instance.create", CreateInstance(config=config))
+    assert data.endswith(b"\n")
+    sent = json.loads(data)
+    assert (sent["jsonrpc"], sent["id"]) == ("2.0", request_id)
+    assert set(sent["params"]) == {"config"}
+    assert sent["params"]["config"]["auth"]["credentials"] == "pw"
+    _, data = protocol.request("instance.list", ListInstances(limit=5), correlation="c")
+    assert json.loads(data)["params"] == {"limit": 5}
+    assert json.loads(data)["correlation"] == "c"
+    assert json.loads(protocol.request("daemon.ping")[1])["params"] == {}
+
+
+def test_what_is_not_the_protocol_is_told() -> None:
+    with pytest.raises(InternalError):
+        Protocol().feed(b"hello\n")
+
+
+def test_an_event_has_no_bytes() -> None:
+    assert Chunk(stream="s", data={"seq": 1}).bytes == b""
+    assert Chunk(stream="s", data="ü").bytes == "ü".encode()
+
+
+def test_a_permission_is_asked_for_and_a_daemon_started() -> None:
+    assert "group" in str(unreachable("/s", PermissionError(13, "no")).next_step)
+    assert "Start" in str(unreachable("/s", FileNotFoundError(2, "no")).next_step)
+
+
+def test_the_socket_is_looked_for_in_order(tmp_path: Path) -> None:
+    runtime, home = tmp_path / "run", tmp_path / "home"
+    env = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(home), "XDG_STATE_HOME": "relative"}
+    assert find_socket(None, env, uid=1000) == SYSTEM_SOCKET
+    own = home / ".local/state/swarmd/swarmd.sock"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert find_socket(None, env, uid=1000) == str(own)
+    first = runtime / "swarmd/swarmd.sock"
+    first.parent.mkdir(parents=True)
+    first.touch()
+    assert find_socket(None, env, uid=1000) == str(first)
+    assert find_socket(None, env, uid=0) == SYSTEM_SOCKET
+    state = {"SWARMD_STATE_DIR": str(own.parent)}
+    assert find_socket(None, state, uid=1000) == str(own)
+    env["SWARMD_SOCKET"] = "/from/env"
+    assert find_socket(None, env, uid=1000) == "/from/env"
+    assert find_socket("/given", env, uid=1000) == "/given"
+    assert find_socket("/given") == "/given"

@@ -28,8 +28,9 @@ PROTOCOL = 1
 class Services:
     """What all connections share.
 
-    ``closers`` runs ``Session.close``: were it the watchers' pool, a pool full of blocked
-    readers could never be emptied, since only ``close`` wakes them.
+    The watchers' pool only reads. ``inputs`` runs what gives bytes to a session or an upload,
+    ``closers`` what ends one: in a pool full of blocked readers neither would get its turn,
+    and nothing else wakes those readers.
     """
 
     query: Query
@@ -37,6 +38,7 @@ class Services:
     version: str
     clock: Clock
     new_id: Callable[[], str]
+    inputs: ThreadPoolExecutor
     closers: ThreadPoolExecutor
 
 

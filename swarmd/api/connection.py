@@ -15,18 +15,11 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import UNSET
 
-from swarmd.api import peer, wire
+from swarmd.api import faults, peer, wire
 from swarmd.api.call import Call, Entry, Services, Stream
-from swarmd.api.errors import (
-    INVALID_REQUEST,
-    METHOD_NOT_FOUND,
-    ProtocolFault,
-    stopping,
-    to_wire,
-)
-from swarmd.api.framing import MAX_FRAME, Framer, Oversize
+from swarmd.api.errors import ProtocolFault, stopping, to_wire
+from swarmd.api.framing import Framer, Oversize
 from swarmd.api.replying import Batch, Opened, Sink
-from swarmd.core.naming import nearest
 from swarmd.errors import ResourceLimitError, ValidationError
 
 MAX_IN_FLIGHT: Final = 64
@@ -183,7 +176,7 @@ class Connection(asyncio.Protocol):
 
     def _begin_frame(self, frame: bytes | Oversize) -> None:
         if isinstance(frame, Oversize):
-            self.put(wire.encode_error(b"null", to_wire(_too_long(), "")))
+            self.put(wire.encode_error(b"null", to_wire(faults.too_long(), "")))
         elif frame[0] != _BRACE and wire.is_batch(frame):
             self._begin_batch(frame)
         else:
@@ -212,7 +205,7 @@ class Connection(asyncio.Protocol):
         try:
             entry = self._methods.get(envelope.method)
             if entry is None:
-                raise _unknown_method(envelope.method, self._methods)
+                raise faults.unknown_method(envelope.method, self._methods)
             request = entry.decode(envelope.params)
             if not entry.inline:
                 self._spawn(entry, call, request, request_id, sink, len(raw))
@@ -405,24 +398,3 @@ class Connection(asyncio.Protocol):
         for task in list(self._tasks):
             task.cancel()
         self._transport.abort()
-
-
-def _too_long() -> ProtocolFault:
-    return ProtocolFault(
-        INVALID_REQUEST,
-        f"the line is longer than {MAX_FRAME} bytes",
-        next_step="Send less at once; archives go through upload.open and stream.write.",
-        details={"limit": MAX_FRAME},
-    )
-
-
-def _unknown_method(name: str, methods: dict[str, Entry]) -> ProtocolFault:
-    shown = name if len(name) <= 100 else name[:100] + "…"
-    near = nearest(name[:100], methods)
-    return ProtocolFault(
-        METHOD_NOT_FOUND,
-        f"there is no method {shown!r}",
-        field="method",
-        next_step=f"Did you mean {' or '.join(near)}?" if near else "rpc.discover lists them all.",
-        details={"nearest": list(near)},
-    )

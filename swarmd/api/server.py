@@ -49,6 +49,7 @@ class ApiServer:
             version=version,
             clock=clock,
             new_id=new_id,
+            inputs=ThreadPoolExecutor(16, thread_name_prefix="swarmd-input"),
             closers=ThreadPoolExecutor(4, thread_name_prefix="swarmd-closer"),
         )
         self._methods = method_table()
@@ -79,7 +80,7 @@ class ApiServer:
             deadline_seconds: After this, connections that are still busy are cut.
         """
         if self._server is None:
-            self._services.closers.shutdown(wait=False)
+            self._end_threads()
             return
         self._server.close()
         listening.remove(self._path)
@@ -93,7 +94,11 @@ class ApiServer:
                 connection.abort()
             await self._none_left.wait()
         self._server = None
-        # Its threads end with the sessions they close; the end of the daemon is not their wait.
+        self._end_threads()
+
+    def _end_threads(self) -> None:
+        """They end with the sessions they close; the loop does not wait for that."""
+        self._services.inputs.shutdown(wait=False, cancel_futures=True)
         self._services.closers.shutdown(wait=False)
 
     def _connect(self) -> Connection:

@@ -7,8 +7,8 @@ is not taken stays where it comes from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 from swarmd.api.call import Link, Services
 from swarmd.api.encoding import to_base64
@@ -16,6 +16,8 @@ from swarmd.api.errors import chunk_error
 from swarmd.errors import SwarmError, Unavailable, ValidationError
 from swarmd.messages.replies import Chunk, Written
 from swarmd.ports import Session, Upload
+
+T = TypeVar("T")
 
 PIECE: Final = 128 << 10
 """Bytes of one chunk at most: as text, each may need six, and a frame has room for 1 MiB."""
@@ -160,11 +162,11 @@ class SessionStream(OutStream):
                     next_step="Run the command again to give it more.",
                 )
             if data:
-                await self._services.commands.run_in_watchers(lambda: self._session.write(data))
+                await _give(self._services, lambda: self._session.write(data))
                 self._taken += len(data)
             if end:
                 self._input_ended = True
-                await self._services.commands.run_in_watchers(self._session.close_input)
+                await _give(self._services, self._session.close_input)
             return Written(total=self._taken)
 
     def _release(self) -> None:
@@ -195,18 +197,16 @@ class UploadStream:
 
     async def write(self, data: bytes, *, end: bool) -> Written:
         """Append bytes; answered once they are kept."""
-        watch = self._services.commands.run_in_watchers
         async with self._writing:
             if self._over:
                 raise Unavailable(
                     f"the upload {self.id} has ended", next_step="Begin again with upload.open."
                 )
             if data:
-                taken: Any = await watch(lambda: self._upload.write(data))
-                self._total = taken
+                self._total = await _give(self._services, lambda: self._upload.write(data))
             if not end:
                 return Written(total=self._total)
-            finished: Any = await watch(self._upload.finish)
+            finished = await _give(self._services, self._upload.finish)
             self._over = True
             self._link.forget_stream(self.id)
             return Written(total=self._total, upload=finished)
@@ -221,6 +221,11 @@ class UploadStream:
             self._over = True
             self._link.forget_stream(self.id)
             self._services.closers.submit(self._upload.abort)
+
+
+async def _give(services: Services, function: Callable[[], T]) -> T:
+    """Run what hands bytes on: it may block, and must not wait behind readers."""
+    return await asyncio.get_running_loop().run_in_executor(services.inputs, function)
 
 
 def _slices(data: bytes) -> Iterator[bytes]:

@@ -294,3 +294,24 @@ def test_a_stream_whose_client_left_while_it_opened_is_let_go(tmp_path: Path) ->
         await until(here.daemon.sessions[0].closed.is_set)
 
     session(tmp_path, body)
+
+
+def test_input_and_closing_do_not_wait_behind_blocked_readers(tmp_path: Path) -> None:
+    async def body(here: Running, client: Raw) -> None:
+        one_at_a_time = asyncio.Lock()
+        original = here.daemon.run_in_watchers
+
+        async def full(function: Callable[[], object]) -> object:
+            async with one_at_a_time:
+                return await original(function)
+
+        here.daemon.run_in_watchers = full  # type: ignore[method-assign]
+        opened = await client.ask("instance.exec", {**EXEC, "stdin": True})
+        stream = opened["result"]["stream"]
+        await until(lambda: here.daemon.sessions[0].reads)
+        written = await client.ask("stream.write", {"stream": stream, "data_b64": b64(b"x")})
+        assert written["result"]["total"] == 1
+        await client.ask("stream.close", {"stream": stream})
+        await until(here.daemon.sessions[0].closed.is_set)
+
+    session(tmp_path, body)

@@ -18,7 +18,7 @@ from msgspec import UNSET
 from swarmd.api import faults, peer, wire
 from swarmd.api.call import Call, Entry, Services, Stream
 from swarmd.api.errors import ProtocolFault, stopping, to_wire
-from swarmd.api.framing import Framer, Oversize
+from swarmd.api.framing import Framer, Oversize, is_one_object
 from swarmd.api.replying import Batch, Opened, Sink
 from swarmd.errors import ResourceLimitError, ValidationError
 
@@ -88,7 +88,12 @@ class Connection(asyncio.Protocol):
         self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Bytes came: nearly always one whole request, which is begun without detours."""
+        if self._framer.is_empty and is_one_object(data) and self._may_take():
+            self._begin(data, self)
+            if not self._may_take():
+                self._decide_reading(drained=False)
+            return
         self._framer.feed(data)
         self._pump()
 

@@ -71,6 +71,17 @@ class Framer:
         return frame if frame and not frame.isspace() else None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether what is fed next begins a line."""
+        return not self._buffer and not self._discarding
+
+    @property
     def buffered(self) -> int:
         """Bytes held."""
         return len(self._buffer)
+
+
+def is_one_object(data: bytes) -> bool:
+    """Whether these bytes are one line, whole, that looks like an object."""
+    last = len(data) - 1
+    return data[0] == ord("{") and last <= MAX_FRAME and data.find(b"\n") == last

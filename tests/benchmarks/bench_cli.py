@@ -1,0 +1,26 @@
+"""``swarmctl ls`` with ten instances, from the start of the process to its end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks.figure import Figure, median_seconds
+from tests.daemon import DaemonProcess
+
+INSTANCES = 10
+ROUNDS = 21
+
+
+def figures() -> Iterator[Figure]:
+    """The median of many runs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="swarmd-bench-") as folder,
+        DaemonProcess(Path(folder)).start() as daemon,
+    ):
+        for number in range(INSTANCES):
+            daemon.call("instance.create", config={"name": f"n{number}"}, start=False)
+        assert len(daemon.ctl("ls", "-o", "name").stdout.split()) == INSTANCES
+        took = median_seconds(lambda: daemon.ctl("ls"), ROUNDS)
+    yield Figure(f"swarmctl ls with {INSTANCES} instances", took * 1e3, "ms", 120.0)

@@ -1,7 +1,7 @@
 """``instance.get`` one by one, against a bare asyncio-streams line echo.
 
 Both servers run in a process of their own and are driven by the same blocking client from this
-one, in turns, so that what else the machine does meets both. Prints the rates and their ratio.
+one, in turns, so that what else the machine does meets both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.benchmarks.figure import Figure
 
 LIMIT = 0.7
 ROUNDS = 9
@@ -85,9 +88,9 @@ def connected(path: Path) -> socket.socket:
             return connection
 
 
-def main() -> int:
-    """Measure in turns; 0 if the limit is kept."""
-    with tempfile.TemporaryDirectory() as folder:
+def figures() -> Iterator[Figure]:
+    """The medians of rounds taken in turns."""
+    with tempfile.TemporaryDirectory(prefix="swarmd-bench-") as folder:
         paths = {name: Path(folder) / f"{name}.sock" for name in ("echo", "api")}
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         servers = [
@@ -109,14 +112,20 @@ def main() -> int:
                 server.terminate()
                 server.wait()
     echo, api = (statistics.median(rates[name]) for name in ("echo", "api"))
-    ratio = api / echo
-    print(f"instance.get one by one: {api:,.0f}/s; line echo {echo:,.0f}/s")
-    print(f"ratio {ratio:.2f} (limit: at least {LIMIT})")
-    return 0 if ratio >= LIMIT else 1
+    yield Figure(
+        "the socket alone: instance.get one by one, as a share of a line echo",
+        api / echo,
+        "of it",
+        LIMIT,
+        baseline=f"{api:,.0f}/s; the echo {echo:,.0f}/s",
+        at_least=True,
+    )
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         serve = {"echo": serve_echo, "api": serve_api}[sys.argv[1]]
         asyncio.run(serve(Path(sys.argv[2])))
-    sys.exit(main())
+    else:
+        for figure in figures():
+            print(figure)

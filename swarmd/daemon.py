@@ -211,6 +211,7 @@ class Daemon:
         self.published.listen(self._forget_uploads)
         self.fleet = Fleet(
             context=self._context,
+            family=self.family,
             rhythms=self._rhythms,
             uploads=self._spool,
             make=self._provider_of,
@@ -253,15 +254,19 @@ class Daemon:
         supervisor = Supervisor.start(
             self._context, SUPERVISOR, generation, family=self.family, fatal=self._give_up
         )
-        self.directory.put(SUPERVISOR, supervisor)
-        self.directory.tell(SUPERVISOR, Start())
+        self.directory.put(SUPERVISOR, supervisor, Start())
 
     def _ticker(self, generation: int) -> pykka.ActorRef[Any]:
         return Ticker.start(self._context, TICKER, generation, self._rhythms)
 
     def _registry(self, generation: int) -> pykka.ActorRef[Any]:
         return Registry.start(
-            self._context, REGISTRY, generation, store=self.store, published=self.published
+            self._context,
+            REGISTRY,
+            generation,
+            store=self.store,
+            published=self.published,
+            providers_of=lambda saved: merge_records(self.config.providers, saved),
         )
 
     def _controller(self, generation: int) -> pykka.ActorRef[Any]:

@@ -86,9 +86,10 @@ class Directory:
         self._refs: dict[str, pykka.ActorRef[Any]] = {}
         self.dead_letters = 0
 
-    def put(self, name: str, ref: pykka.ActorRef[Any]) -> None:
-        """Make this the actor of that name."""
+    def put(self, name: str, ref: pykka.ActorRef[Any], first: object) -> None:
+        """Make this the actor of that name; no message comes before its ``first``."""
         with self._lock:
+            ref.tell(first)
             self._refs[name] = ref
 
     def remove(self, name: str) -> None:
@@ -98,11 +99,13 @@ class Directory:
 
     def get(self, name: str) -> pykka.ActorRef[Any] | None:
         """The actor of that name now; never keep it."""
-        return self._refs.get(name)
+        # Under the lock: an actor that looks itself up at its first message finds itself.
+        with self._lock:
+            return self._refs.get(name)
 
     def tell(self, name: str, message: object) -> bool:
         """Put a message into a mailbox; False (and counted) if nobody is there."""
-        ref = self._refs.get(name)
+        ref = self.get(name)
         try:
             if ref is not None:
                 ref.tell(message)
@@ -115,7 +118,7 @@ class Directory:
 
     def depth(self, name: str) -> int:
         """Messages waiting in a mailbox."""
-        ref = self._refs.get(name)
+        ref = self.get(name)
         # pykka's inbox of a thread is a queue.Queue, though its Protocol does not say so.
         return cast("queue.Queue[Any]", ref.actor_inbox).qsize() if ref is not None else 0
 

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ ACCEPT_SECONDS = 30.0
 """How long a request may wait for its acceptance (DESIGN 7)."""
 
 READY_SECONDS = 15.0
+_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ class Chances:
 
     new_id: Callable[[], str]
     new_password: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Expected:
+    """A request whose acceptance has not been seen yet."""
+
+    future: asyncio.Future[str]
+    submit: Submit
+    seen: Callable[[Operation], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,8 @@ class Bridge:
         self._node = node
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._expected: dict[str, tuple[asyncio.Future[str], Submit]] = {}
+        self._expected: dict[str, list[_Expected]] = {}
+        self._deciding: set[asyncio.Future[Any]] = set()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._watchers: set[asyncio.Queue[Event | None]] = set()
         self._ready = asyncio.Event()
@@ -95,32 +107,43 @@ class Bridge:
 
     def _on_news(self, news: News) -> None:
         for operation_id in news.operations:
-            self._resolve(operation_id)
             operation = news.tables.operations.get(operation_id)
+            self._resolve(operation_id, operation)
             if operation is None or operation.state.ended:
                 for future in self._waiting.pop(operation_id, ()):
                     _set(future, None)
-        again = news.restarted
+        again = False
         for event in news.events:
-            again = again or (
-                event.type is EventType.ACTOR_RESTARTED and event.target == CONTROLLER
-            )
+            # The registry takes the controller with it.
+            restarted = event.type is EventType.ACTOR_RESTARTED
+            again = again or (restarted and event.target in (CONTROLLER, REGISTRY))
             for queue in tuple(self._watchers):
                 queue.put_nowait(event)
         if again:
-            for _, submit in tuple(self._expected.values()):
-                self._directory.tell(CONTROLLER, submit)
+            for expected in tuple(chain.from_iterable(self._expected.values())):
+                self._directory.tell(CONTROLLER, expected.submit)
+        if news.restarted:
+            self._fail_decisions()
         self._note_ready()
+
+    def _fail_decisions(self) -> None:
+        """The registry that had them is no more, and nobody can tell what it wrote."""
+        for future in tuple(self._deciding):
+            lost = Unavailable(
+                "a part of the daemon was started anew before this was answered",
+                next_step="Look whether it was done; if not, ask for it again.",
+            )
+            _fail(future, lost)
 
     def _note_ready(self) -> None:
         tables = self._published.tables
         if all(name in tables.views for name, each in tables.providers.items() if each.enabled):
             self._ready.set()
 
-    def _resolve(self, operation_id: str) -> None:
-        expected = self._expected.get(operation_id)
-        if expected is not None:
-            _set(expected[0], operation_id)
+    def _resolve(self, operation_id: str, operation: Operation | None) -> None:
+        for expected in self._expected.get(operation_id, ()):
+            if operation is None or expected.seen(operation):
+                _set(expected.future, operation_id)
 
     # --- operations --------------------------------------------------------------------------
 
@@ -141,16 +164,19 @@ class Bridge:
             insecure=settings.insecure,
         )
         decided = partial(decide, request=request, intake=intake)
-        return await self._accept(intake.operation_id, decided)
+        return await self._accept(intake.operation_id, decided, lambda _operation: True)
 
     async def cancel(self, caller: Caller, operation_id: str) -> Operation:
         """Ask an operation to end."""
         found = views.find_operation(self._published.tables, operation_id)
         decided = partial(wishes.request_cancel, operation_id=found.id, caller=caller)
-        return await self._accept(found.id, decided)
+        return await self._accept(found.id, decided, _is_ending)
 
     async def _accept(
-        self, operation_id: str, decided: Callable[[Any], wishes.Verdict]
+        self,
+        operation_id: str,
+        decided: Callable[[Any], wishes.Verdict],
+        seen: Callable[[Operation], bool],
     ) -> Operation:
         future: asyncio.Future[str] = self._loop.create_future()
         submit = Submit(
@@ -159,20 +185,29 @@ class Bridge:
             refused=lambda error: self._from_thread(_fail, future, error),
             joined=lambda joined: self._from_thread(_set, future, joined),
         )
-        self._expected[operation_id] = (future, submit)
-        self._directory.tell(CONTROLLER, submit)
+        expected = _Expected(future, submit, seen)
+        self._expected.setdefault(operation_id, []).append(expected)
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
-                accepted = await future
+                while not future.done():
+                    # Sent again it is the same: it may have been lost with an actor that died.
+                    self._directory.tell(CONTROLLER, submit)
+                    await asyncio.wait((future,), timeout=_AGAIN_SECONDS)
         except TimeoutError:
             raise DeadlineExceeded(
                 f"the request was not accepted within {ACCEPT_SECONDS:g} s",
-                next_step="Look at the daemon: swarmctl actors, swarmctl doctor.",
+                next_step="Look at the daemon: swarmctl doctor.",
                 details={"operation": operation_id},
             ) from None
         finally:
-            self._expected.pop(operation_id, None)
-        return self._operation(accepted)
+            self._forget(operation_id, expected)
+        return self._operation(future.result())
+
+    def _forget(self, operation_id: str, expected: _Expected) -> None:
+        several = self._expected[operation_id]
+        several.remove(expected)
+        if not several:
+            del self._expected[operation_id]
 
     async def _until_ready(self) -> None:
         self._note_ready()
@@ -216,15 +251,23 @@ class Bridge:
             else:
                 self._from_thread(_set, future, value)
 
-        self._directory.tell(REGISTRY, Transact(decision, reply))
+        self._deciding.add(future)
+        told = self._directory.tell(REGISTRY, Transact(decision, reply))
         try:
+            if not told:
+                raise Unavailable(
+                    "a part of the daemon is just being started anew",
+                    next_step="Ask again in a moment.",
+                )
             async with asyncio.timeout(ACCEPT_SECONDS):
                 return await future
         except TimeoutError:
             raise DeadlineExceeded(
                 f"nothing was written within {ACCEPT_SECONDS:g} s",
-                next_step="Look at the daemon: swarmctl actors, swarmctl doctor.",
+                next_step="Look at the daemon: swarmctl doctor.",
             ) from None
+        finally:
+            self._deciding.discard(future)
 
     # --- events ------------------------------------------------------------------------------
 
@@ -259,6 +302,10 @@ def digest_of(request: Mutation) -> str:
     """Of what a request asks for, without how its caller waits for it."""
     plain = msgspec.structs.replace(request, wait=True, timeout=None, idempotency_key=None)
     return hashlib.sha256(codec.encode_private(plain)).hexdigest()
+
+
+def _is_ending(operation: Operation) -> bool:
+    return operation.cancel_requested or operation.state.ended
 
 
 def _set(future: asyncio.Future[Any], value: Any) -> None:

@@ -9,6 +9,7 @@ all come back by the same way: every operation that has not ended is driven agai
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -48,6 +49,8 @@ CANCEL_SECONDS = 30.0
 
 _GRACE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
+_HOMELESS_SECONDS = 10.0
+"""How long a step waits for a provider that is just being started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class Controller(SwarmActor):
         self._reconciler = reconciler(lambda verdict: self._tell_self(_Accepted(verdict)))
         self._under_way: dict[str, _UnderWay] = {}
         self._retries: list[tuple[float, Outcome]] = []
+        self._homeless: dict[str, float] = {}
 
     def handle(self, message: Any) -> None:
         """Deal with one message."""
@@ -212,8 +216,12 @@ class Controller(SwarmActor):
 
     def _cancel(self, operation_id: str) -> None:
         under_way = self._under_way.get(operation_id)
-        if under_way is not None:
+        if under_way is not None and under_way.step != Step.UNDO.value:
             under_way.cancelled.set()
+            lanes = self._lanes_of(under_way.provider)
+            if lanes is not None:
+                # The same step may run on behalf of a controller that died: it ends as well.
+                lanes.cancel(under_way.target)
             soon = time.monotonic() + CANCEL_SECONDS
             under_way.deadline = min(under_way.deadline, soon)
 
@@ -223,6 +231,7 @@ class Controller(SwarmActor):
         tables = self._published.tables
         operation = tables.operations.get(operation_id)
         if operation is None or operation.state is not OperationState.RUNNING:
+            self._homeless.pop(operation_id, None)
             return
         under_way = self._under_way.get(operation_id)
         if under_way is not None and under_way.step == operation.step:
@@ -252,12 +261,25 @@ class Controller(SwarmActor):
             force=bool(operation.arguments.get("force")),
             upload=operation.arguments.get("upload"),
         )
-        if not self.context.directory.tell(provider_actor(instance.provider), run):
+        if self.context.directory.tell(provider_actor(instance.provider), run):
+            self._homeless.pop(operation.id, None)
+        elif not self._may_wait(operation.id, instance.provider):
             error = Unavailable(
                 f"provider {instance.provider} is not driven by this daemon now",
                 next_step=f"Enable it: swarmctl providers enable {instance.provider}.",
             )
             self._tell_self(StepEnded(instance.provider, Outcome(operation.id, step, error=error)))
+
+    def _may_wait(self, operation_id: str, provider: str) -> bool:
+        """Whether a provider that has no actor is about to get one; then it is tried again."""
+        record = self._published.tables.providers.get(provider)
+        since = self._homeless.setdefault(operation_id, time.monotonic())
+        waits = record is not None and record.enabled
+        if waits and time.monotonic() - since < _HOMELESS_SECONDS:
+            del self._under_way[operation_id]
+            return True
+        del self._homeless[operation_id]
+        return False
 
     def _deadline_of(self, operation: Operation) -> float:
         """Monotonic seconds. An undo has time of its own: it must not be cut off as well."""
@@ -272,6 +294,8 @@ class Controller(SwarmActor):
         under_way = self._under_way.get(outcome.operation_id)
         if under_way is not None and under_way.step == outcome.step.value:
             self._reconciler.touched(under_way.target)
+            # It has ended: however long the disk takes to hear of it, it is not abandoned.
+            under_way.deadline = math.inf
         self._write(outcome, settle)
 
     def _write(self, outcome: Outcome, how: Callable[[Tables, Outcome, Any], Change]) -> None:
@@ -323,6 +347,8 @@ class Controller(SwarmActor):
                 under_way.deadline = now + CANCEL_SECONDS
             elif now >= under_way.deadline + _GRACE_SECONDS:
                 self._abandon(operation_id, under_way)
+        for operation_id in tuple(self._homeless):
+            self._drive(operation_id)
         self._sweep_operations()
 
     def _abandon(self, operation_id: str, under_way: _UnderWay) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pykka
 
-from swarmd.actors.base import SUPERVISOR, Context, provider_actor
+from swarmd.actors.base import CONTROLLER, SUPERVISOR, ActorRestarted, Context, provider_actor
 from swarmd.actors.lanes import Lanes
 from swarmd.actors.provider import ProviderActor, Uploads
-from swarmd.actors.supervisor import Child, StartChild, StopChild
+from swarmd.actors.supervisor import Child, Family, StartChild, dismiss
 from swarmd.actors.ticker import Rhythms
 from swarmd.errors import Unavailable
 from swarmd.messages.provider import ProviderRecord
@@ -23,6 +23,8 @@ log = logging.getLogger("swarmd.fleet")
 
 _TICK_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
+_WATCHERS = 2
+"""Threads for looking and upkeep, beside those for steps: slow starts blind nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,21 @@ class Member:
     record: ProviderRecord
     provider: Provider
     lanes: Lanes
+    watch: Lanes
+
+    def close(self, seconds: float) -> None:
+        """Cancel what runs, wait at most so many seconds for it, and let go."""
+        self.watch.close(0.0)
+        if not self.lanes.close(seconds):
+            log.warning("work at provider %s goes on behind us", self.record.name)
+        self.provider.dispose()
 
 
 class Fleet:
     """Starts and stops providers. Thread-safe.
 
     Args:
+        family: Where the supervisor finds their actors.
         make: Makes the adapter of a record (the composition root knows how).
         look_every: Seconds between two looks, asked anew each time.
     """
@@ -46,12 +57,14 @@ class Fleet:
         self,
         *,
         context: Context,
+        family: Family,
         rhythms: Rhythms,
         uploads: Uploads,
         make: Callable[[ProviderRecord], Provider],
         look_every: Callable[[], float],
     ) -> None:
         self._context = context
+        self._family = family
         self._rhythms = rhythms
         self._uploads = uploads
         self._make = make
@@ -67,8 +80,10 @@ class Fleet:
         """
         provider = self._make(record)
         lanes = Lanes(record.name, record.max_parallel)
+        watch = Lanes(f"{record.name}-look", _WATCHERS)
+        initialized = threading.Event()
         with self._lock:
-            self._members[record.name] = Member(record, provider, lanes)
+            self._members[record.name] = Member(record, provider, lanes, watch)
         name = provider_actor(record.name)
         self._rhythms.set(name, _TICK_SECONDS)
 
@@ -79,6 +94,8 @@ class Fleet:
                 generation,
                 provider=provider,
                 lanes=lanes,
+                watch=watch,
+                initialized=initialized,
                 uploads=self._uploads,
                 look_every=self._look_every,
             )
@@ -86,8 +103,9 @@ class Fleet:
         return Child(name, factory)
 
     def start(self, record: ProviderRecord) -> None:
-        """Start one while the daemon runs."""
-        self._context.directory.tell(SUPERVISOR, StartChild(self.child(record)))
+        """Start one while the daemon runs. Raises as ``child`` does."""
+        self._family.add(self.child(record))
+        self._context.directory.tell(SUPERVISOR, StartChild())
 
     def stop(self, name: str, then: Callable[[], None] = lambda: None) -> None:
         """Stop driving one. Its instances keep running; ``then`` is called at the end."""
@@ -97,29 +115,27 @@ class Fleet:
             then()
             return
         self._rhythms.set(provider_actor(name), None)
-
-        def end() -> None:
-            closing = threading.Thread(
-                target=self._close, args=(member, then), name=f"swarmd-close-{name}", daemon=True
-            )
-            closing.start()
-
-        self._context.directory.tell(SUPERVISOR, StopChild(provider_actor(name), end))
+        dismiss(self._family, self._context.directory, provider_actor(name))
+        closing = threading.Thread(
+            target=self._close, args=(member, then), name=f"swarmd-close-{name}", daemon=True
+        )
+        closing.start()
 
     def _close(self, member: Member, then: Callable[[], None]) -> None:
-        if not member.lanes.close(_CLOSE_SECONDS):
-            log.warning("work at provider %s goes on behind us", member.record.name)
-        member.provider.dispose()
-        then()
+        try:
+            member.close(_CLOSE_SECONDS)
+        finally:
+            # The steps that were cut off go on at its next actor, or end with a reason.
+            again = ActorRestarted(provider_actor(member.record.name))
+            self._context.directory.tell(CONTROLLER, again)
+            then()
 
     def close(self, seconds: float) -> None:
         """At the daemon's end, once the actors have stopped."""
         with self._lock:
             members, self._members = tuple(self._members.values()), {}
         for member in members:
-            if not member.lanes.close(seconds):
-                log.warning("work at provider %s did not end", member.record.name)
-            member.provider.dispose()
+            member.close(seconds)
 
     def lanes_of(self, name: str) -> Lanes | None:
         """A provider's lanes."""

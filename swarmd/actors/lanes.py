@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from swarmd.errors import ResourceLimitError
+from swarmd.errors import ResourceLimitError, Unavailable
 
 log = logging.getLogger("swarmd.actors")
 
@@ -59,8 +59,11 @@ class Lanes:
 
         Raises:
             ResourceLimitError: No thread can be started, and none is there to do it later.
+            Unavailable: The lanes are closed.
         """
         with self._wake:
+            if self._closed:
+                raise Unavailable(f"{self._name} takes no more work: it is being stopped")
             lane = self._lanes.setdefault(key, _Lane())
             lane.waiting.append(_Item(key, task, cancelled))
             if lane.running is None and len(lane.waiting) == 1:
@@ -72,6 +75,11 @@ class Lanes:
                 self._forget_if_empty(key, lane)
                 raise
             self._wake.notify()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more work is taken; what was cancelled by that has not failed."""
+        return self._closed
 
     def busy(self, key: str) -> bool:
         """Whether a task of this key runs or waits."""

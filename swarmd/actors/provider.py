@@ -14,7 +14,7 @@ from swarmd.actors.lanes import Lanes
 from swarmd.core.addresses import url_for
 from swarmd.core.steps import Outcome, Step
 from swarmd.core.tables import ProviderView
-from swarmd.errors import InternalError, ProviderError, SwarmError
+from swarmd.errors import InternalError, OperationCancelled, ProviderError, SwarmError
 from swarmd.messages.instance import Instance
 from swarmd.messages.provider import Observed, ProviderHealth
 from swarmd.ports import Call, Provider
@@ -25,6 +25,8 @@ _LOOK = "#look"
 _UPKEEP = "#upkeep"
 _UPKEEP_SECONDS = 15.0
 _PROGRESS_SECONDS = 0.5
+_SLOW_SECONDS = 30.0
+"""A provider that has not answered a look for so long is shown as not answering."""
 
 
 class Uploads(Protocol):
@@ -89,7 +91,15 @@ class Looked:
 
 
 class ProviderActor(SwarmActor):
-    """Drives one ``Provider``. Holds nothing that a new one could not find out again."""
+    """Drives one ``Provider``. Holds nothing that a new one could not find out again.
+
+    Args:
+        lanes: Where steps run.
+        watch: Where looks and upkeep run.
+        initialized: Set once the adapter is ready; outlives the actor, for an adapter must
+            not be initialized a second time while steps of it run.
+        look_every: Seconds between two looks.
+    """
 
     def __init__(
         self,
@@ -99,12 +109,16 @@ class ProviderActor(SwarmActor):
         *,
         provider: Provider,
         lanes: Lanes,
+        watch: Lanes,
+        initialized: threading.Event,
         uploads: Uploads,
         look_every: Callable[[], float],
     ) -> None:
         super().__init__(context, name, generation)
         self._provider = provider
         self._lanes = lanes
+        self._watch = watch
+        self._initialized = initialized
         self._uploads = uploads
         self._look_every = look_every
         self._ready = False
@@ -117,9 +131,9 @@ class ProviderActor(SwarmActor):
         """Deal with one message."""
         match message:
             case Start():
-                self._lanes.submit(_LOOK, self._initialize, threading.Event())
+                self._submit_initialize()
             case _Initialized():
-                self._initialized(message)
+                self._ready_or_not(message.error)
             case RunStep() if not self._ready and self._refused is None:
                 self._early.append(message)
             case RunStep():
@@ -129,35 +143,52 @@ class ProviderActor(SwarmActor):
             case Tick():
                 self._tick(message.now)
 
+    def _submit_initialize(self) -> None:
+        try:
+            self._watch.submit(_LOOK, self._initialize, threading.Event())
+        except SwarmError as error:
+            self._ready_or_not(error)
+
     def _initialize(self) -> None:
         """In a lane: get the provider ready."""
         error: SwarmError | None = None
         try:
-            self._provider.initialize()
+            if not self._initialized.is_set():
+                self._provider.initialize()
+                self._initialized.set()
         except Exception as failure:  # noqa: BLE001  # the provider's border
             error = as_swarm_error(failure, f"provider {self._provider.name} cannot start")
         self.context.directory.tell(self.name, _Initialized(error))
 
-    def _initialized(self, message: _Initialized) -> None:
-        self._ready, self._refused = message.error is None, message.error
-        if message.error is not None:
-            log.error("provider %s cannot start: %s", self._provider.name, message.error)
+    def _ready_or_not(self, error: SwarmError | None) -> None:
+        self._ready, self._refused = error is None, error
+        if error is not None:
+            log.error("provider %s cannot start: %s", self._provider.name, error)
         early, self._early = self._early, []
         for step in early:
             self._run(step)
         self._look(())
 
     def _tick(self, now: float) -> None:
-        if now - self._looked >= self._look_every() and not self._lanes.busy(_LOOK):
+        if self._watch.busy(_LOOK):
+            if self._looked and now - self._looked >= _SLOW_SECONDS:
+                self._tell_blind(f"it has not answered for {_SLOW_SECONDS:g} s")
+        elif now - self._looked >= self._look_every():
             if self._refused is not None:
                 self._refused = None
-                self._lanes.submit(_LOOK, self._initialize, threading.Event())
+                self._submit_initialize()
             elif self._ready:
                 self._look(())
         if self._ready and now - self._kept_up >= _UPKEEP_SECONDS:
             self._kept_up = now
-            if not self._lanes.busy(_UPKEEP):
-                self._lanes.submit(_UPKEEP, self._upkeep, threading.Event())
+            if not self._watch.busy(_UPKEEP):
+                self._submit_upkeep()
+
+    def _submit_upkeep(self) -> None:
+        try:
+            self._watch.submit(_UPKEEP, self._upkeep, threading.Event())
+        except SwarmError as error:
+            log.warning("no upkeep of %s: %s", self._provider.name, error)
 
     def _upkeep(self) -> None:
         try:
@@ -167,13 +198,19 @@ class ProviderActor(SwarmActor):
 
     def _look(self, confirm: tuple[str, ...]) -> None:
         self._looked = time.monotonic()
-        refused = self._refused
-        if refused is not None:
-            view = ProviderView(ProviderHealth(ok=False, message=refused.message))
-            looked = Looked(self._provider.name, self._looked, None, view)
-            self.context.directory.tell(CONTROLLER, looked)
+        if self._refused is not None:
+            self._tell_blind(self._refused.message)
             return
-        self._lanes.submit(_LOOK, lambda: self._sweep(confirm), threading.Event())
+        try:
+            self._watch.submit(_LOOK, lambda: self._sweep(confirm), threading.Event())
+        except SwarmError as error:
+            self._tell_blind(error.message)
+
+    def _tell_blind(self, why: str) -> None:
+        """Nothing was seen: nothing is concluded about instances, but the reason is shown."""
+        view = ProviderView(ProviderHealth(ok=False, message=why))
+        looked = Looked(self._provider.name, self._looked, None, view)
+        self.context.directory.tell(CONTROLLER, looked)
 
     def _sweep(self, confirm: tuple[str, ...]) -> None:
         """In a lane: one list call, the provider's health, and direct questions if asked."""
@@ -201,7 +238,8 @@ class ProviderActor(SwarmActor):
         try:
             self._lanes.submit(key, lambda: self._carry_out(message), message.cancelled)
         except SwarmError as error:
-            self._tell(Outcome(message.operation_id, message.step, error=error))
+            if not self._lanes.closed:
+                self._tell(Outcome(message.operation_id, message.step, error=error))
 
     def _carry_out(self, message: RunStep) -> None:
         """In a lane: call the provider, tell the outcome whatever it is."""
@@ -215,6 +253,9 @@ class ProviderActor(SwarmActor):
             call.check()
             outcome = self._call(message, call)
         except Exception as failure:  # noqa: BLE001  # the provider's border
+            if self._lanes.closed and isinstance(failure, OperationCancelled):
+                # Nobody asked for that: the step is taken up again by this one's successor.
+                return
             error = as_swarm_error(failure, f"{message.step} of {message.instance.ref} failed")
             outcome = Outcome(message.operation_id, message.step, error=error)
         self._tell(outcome)

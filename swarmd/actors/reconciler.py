@@ -88,12 +88,14 @@ class Reconciler:
             trash_retention: Seconds in the trash.
             lasts: Seconds that an operation may take.
         """
-        self._show_view(seen)
         if seen.observed is None:
+            self._show_view(seen)
             return
         self._count_absences(seen)
         plan = self._plan(seen, trash_retention)
         self._record(plan, seen.provider)
+        # After the strays: whoever sees that it was looked at also sees what was found.
+        self._show_view(seen)
         last = self._acted.get(seen.provider)
         due = last is None or time.monotonic() - last >= every
         if due or plan.observe or plan.adopt or plan.lost or self._waits:

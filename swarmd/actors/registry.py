@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from swarmd.actors.published import News, Published
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import InternalError, SwarmError
 from swarmd.messages.events import Event
+from swarmd.messages.provider import ProviderRecord
 from swarmd.ports import Batch, Store
 
 log = logging.getLogger("swarmd.registry")
@@ -70,7 +71,11 @@ class _Pending:
 
 
 class Registry(SwarmActor):
-    """See the module's docstring."""
+    """See the module's docstring.
+
+    Args:
+        providers_of: The providers that the saved ones and the configuration make together.
+    """
 
     def __init__(
         self,
@@ -80,9 +85,11 @@ class Registry(SwarmActor):
         *,
         store: Store,
         published: Published,
+        providers_of: Callable[[Sequence[ProviderRecord]], Sequence[ProviderRecord]],
     ) -> None:
         super().__init__(context, name, generation)
         self._store = store
+        self._providers_of = providers_of
         self._published = published
         self._working = published.tables
         self._pending: deque[_Pending] = deque()
@@ -111,7 +118,8 @@ class Registry(SwarmActor):
         self._store.resume()
         state = self._store.reload()
         before = self._published.tables
-        fresh = Tables.build(state.instances, state.operations, state.providers, state.last_seq)
+        providers = self._providers_of(state.providers)
+        fresh = Tables.build(state.instances, state.operations, providers, state.last_seq)
         self._working = fresh.apply(Change(views=dict(before.views), strays=before.strays))
         operations = tuple(self._working.operations)
         self._published.publish(News(self._working, (), operations, restarted=True))

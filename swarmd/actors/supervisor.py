@@ -41,7 +41,7 @@ log = logging.getLogger("swarmd.supervisor")
 PONG_SECONDS = 15.0
 """Without an answer for so long an actor is shown as hung."""
 
-STOP_SECONDS = 5.0
+_LATE_SECONDS = 0.25
 
 Factory = Callable[[int], "pykka.ActorRef[Any]"]
 """Makes and starts the actor of this generation."""
@@ -67,6 +67,7 @@ class Child:
     last_pong: float = 0.0
     restarts: int = 0
     last_failure: str | None = None
+    again_at: float = 0.0
 
 
 class Family:
@@ -113,17 +114,16 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class StartChild:
-    """Add an actor and start it."""
-
-    child: Child
+    """The family has a new child: start it. If this is lost, the next sweep does the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopChild:
-    """Stop an actor and forget it; ``then`` is called once it has stopped."""
-
-    name: str
-    then: Callable[[], None]
+def dismiss(family: Family, directory: Directory, name: str) -> None:
+    """Stop an actor and forget it, without the supervisor: it could die over the message."""
+    child = family.remove(name)
+    ref = directory.get(name)
+    directory.remove(name)
+    if child is not None and ref is not None:
+        ref.stop(block=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +156,10 @@ class Supervisor(SwarmActor):
         """Deal with one message."""
         match message:
             case Start():
-                for child in self._family.all():
-                    if child.state == "new":
-                        self._start_child(child)
+                # Not at the next tick: the ticker may be the one that died.
+                self._sweep(time.monotonic())
             case StartChild():
-                self._family.add(message.child)
-                self._start_child(message.child)
-            case StopChild():
-                self._stop_child(message)
+                self._sweep(time.monotonic())
             case ActorDied():
                 self._died(message.name, message.generation, message.cause)
             case _RestartNow():
@@ -181,17 +177,11 @@ class Supervisor(SwarmActor):
             log.exception("actor %s cannot start", child.name)
             self._failed(child, f"{type(error).__name__}: {error}")
             return
-        self.context.directory.put(child.name, ref)
         child.state, child.last_pong = "running", time.monotonic()
-        self.context.directory.tell(child.name, Start())
-
-    def _stop_child(self, message: StopChild) -> None:
-        child = self._family.remove(message.name)
-        ref = self.context.directory.get(message.name)
-        self.context.directory.remove(message.name)
-        if child is not None and ref is not None:
+        self.context.directory.put(child.name, ref, Start())
+        if self._family.get(child.name) is not child:
+            # It was dismissed in this very moment, and whoever did that may not have seen it.
             ref.stop(block=False)
-        message.then()
 
     def _died(self, name: str, generation: int, cause: str) -> None:
         child = self._family.get(name)
@@ -217,6 +207,7 @@ class Supervisor(SwarmActor):
             self._restart_now(again)
             return
         directory = self.context.directory
+        child.again_at = now + decision.after_seconds
         timer = threading.Timer(decision.after_seconds, directory.tell, (self.name, again))
         timer.daemon = True
         timer.start()
@@ -235,7 +226,7 @@ class Supervisor(SwarmActor):
         for other in others:
             if other is not None:
                 self._start_child(other)
-        self.context.directory.tell(CONTROLLER, ActorRestarted(child.name))
+        self._tell_controller(child.name)
         self._tell_world(child)
 
     def _end(self, child: Child) -> None:
@@ -243,6 +234,12 @@ class Supervisor(SwarmActor):
         if ref is not None:
             child.generation += 1
             ref.stop(block=False)
+
+    def _tell_controller(self, name: str) -> None:
+        """What was in that actor's mailbox has to be sent again; at first there is nobody."""
+        directory = self.context.directory
+        if name != CONTROLLER and directory.get(CONTROLLER) is not None:
+            directory.tell(CONTROLLER, ActorRestarted(name))
 
     def _tell_world(self, child: Child) -> None:
         facts = {"restarts": child.restarts, "cause": child.last_failure}
@@ -263,6 +260,12 @@ class Supervisor(SwarmActor):
 
     def _sweep(self, now: float) -> None:
         for child in self._family.all():
+            if child.state == "new":
+                self._start_child(child)
+                self._tell_controller(child.name)
+            if child.state == "restarting" and now >= child.again_at + _LATE_SECONDS:
+                # The supervisor that was to restart it has died itself.
+                self._restart_now(_RestartNow(child.name, child.generation))
             if child.state not in ("running", "hung"):
                 continue
             ref = self.context.directory.get(child.name)

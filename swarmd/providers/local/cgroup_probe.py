@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmd.errors import ResourceLimitError
 from swarmd.providers.local.cgroups import (
     LIMITS,
     Hierarchies,
     Limits,
     VersionOne,
     VersionTwo,
+    remove,
     safe_name,
 )
 
@@ -171,12 +174,12 @@ def _hand_down(folder: Path, controller: str) -> bool:
 
 def _trial(hierarchies: Hierarchies) -> str | None:
     """Make a group, limit it, remove it; the reason if that does not work."""
-    from swarmd.errors import ResourceLimitError
-    from swarmd.providers.local.cgroups import remove
-
     paths: tuple[Path, ...] = ()
     try:
-        paths = hierarchies.make(f"probe-{os.getpid()}")
+        paths = hierarchies.make(f"probe-{os.getpid()}-{threading.get_ident()}")
+        lacking = hierarchies.lacking(paths)
+        if lacking:
+            return f"the kernel offers no limit of {', '.join(lacking)}"
         hierarchies.limit(paths, _TRIAL)
     except OSError as error:
         return error.strerror or str(error)

@@ -16,7 +16,7 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +28,8 @@ from swarmd.errors import ResourceLimitError
 LIMITS = ("cpu", "memory", "pids")
 _PERIOD = 100_000  # microseconds: the kernel's default period of the CPU quota
 _LEAST_QUOTA = 1_000
+_FILES_ONE = {"cpu": "cpu.cfs_quota_us", "memory": "memory.limit_in_bytes", "pids": "pids.max"}
+_FILES_TWO = {"cpu": "cpu.max", "memory": "memory.max", "pids": "pids.max"}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -68,6 +70,9 @@ class Hierarchies(Protocol):
 
     def tidy(self) -> None:
         """Remove the folders around the groups if no instance is left in them."""
+
+    def lacking(self, paths: Sequence[Path]) -> tuple[str, ...]:
+        """Which of them the kernel offers no limit for after all."""
 
     def limit(self, paths: Sequence[Path], limits: Limits) -> None:
         """Set these limits, and lift those that are None."""
@@ -160,6 +165,12 @@ def _reported(what: str) -> Iterator[None]:
         ) from error
 
 
+def _lacking(
+    names: Iterable[str], files: Mapping[str, str], paths: Sequence[Path]
+) -> tuple[str, ...]:
+    return tuple(name for name in names if not any((path / files[name]).exists() for path in paths))
+
+
 def _quota(cores: float) -> int:
     return max(_LEAST_QUOTA, int(cores * _PERIOD))
 
@@ -213,6 +224,10 @@ class VersionOne:
         """Set these limits, and lift those that are None."""
         for path in paths:
             _limit_one(path, limits)
+
+    def lacking(self, paths: Sequence[Path]) -> tuple[str, ...]:
+        """Which of them the kernel offers no limit for (built without CPU bandwidth, say)."""
+        return _lacking(self.enforced(), _FILES_ONE, paths)
 
     def usage(self, paths: Sequence[Path]) -> Usage:
         """What the groups use; CPU time is told elsewhere (cpuacct need not be joined)."""
@@ -299,6 +314,10 @@ class VersionTwo:
             for name in self.enforced():
                 with _reported(name):
                     _limit_two(path, name, limits)
+
+    def lacking(self, paths: Sequence[Path]) -> tuple[str, ...]:
+        """Which of them the kernel offers no limit for."""
+        return _lacking(self.enforced(), _FILES_TWO, paths)
 
     def usage(self, paths: Sequence[Path]) -> Usage:
         """What the group uses."""

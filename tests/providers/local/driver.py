@@ -13,8 +13,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from swarmd.ports import Call
 from swarmd.messages.instance import Instance
+from swarmd.ports import Call
 from swarmd.providers.local.provider import LocalProvider
 from tests.providers.local.kit import call, make_instance, make_provider
 

@@ -25,7 +25,7 @@ from swarmd.providers.local.context import nothing
 from swarmd.providers.local.provider import LocalProvider
 
 STANDIN = Path(__file__).parents[2] / "standin.py"
-PASSWORD = "canary-4711"  # noqa: S105 - a password to look for where it must not be
+PASSWORD = "canary-4711"
 _numbers = itertools.count(1)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -102,7 +102,9 @@ def ulid() -> str:
     return text
 
 
-def make_instance(name: str = "web", *, owner: str = "ana", epoch: int = 1, **fields: Any) -> Instance:
+def make_instance(
+    name: str = "web", *, owner: str = "ana", epoch: int = 1, **fields: Any
+) -> Instance:
     """An instance with a password; ``fields`` are those of its configuration."""
     fields.setdefault("auth", Auth(credentials=Secret(PASSWORD)))
     now = datetime.now(UTC)

@@ -56,7 +56,7 @@ def test_the_whole_way(provider: LocalProvider, data: Path) -> None:
     provider.purge(instance, call())
     assert provider.list() == []
     assert provider.get(instance.id) is None
-    assert not [name for name in os.listdir(data) if not name.startswith(".")]
+    assert not list(data.glob("[!.]*"))
     provider.purge(instance, call())
 
 
@@ -225,7 +225,8 @@ def test_half_a_tree_is_told_and_ended_before_a_start(provider: LocalProvider) -
     instance = make_instance("orphan-web")
     provider.create(instance, call())
     provider.start(instance, call())
-    before = wait_until(lambda: (pids := running(instance.id)) and len(pids) == 3 and pids)
+    wait_until(lambda: len(running(instance.id)) == 3)
+    before = running(instance.id)
     record = provider._context.index.get(instance.id)
     assert record is not None
     assert record.process is not None
@@ -298,9 +299,12 @@ def test_a_port_taken_while_it_was_stopped(provider: LocalProvider) -> None:
     provider.create(instance, call())
     record = provider._context.index.get(instance.id)
     assert record is not None
-    with socket.create_server(("127.0.0.1", record.port)):
-        with pytest.raises(ProviderError, match=f"port {record.port}.*process {os.getpid()}"):
-            provider.start(instance, call())
+    told = f"port {record.port}.*process {os.getpid()}"
+    with (
+        socket.create_server(("127.0.0.1", record.port)),
+        pytest.raises(ProviderError, match=told),
+    ):
+        provider.start(instance, call())
     assert provider.start(instance, call()).status is InstanceStatus.RUNNING
 
 
@@ -356,7 +360,7 @@ def test_a_create_that_fails_leaves_nothing(provider: LocalProvider, data: Path)
     with pytest.raises(OperationCancelled):
         provider.create(make_instance(), call(cancelled=cancelled))
     assert provider.list() == []
-    assert not [name for name in os.listdir(data) if not name.startswith(".")]
+    assert not list(data.glob("[!.]*"))
 
 
 def test_an_update_says_what_waits_for_a_restart(provider: LocalProvider) -> None:
@@ -369,7 +373,9 @@ def test_an_update_says_what_waits_for_a_restart(provider: LocalProvider) -> Non
     assert provider.update(again, call()).restart_required == ("env",)
     observed = provider.get(instance.id)
     assert observed is not None
-    assert observed.config == replace(again.config, auth=observed.config.auth if observed.config else None)
+    assert observed.config == replace(
+        again.config, auth=observed.config.auth if observed.config else None
+    )
 
 
 def test_an_update_moves_the_port_at_the_next_start(provider: LocalProvider) -> None:

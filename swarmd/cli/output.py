@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from swarmd.cli.grid import Column, Row, render
+from swarmd.cli.text import safe_lines
 from swarmd.errors import (
     ConfigError,
     DaemonUnreachable,
@@ -147,15 +148,15 @@ class Output:
 
     def error(self, error: SwarmError, prefix: str = "") -> None:
         """An error as people read it: what happened, which input, what to do."""
-        said = f"{prefix}{error.message}"
+        said = f"{prefix}{safe_lines(error.message)}"
         click.echo(f"error: {said}", err=True)
         if error.field and error.field not in said:
             click.echo(f"  field: {error.field}", err=True)
         cause = error.details.get("cause")
         if cause and str(cause) not in said:
-            click.echo(f"  cause: {str(cause).strip()}", err=True)
+            click.echo(f"  cause: {safe_lines(str(cause).strip())}", err=True)
         if error.next_step:
-            click.echo(f"→ {error.next_step}", err=True)
+            click.echo(f"→ {safe_lines(error.next_step)}", err=True)
 
 
 def name_of(row: Row) -> str:

@@ -17,6 +17,11 @@ def safe(value: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def safe_lines(text: str) -> str:
+    """The same for several lines, which stay several."""
+    return "\n".join(map(safe, text.split("\n")))
+
+
 def age(moment: str | None, now: datetime | None = None) -> str:
     """How long ago an RFC 3339 time was: ``3d``, ``5m``; a dash without one."""
     if not moment:

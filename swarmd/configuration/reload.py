@@ -114,9 +114,7 @@ def apply(old: Config, new: Config, decision: ReloadDecision) -> Config:
         }
         sections[section] = msgspec.structs.replace(getattr(new, section), **kept)
     kept_providers = tuple(
-        providers[provider.name]
-        if f"providers.{provider.name}.type" in waiting
-        else provider
+        providers[provider.name] if f"providers.{provider.name}.type" in waiting else provider
         for provider in new.providers
     )
     return msgspec.structs.replace(new, providers=kept_providers, **sections)

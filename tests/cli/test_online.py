@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from swarmd.messages import requests
-from swarmd.messages.instance import Failure, Instance
-from tests.api.fakes import BytesSession
+from swarmd.messages import replies, requests
+from swarmd.messages.enums import DaemonState, EventType
+from swarmd.messages.instance import Failure, Instance, Stray
+from tests.api.fakes import EPOCH, BytesSession
 from tests.cli.driver import Ran, ctl
 from tests.cli.server import Served
 
@@ -449,3 +451,110 @@ def test_doctor_and_version_without_a_daemon(
     ran = ctl("version")
     assert ran.code == 0
     assert ran.err == "No daemon answers.\n"
+
+
+# --- details ---------------------------------------------------------------------------------
+
+
+def test_stats_are_named(served: Served, web: Instance) -> None:
+    assert names(ctl("stats")) == ["NAME", f"{ME}/web"]
+    assert web.id in ctl("stats", "-o", "wide").out
+    assert ctl("stats", "-o", "json").data["items"][0]["id"] == web.id
+
+
+def test_a_change_that_waits_for_a_restart_is_told(served: Served) -> None:
+    served.on_loop(served.daemon.add, "web", owner=ME, restart_required=("resources.memory",))
+    ran = ctl("update", "web", "--memory", "2g")
+    assert ran.err == "→ resources.memory: at the next start. Now: swarmctl restart web\n"
+
+
+def test_one_idempotency_key_serves_many(served: Served, web: Instance) -> None:
+    served.on_loop(served.daemon.add, "db", owner=ME)
+    ran = ctl("stop", "web", "db", "--idempotency-key", "k")
+    assert ran.code == 0, ran.err
+    assert ctl("stop", "web", "db", "--idempotency-key", "k").code == 0
+    assert len(served.daemon.ops) == 2
+    assert set(served.daemon.keys) == {"k-web", "k-db"}
+
+
+def test_the_doctor_tells_problems_and_strays(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray = Stray(
+        id="01stray", provider="local", name="x", owner=ME, epoch=1, found_at=EPOCH, reason="r"
+    )
+    finding = replies.Finding(
+        level="problem", subject="disk", message="it is full", next_step="Make room."
+    )
+
+    async def doctor(_: object) -> replies.DoctorReport:
+        return replies.DoctorReport(findings=(finding,), strays=(stray,))
+
+    monkeypatch.setattr(served.daemon, "doctor", doctor)
+    ran = ctl("doctor")
+    assert ran.code == 1
+    assert "problem  disk: it is full\n         → Make room.\n" in ran.out
+    assert "01stray  local" in ran.out
+    assert "doctor adopt ID PROVIDER" in ran.err
+    assert ctl("doctor", "-o", "json").data["strays"][0]["id"] == "01stray"
+
+
+def test_status_of_a_daemon_that_is_not_well(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = served.daemon.status
+    monkeypatch.setattr(
+        served.daemon,
+        "status",
+        lambda caller: structs.replace(
+            report(caller), state=DaemonState.DEGRADED, reasons=("local fails",), strays=2
+        ),
+    )
+    lines = ctl("status").out.splitlines()
+    assert lines[:2] == ["swarmd 0.1.0 is degraded", "  because local fails"]
+    assert lines[-2] == "strays: 2, in quarantine: 0"
+
+
+def test_reload_tells_what_was_applied_and_what_waits(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reload(_: object) -> replies.ReloadReport:
+        return replies.ReloadReport(applied=("logging.level",), restart_required=("daemon.socket",))
+
+    monkeypatch.setattr(served.daemon, "reload", reload)
+    assert ctl("reload").out == (
+        "applied: logging.level\nneeds a restart of the daemon: daemon.socket\n"
+    )
+
+
+def test_actors_that_lost_letters(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = replies.ActorInfo(
+        name="registry", state="running", mailbox=3, restarts=1, last_pong_seconds=0.5
+    )
+    monkeypatch.setattr(
+        served.daemon, "actors", lambda _: replies.ActorList(items=(row,), dead_letters=4)
+    )
+    ran = ctl("actors")
+    assert "0.5s ago" in ran.out
+    assert ran.err == "dead letters: 4\n"
+
+
+def test_events_begin_with_the_last_ones(served: Served, web: Instance) -> None:
+    for _ in range(6):
+        ctl("stop", "web")
+    assert len(ctl("events").out.splitlines()) == 12
+    assert len(ctl("events", "--last", "3").out.splitlines()) == 3
+    assert len(ctl("events", "--since", "2").out.splitlines()) == 10
+
+
+def test_events_of_more_than_a_page(served: Served, web: Instance) -> None:
+    for number in range(450):
+        served.on_loop(served.daemon.publish, EventType.PROVIDER_UPDATED, f"p{number}")
+    assert len(ctl("events", "--since", "0").out.splitlines()) == 450
+
+
+def test_an_error_cannot_steer_the_terminal(served: Served, web: Instance) -> None:
+    served.daemon.fail_next = Failure(
+        type="provider_error", message="bad\x1b[2J", details={"cause": "one\ntwo\x07"}
+    )
+    assert ctl("stop", "web").err == "error: bad\\x1b[2J\n  cause: one\ntwo\\x07\n"

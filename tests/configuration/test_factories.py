@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from swarmd.configuration import check_provider_options, load, load_factory
+from swarmd.configuration import check_provider_options, load, load_factory, provider_types
 from swarmd.errors import ConfigError
 
 
 def test_the_local_type_is_installed() -> None:
+    assert "local" in provider_types()
     assert load_factory("local").type == "local"
 
 

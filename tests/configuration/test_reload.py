@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from swarmd.configuration import diff
+from swarmd.configuration import apply, diff
 from swarmd.configuration.reload import LIVE, RESTART, all_keys
 from swarmd.messages.config import Config, ProviderConfig
 
@@ -64,3 +64,29 @@ def test_providers_come_go_and_change_live_except_for_their_type() -> None:
 def test_the_order_of_providers_does_not_matter() -> None:
     one, two = ProviderConfig(name="a", type="x"), ProviderConfig(name="b", type="x")
     assert diff(with_providers(one, two), with_providers(two, one)) == diff(Config(), Config())
+
+
+def test_what_waits_for_a_restart_stays_as_it_was() -> None:
+    old = with_providers(
+        ProviderConfig(name="a", type="local"), ProviderConfig(name="b", type="local")
+    )
+    new = msgspec.structs.replace(
+        with_providers(
+            ProviderConfig(name="a", type="docker", priority=2),
+            ProviderConfig(name="b", type="local", priority=2),
+            ProviderConfig(name="c", type="docker"),
+        ),
+        daemon=msgspec.structs.replace(Config().daemon, socket="/x", default_provider="b"),
+    )
+    decision = diff(old, new)
+    now = apply(old, new, decision)
+    assert now.daemon.socket == ""
+    assert now.daemon.default_provider == "b"
+    assert now.providers == (old.providers[0], *new.providers[1:])
+    assert not set(diff(now, new).applied) & {"daemon.default_provider", "providers.c"}
+    assert set(diff(now, new).restart_required) == set(decision.restart_required)
+
+
+def test_when_everything_is_live_the_new_one_is_in_force() -> None:
+    new = changed("instances", "stop_grace")
+    assert apply(Config(), new, diff(Config(), new)) == new

@@ -95,10 +95,10 @@ def show(app: App, *, file: str | None) -> None:
 )
 def init(app: App, *, file: str | None, force: bool) -> None:
     """Write a configuration file with every key, its default and its comment."""
-    from swarmd.configuration import load_factory, render_example
+    from swarmd.configuration import load_factory, provider_types, render_example
     from swarmd.configuration.places import default_file
 
-    text = render_example({"local": load_factory("local").options_type()})
+    text = render_example({kind: load_factory(kind).options_type() for kind in provider_types()})
     if file == "-":
         app.output.line(text.rstrip())
         return

@@ -8,6 +8,7 @@ from typing import Any
 from swarmd.cli.app import App
 from swarmd.cli.command import command
 from swarmd.cli.commands.layouts import ACTORS, STATS, provider_state
+from swarmd.cli.commands.listing import read_all
 from swarmd.cli.grid import paint
 from swarmd.cli.render import Form
 from swarmd.cli.text import age, safe
@@ -49,7 +50,13 @@ def _counts(by_word: dict[str, int]) -> str:
 def stats(app: App, params: dict[str, Any]) -> None:
     """A dash: the provider cannot tell."""
     found = app.call("instance.stats", params)
-    app.output.table(found, found["items"], STATS, empty="No instance runs.")
+    rows = found["items"]
+    if rows and not app.output.json:
+        fields = ["id", "owner", "name"]
+        known = read_all(app, {"fields": fields})["items"]
+        names = {one["id"]: f"{one['owner']}/{one['name']}" for one in known}
+        rows = [{**row, "name": names.get(row["id"], row["id"])} for row in rows]
+    app.output.table(found, rows, STATS, empty="No instance runs.")
 
 
 @command(Form(requests.DaemonActors))

@@ -11,10 +11,12 @@ import click
 
 from swarmd.cli.app import App
 from swarmd.cli.command import command
-from swarmd.cli.commands.layouts import FINDINGS, STRAYS, result_line
+from swarmd.cli.commands.layouts import STRAYS, result_line
+from swarmd.cli.grid import paint
 from swarmd.cli.groups import LazyGroup
 from swarmd.cli.output import FAILED, UNREACHABLE
 from swarmd.cli.render import Form
+from swarmd.cli.text import safe
 from swarmd.errors import ConfigError, DaemonUnreachable
 from swarmd.messages import requests
 
@@ -40,17 +42,26 @@ def check(app: App, params: dict[str, Any]) -> int:
     try:
         report = app.call("daemon.doctor", params)
     except DaemonUnreachable as error:
-        findings = list(without_daemon(error))
-        app.output.table(
-            {"findings": findings, "strays": []}, findings, FINDINGS, empty="Nothing is wrong."
-        )
+        report = {"findings": list(without_daemon(error)), "strays": []}
+        app.output.noun(report, lambda data: app.output.lines(finding_lines(app, data)))
         return UNREACHABLE
-    app.output.table(report, report["findings"], FINDINGS, empty="Nothing is wrong.")
+    app.output.noun(report, lambda data: app.output.lines(finding_lines(app, data)))
     if report["strays"] and not app.output.json:
-        app.output.line()
         app.output.table(report, report["strays"], STRAYS, empty="")
         app.output.note("→ swarmctl doctor adopt ID PROVIDER, or: doctor discard ID PROVIDER")
     return FAILED if any(f["level"] == "problem" for f in report["findings"]) else 0
+
+
+def finding_lines(app: App, report: dict[str, Any]) -> Iterator[str]:
+    """Each finding whole: what is cut off here would be missed."""
+    for one in report["findings"]:
+        level = safe(one["level"])
+        shown = paint(level) if app.output.colour else level
+        yield f"{shown}{' ' * (9 - len(level))}{safe(one['subject'])}: {safe(one['message'])}"
+        if one.get("next_step"):
+            yield f"         → {safe(one['next_step'])}"
+    if not report["findings"]:
+        yield "Nothing is wrong."
 
 
 def without_daemon(error: DaemonUnreachable) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from swarmd.cli.command import command
 from swarmd.cli.commands.layouts import REASONS, details, result_line
 from swarmd.cli.commands.listing import read_all
 from swarmd.cli.render import Form
+from swarmd.errors import OperationCancelled
 from swarmd.messages import requests
 
 NAME = {"id": "NAME"}
@@ -68,10 +69,26 @@ def act(
     return bulk.run(
         app,
         [(ref, ref) for ref in refs],
-        lambda ref: app.operate(method, {"id": ref, **params}, label=ref),
-        lambda result: app.output.line(result_line(result)),
+        lambda ref: app.operate(method, {"id": ref, **own_key(params, ref, refs)}, label=ref),
+        lambda result: _show(app, result),
         verb,
     )
+
+
+def _show(app: App, result: dict[str, Any]) -> None:
+    app.output.line(result_line(result))
+    if waiting := result.get("restart_required"):
+        app.output.note(
+            f"→ {', '.join(waiting)}: at the next start. Now: swarmctl restart {result['name']}"
+        )
+
+
+def own_key(params: dict[str, Any], ref: str, refs: Sequence[str]) -> dict[str, Any]:
+    """One idempotency key for many is many keys: it stands for one operation each."""
+    key = params.get("idempotency_key")
+    if key is None or len(refs) == 1:
+        return params
+    return {**params, "idempotency_key": f"{key}-{ref}"}
 
 
 @command(Form(requests.GetInstance, arguments=NAME))
@@ -127,10 +144,10 @@ def confirm(question: str) -> None:
     """A person at a terminal is asked; a script meant what it wrote.
 
     Raises:
-        click.Abort: The answer was no.
+        OperationCancelled: The answer was no.
     """
-    if sys.stdin.isatty():
-        click.confirm(question, abort=True, err=True)
+    if sys.stdin.isatty() and not click.confirm(question, err=True):
+        raise OperationCancelled("not confirmed: nothing was done")
 
 
 @command(Form(requests.UndeleteInstance, arguments=NAME, skip=("timeout",)))

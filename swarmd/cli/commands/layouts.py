@@ -83,12 +83,13 @@ PROVIDERS = (
 
 
 STATS = (
-    column("ID"),
+    column("NAME"),
     Column("CPU", lambda row: _seconds(row.get("cpu_seconds"))),
     Column("MEMORY", lambda row: size(row.get("memory_bytes"))),
     Column("LIMIT", lambda row: size(row.get("memory_limit_bytes"))),
     column("PIDS"),
     Column("DISK", lambda row: size(row.get("disk_bytes"))),
+    column("ID", wide=True),
 )
 
 
@@ -116,13 +117,6 @@ REASONS = (
     column("WHY"),
     column("BY"),
     column("OPERATION", wide=True),
-)
-
-FINDINGS = (
-    column("LEVEL", coloured=True, fixed=True),
-    column("SUBJECT"),
-    column("MESSAGE"),
-    Column("NEXT", lambda row: dash(row.get("next_step"))),
 )
 
 STRAYS = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +14,14 @@ from swarmd.cli.command import command
 from swarmd.cli.commands.layouts import INSTANCES
 from swarmd.cli.grid import render
 from swarmd.cli.render import Form
+from swarmd.errors import DeadlineExceeded
 from swarmd.messages.requests import ListInstances
 
+if TYPE_CHECKING:
+    from swarmd.client.protocol import Chunk
+    from swarmd.client.sync import Stream
+
+_BURST_SECONDS = 0.2
 _EXAMPLES = """
 swarmctl ls --status running --label team=red
 swarmctl ls 'web-*' -o wide
@@ -88,6 +96,18 @@ def _happenings(app: App) -> Iterator[None]:
     with app.stream("events.subscribe", {}) as stream:
         yield
         for chunk in stream:
-            event = chunk.data or {}
-            if str(event.get("type", "")).startswith("instance_"):
+            if _changes_a_row(chunk):
+                _let_pass(stream)
                 yield
+
+
+def _let_pass(stream: Stream) -> None:
+    """Take what comes in the next moment as well: a burst of events is one change to show."""
+    end = time.monotonic() + _BURST_SECONDS
+    with contextlib.suppress(DeadlineExceeded):
+        while (left := end - time.monotonic()) > 0 and stream.read(left) is not None:
+            pass
+
+
+def _changes_a_row(chunk: Chunk) -> bool:
+    return str((chunk.data or {}).get("type", "")).startswith("instance_")

@@ -9,6 +9,7 @@ from swarmd.cli.command import command
 from swarmd.cli.commands.layouts import OPERATIONS, details, operation_line
 from swarmd.cli.groups import LazyGroup
 from swarmd.cli.render import Form
+from swarmd.errors import from_wire
 from swarmd.messages import requests
 
 _HERE = "swarmd.cli.commands.operations"
@@ -49,9 +50,9 @@ def wait_operation(app: App, params: dict[str, Any]) -> int:
     """Exits 0 if it succeeded. --timeout ends the wait."""
     operation = app.wait_for(params["id"])
     app.output.noun(operation, lambda data: app.output.line(operation_line(data)))
-    error = operation.get("error") or {}
-    if error and not app.output.json:
-        app.output.note(f"error: {error.get('message')}")
+    failure = operation.get("error")
+    if failure:
+        app.output.error(from_wire(failure["type"], failure["message"], failure.get("details")))
     return 0 if operation["state"] == "succeeded" else 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,34 +70,52 @@ def _pump(stream: Stream) -> None:
     extra=[
         click.Option(["follow", "-f", "--follow"], is_flag=True, help="Go on as they come."),
         click.Option(
+            ["--last"],
+            type=click.IntRange(min=1),
+            default=100,
+            show_default=True,
+            help="So many, if --since does not say where to begin.",
+        ),
+        click.Option(
             ["--since"],
             type=click.IntRange(min=0),
-            help="After this sequence number. Default: all that is kept; with -f: from now.",
+            help="After this sequence number. Default: the last ones; with -f: from now.",
         ),
     ],
     examples="swarmctl events -f --type instance_created\nswarmctl events --since 120 -o json",
     own_help=True,
 )
-def events(app: App, params: dict[str, Any], *, follow: bool, since: int | None) -> None:
+def events(app: App, params: dict[str, Any], *, follow: bool, since: int | None, last: int) -> None:
     """Show what happened, and with -f what happens. With -o json: one document per line."""
     if follow:
         _follow(app, params if since is None else {**params, "since": since})
         return
-    position = since or 0
+    begin = since if since is not None else _before_the_last(app, last)
     found = False
-    while True:
-        page = app.call("events.history", {**params, "since": position})
-        if page.get("gap") and since is not None:
-            app.output.note("Events before these are no longer kept.")
-            since = None
-        for event in page["items"]:
-            found = True
-            _print(app, event)
-        if not page["items"] or page["items"][-1]["seq"] >= page["last_seq"]:
-            break
-        position = page["items"][-1]["seq"]
+    for event in _history(app, {**params, "since": begin}, asked=since is not None):
+        found = True
+        _print(app, event)
     if not found:
         app.output.note("No events. See them come: swarmctl events -f")
+
+
+def _before_the_last(app: App, count: int) -> int:
+    """The position after which so many events follow, of whatever type."""
+    newest = app.call("events.history", {"limit": 1})["last_seq"]
+    return max(0, int(newest) - count)
+
+
+def _history(app: App, params: dict[str, Any], *, asked: bool) -> Iterator[dict[str, Any]]:
+    """Every event of the journal after a position, page by page."""
+    while True:
+        page = app.call("events.history", params)
+        if page.get("gap") and asked:
+            app.output.note("Events before these are no longer kept.")
+            asked = False
+        yield from page["items"]
+        if not page["items"] or page["items"][-1]["seq"] >= page["last_seq"]:
+            return
+        params = {**params, "since": page["items"][-1]["seq"]}
 
 
 def _follow(app: App, params: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Every command over a real socket."""
 
-import getpass
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.api.fakes import EPOCH, BytesSession
 from tests.cli.driver import Ran, ctl
 from tests.cli.server import Served
 
-ME = getpass.getuser()
+ME = pwd.getpwuid(os.geteuid()).pw_name
 
 
 def names(ran: Ran) -> list[str]:
@@ -390,7 +391,7 @@ def test_status(served: Served, web: Instance) -> None:
     ran = ctl("status")
     assert ran.out.startswith("swarmd 0.1.0 is ready\n")
     assert "instances: 1 (1 running)\n" in ran.out
-    assert "provider local (local): ok, 1 instances\n" in ran.out
+    assert "provider local (local): ok, 1 instance\n" in ran.out
     assert ctl("status", "-o", "json").data["state"] == "ready"
 
 

@@ -34,7 +34,8 @@ def _status_lines(app: App, report: dict[str, Any]) -> Iterator[str]:
     for provider in report["providers"]:
         words = f"{safe(provider['name'])} ({safe(provider['type'])})"
         count = provider["instance_count"]
-        yield f"provider {words}: {provider_state(provider)}, {count} instances"
+        plural = "" if count == 1 else "s"
+        yield f"provider {words}: {provider_state(provider)}, {count} instance{plural}"
     yield f"operations running: {report['operations_running']}"
     if report["strays"] or report["quarantined"]:
         yield f"strays: {report['strays']}, in quarantine: {report['quarantined']}"

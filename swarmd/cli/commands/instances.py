@@ -136,7 +136,8 @@ def rm(app: App, params: dict[str, Any], *, yes: bool, **chosen: Any) -> int:
         )
     code = act(app, "instance.delete", refs, params, "deleted")
     if refs and code == 0 and not force and params.get("wait", True):
-        app.output.note(f"In the trash. Undo: swarmctl undelete {refs[0]}")
+        name = refs[0] if len(refs) == 1 else "NAME"
+        app.output.note(f"In the trash. Undo: swarmctl undelete {name}")
     return code
 
 

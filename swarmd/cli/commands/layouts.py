@@ -133,7 +133,8 @@ STRAYS = (
 def event_line(event: Row) -> str:
     """One event on one line."""
     about = event.get("ref") or event.get("target") or ""
-    data = " ".join(f"{key}={safe(value)}" for key, value in (event.get("data") or {}).items())
+    facts = (event.get("data") or {}).items()
+    data = " ".join(f"{key}={safe(value)}" for key, value in facts if value not in (None, ""))
     parts = (clock(event.get("at")), str(event.get("seq")), event.get("type"), about, data)
     return "  ".join(safe(part) for part in parts if part)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -341,6 +342,33 @@ def test_a_cancelled_clone_ends_every_process_of_it(
     assert "GIT_TERMINAL_PROMPT=0" in slow.environ.read_text()
     assert slow.argv.read_text().splitlines()[-3:-1] == ["--", "https://example.org/a.git"]
     assert [path.name for path in dirs.root.iterdir() if path.name.startswith(".clone")] == []
+
+
+def test_purge_ends_a_clone_that_a_killed_daemon_left(
+    layout: Layout, dirs: InstanceDirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowGit(tmp_path / "bin", monkeypatch)
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from swarmd.messages.instance import InstanceConfig\n"
+        "from swarmd.ports import Call\n"
+        "from swarmd.providers.local.account import own\n"
+        "from swarmd.providers.local.data import workspace\n"
+        "from swarmd.providers.local.data.layout import Layout\n"
+        "dirs = Layout(Path(sys.argv[1])).instance(sys.argv[2])\n"
+        "wanted = InstanceConfig(name='web', workspace='https://example.org/a')\n"
+        "call = Call(deadline=time.monotonic() + 60, clock=time.monotonic)\n"
+        "workspace.prepare(wanted, dirs, (), own(), call)\n"
+    )
+    daemon = subprocess.Popen([sys.executable, "-c", program, str(layout.root), dirs.id])
+    wait_until(slow.sleeper_runs)
+    daemon.kill()
+    daemon.wait()
+    assert slow.sleeper_runs()
+    folders.purge(layout, dirs.id)
+    assert not slow.sleeper_runs()
+    assert layout.ids() == set()
+    assert list(layout.doomed.iterdir()) == []
 
 
 def test_a_clone_ends_at_the_deadline(

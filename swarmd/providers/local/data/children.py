@@ -58,8 +58,8 @@ def run(
         account: Who runs it.
         env: Its whole environment, but for the mark.
         cwd: Where it starts.
-        mark: Names this helper's purpose and instance. What an earlier run with the same
-            mark left running is ended first.
+        mark: The id of the instance that it helps. What an earlier helper of the same
+            instance left running is ended first.
         call: Ends it at the deadline or when cancelled.
         on_line: Told every line.
 

@@ -113,7 +113,7 @@ def _install_one(
         account=account,
         env=env,
         cwd=dirs.root,
-        mark=f"extension.{dirs.id}",
+        mark=dirs.id,
         call=call,
     )
     if ended.code != 0:

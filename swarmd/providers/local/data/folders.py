@@ -17,6 +17,7 @@ from pathlib import Path
 
 from swarmd.errors import Conflict, ProviderError
 from swarmd.providers.local.account import Account
+from swarmd.providers.local.data import children
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import PARTS, InstanceDirs, Layout
 from swarmd.providers.local.data.removal import remove_children
@@ -121,7 +122,8 @@ def restore(layout: Layout, instance_id: str) -> None:
 def purge(layout: Layout, instance_id: str, check: Callable[[], None] = _go_on) -> None:
     """Remove everything of an instance, wherever it lies. Nothing there: return.
 
-    The private part goes last: while any data is left, the instance is still known.
+    The private part goes last: while any data is left, the instance is still known. Helpers
+    (a clone, an installation) that a killed daemon left running are ended first.
 
     Args:
         layout: The DATA folder.
@@ -133,6 +135,7 @@ def purge(layout: Layout, instance_id: str, check: Callable[[], None] = _go_on) 
     """
     here, aside = layout.instance(instance_id), layout.trash_of(instance_id)
     with os_faults(f"removing {instance_id}"):
+        children.end_marked(instance_id)
         for folder in (here.root, aside.root, *_of(layout.incoming, instance_id)):
             _doom(layout, folder, instance_id)
         _remove_doomed(layout, instance_id, check)

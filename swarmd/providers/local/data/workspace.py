@@ -240,7 +240,7 @@ def _clone_once(job: _Clone, call: Call) -> None:
             parent,
             home=job.home,
             account=job.account,
-            mark=f"clone.{job.dirs.id}",
+            mark=job.dirs.id,
             call=call,
             env=job.env,
         )

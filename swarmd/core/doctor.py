@@ -61,7 +61,7 @@ def _provider(info: ProviderInfo) -> Finding:
             level=NOTE,
             subject=subject,
             message="disabled",
-            next_step=f"swarmctl providers enable {info.name}",
+            next_step=f"Enable it: swarmctl providers enable {info.name}.",
         )
     if not info.health.ok:
         return Finding(
@@ -98,7 +98,7 @@ def _disk(disk: Disk) -> Finding:
             level=WARNING,
             subject=f"disk of {disk.what}",
             message=f"{free} ({disk.path})",
-            next_step="Free some: swarmctl ls --trash shows what rm --force would remove.",
+            next_step="Free some: swarmctl ls --trash shows what swarmctl rm --force removes.",
         )
     return Finding(level=OK, subject=f"disk of {disk.what}", message=f"{free} ({disk.path})")
 
@@ -121,14 +121,22 @@ def _stray(stray: Stray) -> Finding:
         level=WARNING,
         subject=f"stray {stray.id}{name}",
         message=f"at {stray.provider}: {stray.reason}",
-        next_step=f"swarmctl doctor adopt|discard {stray.provider} {stray.id}",
+        next_step=f"Keep it: swarmctl doctor adopt {stray.id} {stray.provider}; or remove it with"
+        f" its data: swarmctl doctor discard {stray.id} {stray.provider}.",
     )
 
 
 def _writing(error: str | None) -> list[Finding]:
     if error is None:
         return [Finding(level=OK, subject="state", message="can be written")]
-    return [Finding(level=PROBLEM, subject="state", message=error, next_step="Free disk space.")]
+    return [
+        Finding(
+            level=PROBLEM,
+            subject="state",
+            message=error,
+            next_step="Free disk space, or make the state directory writable again.",
+        )
+    ]
 
 
 def _insecure(*, insecure: bool) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,9 @@ from swarmd.core.naming import check_name, check_owner
 from swarmd.core.placement import choose
 from swarmd.core.tables import Tables
 from swarmd.core.validation import check_config
-from swarmd.core.views import find, provider_infos
-from swarmd.core.wishes import Verdict, Wish, accept, accept_new
-from swarmd.errors import InternalError, Unavailable
+from swarmd.core.views import find, find_deleted, provider_infos
+from swarmd.core.wishes import Verdict, Wish, accept, accept_new, answered
+from swarmd.errors import InternalError, SwarmError, Unavailable
 from swarmd.messages import codec
 from swarmd.messages.enums import (
     AuthType,
@@ -81,22 +81,30 @@ def decide(tables: Tables, request: Mutation, intake: Intake) -> Verdict:
     Raises:
         SwarmError: Refused; nothing is changed.
     """
-    if isinstance(request, CreateInstance | ImportInstance):
-        return _new(tables, request, intake)
     kind = _KINDS.get(type(request))
     if kind is None:
         raise InternalError(f"no operation for a {type(request).__name__}")
-    ref: str = request.id  # type: ignore[attr-defined]  # all of the rest have one
-    trash = kind in (OperationKind.UNDELETE, OperationKind.DELETE)
-    instance = find(tables, ref, intake.caller.name, trash=trash)
+    wish = _wish(kind, request, intake)
+    earlier = answered(tables, wish)
+    if earlier is not None:
+        return earlier
+    if isinstance(request, CreateInstance | ImportInstance):
+        return _new(tables, request, wish, intake)
+    instance = _target(tables, request, intake)
     check_driven(tables, instance.provider)
     arguments = _arguments(tables, request, instance, intake)
-    return accept(tables, _wish(kind, request, intake, arguments), instance.id)
+    return accept(tables, replace(wish, arguments=arguments), instance.id)
 
 
-def _wish(
-    kind: OperationKind, request: Mutation, intake: Intake, arguments: Mapping[str, Any]
-) -> Wish:
+def _target(tables: Tables, request: Mutation, intake: Intake) -> Instance:
+    """The instance that a request names; what lies in the trash is refused later, by name."""
+    ref: str = request.id  # type: ignore[attr-defined]  # all but the creations have one
+    if isinstance(request, UndeleteInstance):
+        return find_deleted(tables, ref, intake.caller.name)
+    return find(tables, ref, intake.caller.name, trash=True)
+
+
+def _wish(kind: OperationKind, request: Mutation, intake: Intake) -> Wish:
     return Wish(
         operation_id=intake.operation_id,
         kind=kind,
@@ -104,7 +112,6 @@ def _wish(
         caller=intake.caller,
         now=intake.now,
         lasts=intake.lasts,
-        arguments=arguments,
         key=request.idempotency_key,
         digest=intake.digest,
     )
@@ -132,7 +139,7 @@ def _arguments(
         case UpdateInstance():
             config = merge_patch(instance.config, request.changes)
             config = msgspec.structs.replace(config, auth=_auth(config, intake))
-            _check(tables, config, instance.provider, intake)
+            _check_update(tables, config, instance.provider, intake)
             return {
                 "config": codec.to_plain(config, reveal=True),
                 "restart": request.restart,
@@ -148,7 +155,19 @@ def _arguments(
             return {}
 
 
-def _new(tables: Tables, request: CreateInstance | ImportInstance, intake: Intake) -> Verdict:
+def _check_update(tables: Tables, config: InstanceConfig, provider: str, intake: Intake) -> None:
+    """``_check``; what is blamed is the field of the changes that were sent."""
+    try:
+        _check(tables, config, provider, intake)
+    except SwarmError as error:
+        if error.field is not None and error.field.startswith("config."):
+            error.field = "changes." + error.field.removeprefix("config.")
+        raise
+
+
+def _new(
+    tables: Tables, request: CreateInstance | ImportInstance, wish: Wish, intake: Intake
+) -> Verdict:
     owner = request.owner or intake.caller.name
     check_owner(owner)
     check_name(request.config.name)
@@ -158,7 +177,7 @@ def _new(tables: Tables, request: CreateInstance | ImportInstance, intake: Intak
     config = msgspec.structs.replace(request.config, auth=_auth(request.config, intake))
     _check(tables, config, provider, intake)
     upload = {"upload": request.upload} if isinstance(request, ImportInstance) else {}
-    wish = _wish(_KINDS[type(request)], request, intake, {"start": request.start, **upload})
+    wish = replace(wish, arguments={"start": request.start, **upload})
     return accept_new(tables, wish, _record(tables, config, owner, provider, request, intake))
 
 

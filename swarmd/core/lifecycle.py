@@ -118,3 +118,13 @@ def move(
     if to != instance.status:
         changes.setdefault("observation", instance.observation + 1)
     return replace(instance, status=to, updated_at=now, **changes)
+
+
+def reach(instance: Instance, to: InstanceStatus, *, now: datetime, **changes: Any) -> Instance:
+    """``move`` for what has happened already: reality does not ask.
+
+    A status that the table does not reach directly is reached through ``unknown``.
+    """
+    if not can_move(instance.status, to):
+        instance = move(instance, UNKNOWN, now=now)
+    return move(instance, to, now=now, **changes)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from swarmd.core.addresses import url_for
 from swarmd.core.backoff import delay
-from swarmd.core.lifecycle import DOWN, UNKNOWN, can_move, move
+from swarmd.core.lifecycle import DOWN, UNKNOWN, reach
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Failure, Instance
 from swarmd.messages.provider import Observed
@@ -346,9 +346,7 @@ def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
         changes["deleted_at"] = None
     if record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR:
         changes["last_error"] = None
-    if not can_move(record.status, status):
-        record = move(record, UNKNOWN, now=now)
-    return move(record, status, now=now, **changes)
+    return reach(record, status, now=now, **changes)
 
 
 def lost_failure(record: Instance) -> Failure:

@@ -1,63 +1,54 @@
-"""What an operation consists of, and what each step's outcome means.
+"""What each step's outcome means: the next step, or the end of the operation.
 
-An operation is a short list of provider calls. ``begin`` enters its first step, ``settle``
-takes the outcome of the step it is in and answers with the change: the next step, or its end
-and the beginning of the operation that waited behind it. Every step may be run again: after a
-crash of the daemon the operation goes on with the step that its record names.
+``settle`` takes the outcome of the step that an operation is in and answers with the change:
+the next step, or its end and the beginning of the operation that waited behind it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from swarmd.core.lifecycle import move
+from swarmd.core.course import (
+    Outcome,
+    Step,
+    begin,
+    config_during,
+    enter,
+    fits_trash,
+    in_trash,
+    next_step,
+)
+from swarmd.core.lifecycle import reach
 from swarmd.core.notes import event_of, failure_of, reason_of
 from swarmd.core.tables import Change, EventDraft, Tables
-from swarmd.errors import OperationCancelled, SwarmError
-from swarmd.messages import codec
+from swarmd.errors import (
+    Conflict,
+    InstanceNotFound,
+    OperationCancelled,
+    ProviderError,
+    SwarmError,
+)
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
     InstanceStatus,
     OperationKind,
     OperationState,
+    Origin,
 )
-from swarmd.messages.instance import Instance, InstanceConfig
-from swarmd.messages.operation import Operation, Progress
-from swarmd.messages.provider import Observed
+from swarmd.messages.instance import Instance
+from swarmd.messages.operation import Operation
 
+__all__ = ["Outcome", "Step", "abandon", "committed", "config_during", "restored", "settle"]
 
-class Step(StrEnum):
-    """A provider call on an operation's way."""
-
-    VALIDATE = "validate"
-    CREATE = "create"
-    IMPORT = "import"
-    START = "start"
-    STOP = "stop"
-    UPDATE = "update"
-    TRASH = "trash"
-    RESTORE = "restore"
-    PURGE = "purge"
-    UNDO = "undo"
-
-
-_DURING = {
-    Step.CREATE: InstanceStatus.CREATING,
-    Step.IMPORT: InstanceStatus.CREATING,
-    Step.START: InstanceStatus.STARTING,
-    Step.STOP: InstanceStatus.STOPPING,
-    Step.UPDATE: InstanceStatus.UPDATING,
-    Step.TRASH: InstanceStatus.DELETING,
-    Step.PURGE: InstanceStatus.DELETING,
-    Step.UNDO: InstanceStatus.DELETING,
-}
-_MAKING = (Step.VALIDATE, Step.CREATE, Step.IMPORT)
+_MAKING = (OperationKind.CREATE, OperationKind.IMPORT)
+_UNDOABLE = (Step.VALIDATE, Step.CREATE, Step.IMPORT)
+_DELETING = (OperationKind.DELETE, OperationKind.PURGE)
+_TOLD = {Step.TRASH: "put into the trash", Step.RESTORE: "taken out of the trash"}
 _EVENTS = {
     Step.CREATE: EventType.INSTANCE_CREATED,
     Step.IMPORT: EventType.INSTANCE_CREATED,
@@ -70,74 +61,6 @@ _EVENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a step ended: what the provider then saw, or the error."""
-
-    operation_id: str
-    step: Step
-    observed: Observed | None = None
-    url: str | None = None
-    restart_required: tuple[str, ...] = ()
-    error: SwarmError | None = None
-
-
-def first_step(operation: Operation) -> Step:
-    """Where an operation begins."""
-    return {
-        OperationKind.CREATE: Step.VALIDATE,
-        OperationKind.IMPORT: Step.VALIDATE,
-        OperationKind.START: Step.START,
-        OperationKind.STOP: Step.STOP,
-        OperationKind.RESTART: Step.STOP,
-        OperationKind.UPDATE: Step.VALIDATE,
-        OperationKind.DELETE: Step.STOP,
-        OperationKind.UNDELETE: Step.RESTORE,
-        OperationKind.PURGE: Step.PURGE,
-    }[operation.kind]
-
-
-def next_step(operation: Operation, instance: Instance, done: Step) -> Step | None:
-    """What follows a step that went well; None at the end."""
-    kind, arguments = operation.kind, operation.arguments
-    if done is Step.VALIDATE:
-        return {OperationKind.CREATE: Step.CREATE, OperationKind.IMPORT: Step.IMPORT}.get(
-            kind, Step.UPDATE
-        )
-    if done in (Step.CREATE, Step.IMPORT):
-        return Step.START if instance.desired is DesiredState.RUNNING else None
-    if done is Step.UPDATE:
-        return Step.STOP if arguments.get("restart") and instance.restart_required else None
-    if done is Step.STOP and kind in (OperationKind.RESTART, OperationKind.UPDATE):
-        return Step.START if instance.desired is DesiredState.RUNNING else None
-    if done is Step.STOP and kind is OperationKind.DELETE:
-        return Step.PURGE if arguments.get("force") else Step.TRASH
-    return None
-
-
-def begin(operation: Operation, instance: Instance, now: datetime) -> tuple[Operation, Instance]:
-    """Enter the first step."""
-    running = msgspec.structs.replace(operation, state=OperationState.RUNNING, started_at=now)
-    return _enter(running, instance, first_step(operation), now)
-
-
-def _enter(
-    operation: Operation, instance: Instance, step: Step, now: datetime
-) -> tuple[Operation, Instance]:
-    status = _DURING.get(step)
-    if status is not None:
-        instance = move(instance, status, now=now)
-    entered = msgspec.structs.replace(operation, step=step.value, progress=Progress())
-    return entered, instance
-
-
-def config_during(operation: Operation, instance: Instance) -> InstanceConfig:
-    """The configuration that the provider is shown: an update's new one while it runs."""
-    if operation.kind is OperationKind.UPDATE and "config" in operation.arguments:
-        return codec.convert(operation.arguments["config"], InstanceConfig)
-    return instance.config
-
-
 def settle(tables: Tables, outcome: Outcome, now: datetime) -> Change:
     """What the outcome of a step changes; nothing if the operation is past that step."""
     operation = tables.operations.get(outcome.operation_id)
@@ -145,9 +68,7 @@ def settle(tables: Tables, outcome: Outcome, now: datetime) -> Change:
         return Change()
     instance = tables.instances.get(operation.target)
     if instance is None:
-        error = SwarmError(f"{operation.target_ref} is gone")
-        ended = _ended(operation, OperationState.FAILED, now, error)
-        return _close(tables, ended, None, now, Change())
+        return _close(tables, _pointless(operation, None, now), None, now, Change())
     if outcome.error is not None:
         return _failed(tables, operation, instance, outcome, outcome.error, now)
     return _went_well(tables, operation, instance, outcome, now)
@@ -166,15 +87,27 @@ def _went_well(
         return _close(tables, ended, None, now, gone)
     following = next_step(operation, instance, outcome.step)
     if operation.cancel_requested and following is not None:
-        error = OperationCancelled(operation.reason or "cancelled")
-        broken = Outcome(operation.id, following, outcome.observed, error=error)
-        entered = msgspec.structs.replace(operation, step=following.value)
-        return noted.plus(_failed(tables, entered, instance, broken, error, now))
+        return noted.plus(_cut_short(tables, operation, instance, following, now))
     if following is not None:
-        operation, instance = _enter(operation, instance, following, now)
+        operation, instance = enter(operation, instance, following, now)
         return Change(operations=(operation,), instances=(instance,)).plus(noted)
     ended = _ended(operation, OperationState.SUCCEEDED, now)
     return _close(tables, ended, instance, now, noted)
+
+
+def _cut_short(
+    tables: Tables, operation: Operation, instance: Instance, following: Step, now: datetime
+) -> Change:
+    """Cancelled between two steps: the next one is not begun."""
+    error = OperationCancelled(operation.reason or "cancelled")
+    story = reason_of(operation, f"{following} was not begun", error.message, now)
+    told = Change(reasons=((instance.id, story),))
+    if operation.kind in _MAKING and following in _UNDOABLE:
+        return _undo(operation, instance, error, now).plus(told)
+    desired = _desired_after(operation, instance, None, cancelled=True)
+    instance = msgspec.structs.replace(instance, desired=desired)
+    ended = _ended(operation, OperationState.CANCELLED, now, error)
+    return _close(tables, ended, instance, now, told)
 
 
 def _after(operation: Operation, instance: Instance, outcome: Outcome, now: datetime) -> Instance:
@@ -182,42 +115,50 @@ def _after(operation: Operation, instance: Instance, outcome: Outcome, now: date
     seen = outcome.observed
     changes: dict[str, Any] = {}
     match outcome.step:
-        case Step.VALIDATE:
-            return instance
         case Step.CREATE | Step.IMPORT:
-            return move(instance, InstanceStatus.CREATED, now=now)
+            return reach(instance, InstanceStatus.CREATED, now=now, last_error=None)
         case Step.START:
             started = seen.started_at if seen else None
             changes = {"url": outcome.url, "started_at": started or now, "restart_required": ()}
-            return move(instance, InstanceStatus.RUNNING, now=now, last_error=None, **changes)
+            return reach(instance, InstanceStatus.RUNNING, now=now, last_error=None, **changes)
         case Step.STOP:
-            return move(instance, InstanceStatus.STOPPED, now=now, started_at=None)
+            return reach(instance, InstanceStatus.STOPPED, now=now, started_at=None)
         case Step.UPDATE:
             return _updated(operation, instance, outcome, now)
         case Step.TRASH:
-            return move(instance, InstanceStatus.DELETED, now=now, deleted_at=now)
+            return reach(instance, InstanceStatus.DELETED, now=now, deleted_at=now)
         case Step.RESTORE:
-            name = operation.arguments.get("name") or instance.name
-            config = msgspec.structs.replace(instance.config, name=name)
-            changes = {"deleted_at": None, "name": name, "config": config}
-            return move(instance, InstanceStatus.STOPPED, now=now, **changes)
+            changes = restored(operation, instance)
+            return reach(instance, InstanceStatus.STOPPED, now=now, last_error=None, **changes)
         case _:
             return instance
+
+
+def restored(operation: Operation, instance: Instance) -> dict[str, Any]:
+    """The fields of a record that its way out of the trash changes."""
+    name = operation.arguments.get("name") or instance.name
+    config = msgspec.structs.replace(instance.config, name=name)
+    return {"deleted_at": None, "name": name, "config": config}
+
+
+def committed(operation: Operation, instance: Instance) -> dict[str, Any]:
+    """The fields of a record that an update changes once its provider has taken it."""
+    config = config_during(operation, instance)
+    revision = instance.revision + 1
+    return {"config": config, "metadata": dict(config.metadata), "revision": revision}
 
 
 def _updated(operation: Operation, instance: Instance, outcome: Outcome, now: datetime) -> Instance:
     seen = outcome.observed
     status = seen.status if seen else InstanceStatus(operation.arguments["was"])
     waiting = tuple(sorted({*instance.restart_required, *outcome.restart_required}))
-    return move(
+    return reach(
         instance,
         status,
         now=now,
-        config=config_during(operation, instance),
-        metadata=dict(config_during(operation, instance).metadata),
-        revision=instance.revision + 1,
         restart_required=waiting if status is InstanceStatus.RUNNING else (),
-        last_error=None,
+        last_error=instance.last_error if status is InstanceStatus.ERROR else None,
+        **committed(operation, instance),
     )
 
 
@@ -231,7 +172,8 @@ def _note(operation: Operation, instance: Instance, outcome: Outcome, now: datet
         events = (event_of(EventType.INSTANCE_DELETED, instance, operation), *events)
     if outcome.step is Step.PURGE:
         return Change(events=events)
-    told = reason_of(operation, str(kind).replace("instance_", ""), operation.reason, now)
+    what = _TOLD.get(outcome.step, str(kind).removeprefix("instance_"))
+    told = reason_of(operation, what, operation.reason, now)
     return Change(events=events, reasons=((instance.id, told),))
 
 
@@ -245,15 +187,21 @@ def _failed(
 ) -> Change:
     story = reason_of(operation, f"{outcome.step} did not succeed", error.message, now)
     told = Change(reasons=((instance.id, story),))
-    making = operation.kind in (OperationKind.CREATE, OperationKind.IMPORT)
-    if making and outcome.step in _MAKING:
-        marked = msgspec.structs.replace(operation, error=failure_of(error))
-        marked, instance = _enter(marked, instance, Step.UNDO, now)
-        return Change(operations=(marked,), instances=(instance,)).plus(told)
+    if operation.kind in _MAKING and outcome.step in _UNDOABLE:
+        return _undo(operation, instance, error, now).plus(told)
     cancelled = isinstance(error, OperationCancelled)
+    if outcome.step is Step.UNDO:
+        cancelled, error = False, _not_undone(operation, error)
     state = OperationState.CANCELLED if cancelled else OperationState.FAILED
-    instance = _after_failure(operation, instance, outcome, error, now)
+    instance = _after_failure(operation, instance, outcome.step, error, now)
     return _close(tables, _ended(operation, state, now, error), instance, now, told)
+
+
+def _undo(operation: Operation, instance: Instance, error: SwarmError, now: datetime) -> Change:
+    """A refused creation is undone; that itself is never cancelled."""
+    marked = msgspec.structs.replace(operation, error=failure_of(error), cancel_requested=False)
+    marked, instance = enter(marked, instance, Step.UNDO, now)
+    return Change(operations=(marked,), instances=(instance,))
 
 
 def _undone(tables: Tables, operation: Operation, instance: Instance, now: datetime) -> Change:
@@ -267,26 +215,52 @@ def _undone(tables: Tables, operation: Operation, instance: Instance, now: datet
     return _close(tables, _ended(operation, state, now), None, now, gone)
 
 
+def _not_undone(operation: Operation, error: SwarmError) -> SwarmError:
+    """Both errors of a creation that went wrong and could not be undone either."""
+    first = operation.error.message if operation.error is not None else "the creation failed"
+    return ProviderError(
+        f"{first}; undoing it failed: {error.message}",
+        next_step=f"It is tried again; or remove it: swarmctl rm --force {operation.target_ref}.",
+        details={**error.details, "cause": error.message},
+    )
+
+
 def _after_failure(
-    operation: Operation, instance: Instance, outcome: Outcome, error: SwarmError, now: datetime
+    operation: Operation, instance: Instance, step: Step, error: SwarmError, now: datetime
 ) -> Instance:
     """The record once a step went wrong: deletable again, whatever happened (DESIGN 6)."""
     cancelled = isinstance(error, OperationCancelled)
-    kept = None if cancelled else failure_of(error)
-    if outcome.step is Step.START:
-        status = InstanceStatus.STOPPED if cancelled else InstanceStatus.ERROR
-        return move(instance, status, now=now, last_error=kept, started_at=None)
-    if operation.kind is OperationKind.UPDATE and outcome.step in (Step.VALIDATE, Step.UPDATE):
-        return move(instance, InstanceStatus(operation.arguments["was"]), now=now, last_error=kept)
-    if outcome.step is Step.RESTORE or instance.status is InstanceStatus.DELETED:
-        return move(
-            instance, InstanceStatus.DELETED, now=now, desired=DesiredState.DELETED, last_error=kept
-        )
     status = InstanceStatus.UNKNOWN if cancelled else InstanceStatus.ERROR
-    desired = instance.desired
-    if desired is DesiredState.DELETED:
-        desired = DesiredState.STOPPED
-    return move(instance, status, now=now, desired=desired, last_error=kept)
+    changes: dict[str, Any] = {} if cancelled else {"last_error": failure_of(error)}
+    changes["desired"] = _desired_after(operation, instance, step, cancelled=cancelled)
+    if in_trash(instance):
+        status = InstanceStatus.DELETED
+    elif operation.kind is OperationKind.UPDATE and step in (Step.VALIDATE, Step.UPDATE):
+        status = InstanceStatus(operation.arguments["was"])
+        if step is Step.VALIDATE:
+            changes.pop("last_error", None)  # refused: nothing has happened to the instance
+    elif step is Step.START:
+        status = InstanceStatus.STOPPED if cancelled else InstanceStatus.ERROR
+        changes["started_at"] = None
+    return reach(instance, status, now=now, **changes)
+
+
+def _desired_after(
+    operation: Operation, instance: Instance, step: Step | None, *, cancelled: bool
+) -> DesiredState:
+    """The desired state once an operation did not come to its end.
+
+    A user whose delete failed decides anew; who cancels a stop wants it to run on. A creation
+    that could not be undone is still to go, and so is what reconciliation was to delete.
+    """
+    if in_trash(instance) or step is Step.UNDO:
+        return DesiredState.DELETED
+    if operation.origin is Origin.USER and operation.kind in _DELETING:
+        return DesiredState.STOPPED
+    if operation.origin is Origin.USER and operation.kind is OperationKind.STOP and cancelled:
+        ran = operation.arguments["was"] == InstanceStatus.RUNNING.value
+        return DesiredState.RUNNING if ran else instance.desired
+    return instance.desired
 
 
 def _ended(
@@ -303,20 +277,52 @@ def _close(
     tables: Tables, ended: Operation, instance: Instance | None, now: datetime, also: Change
 ) -> Change:
     """The end of an operation, and the beginning of the one that waited behind it."""
+    if instance is not None:
+        # Never older than the operation's end: ``housekeeping.tidy`` relies on it.
+        instance = msgspec.structs.replace(instance, updated_at=now)
     shown = instance or tables.instances.get(ended.target)
-    facts: dict[str, Any] = {"reason": ended.reason}
-    if ended.error is not None:
-        facts["error"] = {"type": ended.error.type, "message": ended.error.message}
-    end = event_of(EventType.OPERATION_ENDED, shown, ended, **facts)
     operations, instances = (ended,), (instance,) if instance else ()
     change = Change(operations=operations, instances=instances).plus(also)
-    change = change.plus(Change(events=(end,)))
+    change = change.plus(Change(events=(_end_of(ended, shown),)))
     for waiting in tables.active_of(ended.target):
         if waiting.id != ended.id:
             change = change.plus(_promote(waiting, instance, now))
             if change.operations[-1].state is OperationState.RUNNING:
                 break
     return change
+
+
+def _end_of(ended: Operation, instance: Instance | None) -> EventDraft:
+    facts: dict[str, Any] = {"reason": ended.reason}
+    if ended.error is not None:
+        facts["error"] = {"type": ended.error.type, "message": ended.error.message}
+    return event_of(EventType.OPERATION_ENDED, instance, ended, **facts)
+
+
+def _promote(waiting: Operation, instance: Instance | None, now: datetime) -> Change:
+    """Begin what waited, or end it if there is nothing left for it to do."""
+    if waiting.cancel_requested:
+        error = OperationCancelled(waiting.reason or "cancelled")
+        ended = _ended(waiting, OperationState.CANCELLED, now, error)
+    elif instance is None or (in_trash(instance) and not fits_trash(waiting)):
+        ended = _pointless(waiting, instance, now)
+    else:
+        operation, instance = begin(waiting, instance, now)
+        return Change(operations=(operation,), instances=(instance,))
+    return Change(operations=(ended,), events=(_end_of(ended, instance),))
+
+
+def _pointless(operation: Operation, instance: Instance | None, now: datetime) -> Operation:
+    """The end of one whose instance is gone, or lies in the trash: just that was wished, or not."""
+    if operation.kind in (*_DELETING, OperationKind.STOP):
+        return _ended(operation, OperationState.SUCCEEDED, now)
+    error: SwarmError = InstanceNotFound(f"{operation.target_ref} is gone")
+    if instance is not None:
+        error = Conflict(
+            f"{operation.target_ref} is in the trash",
+            next_step=f"Take it out first: swarmctl undelete {operation.target_ref}.",
+        )
+    return _ended(operation, OperationState.FAILED, now, error)
 
 
 def abandon(tables: Tables, outcome: Outcome, now: datetime) -> Change:
@@ -329,19 +335,3 @@ def abandon(tables: Tables, outcome: Outcome, now: datetime) -> Change:
         msgspec.structs.replace(instance, epoch=instance.epoch + 1) for instance in change.instances
     )
     return replace(change, instances=raised)
-
-
-def _promote(waiting: Operation, instance: Instance | None, now: datetime) -> Change:
-    if instance is not None and not waiting.cancel_requested:
-        operation, instance = begin(waiting, instance, now)
-        return Change(operations=(operation,), instances=(instance,))
-    if waiting.cancel_requested:
-        error: SwarmError | None = OperationCancelled(waiting.reason or "cancelled")
-        state = OperationState.CANCELLED
-    else:
-        vanished = waiting.kind in (OperationKind.DELETE, OperationKind.PURGE, OperationKind.STOP)
-        state = OperationState.SUCCEEDED if vanished else OperationState.FAILED
-        error = None if vanished else SwarmError(f"{waiting.target_ref} is gone")
-    ended = _ended(waiting, state, now, error)
-    event = event_of(EventType.OPERATION_ENDED, instance, ended, reason=ended.reason)
-    return Change(operations=(ended,), events=(event,))

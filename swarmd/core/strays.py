@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from swarmd.core.naming import check_name, check_owner
 from swarmd.core.reconcile import Found
 from swarmd.errors import Conflict, InstanceNotFound
 from swarmd.messages.enums import DesiredState, InstanceStatus
@@ -66,6 +67,7 @@ def adopted(
 
     Raises:
         InstanceNotFound: It is not there any more.
+        ValidationError: A name or an owner that no instance can have.
         Conflict: Its name is taken (``taken``).
     """
     if observed is None:
@@ -75,11 +77,14 @@ def adopted(
             next_step="List the strays: swarmctl doctor.",
         )
     chosen = name or observed.name or observed.id
+    check_name(chosen, "name")
+    check_owner(owner)
     if taken:
         raise Conflict(
             f"{owner}/{chosen} exists already",
             field="name",
-            next_step="Give it another name: --name NEW.",
+            next_step="Give it another name:"
+            f" swarmctl doctor adopt {observed.id} {provider} --name NEW.",
         )
     running = observed.status is InstanceStatus.RUNNING
     config = observed.config or InstanceConfig(name=chosen)

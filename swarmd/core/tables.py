@@ -8,18 +8,21 @@ going back to the value before it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmd.core.selection import Index
-from swarmd.messages.enums import EventType, InstanceStatus
+from swarmd.messages.enums import EventType, OperationState
 from swarmd.messages.instance import Instance, Reason, Stray
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import Capabilities, ProviderHealth, ProviderRecord
 
 IdempotencyKey = tuple[int, str, str]
 """Uid of the caller, kind of the operation, key."""
+
+_AFTER_ANY_ID = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,12 @@ class Change:
         )
 
     def plus(self, other: Change) -> Change:
-        """Both, this one first."""
+        """Both, this one first: what it drops and the other writes again stays."""
         return Change(
             operations=self.operations + other.operations,
             instances=self.instances + other.instances,
-            drop_instances=self.drop_instances + other.drop_instances,
-            drop_operations=self.drop_operations + other.drop_operations,
+            drop_instances=_left(self.drop_instances, other.instances) + other.drop_instances,
+            drop_operations=_left(self.drop_operations, other.operations) + other.drop_operations,
             providers=other.providers if other.providers is not None else self.providers,
             events=self.events + other.events,
             reasons=self.reasons + other.reasons,
@@ -89,12 +92,27 @@ class Change:
         )
 
 
+def sum_of(changes: Iterable[Change]) -> Change:
+    """All of them, one after the other."""
+    total = Change()
+    for change in changes:
+        total = total.plus(change)
+    return total
+
+
+def _left(dropped: tuple[str, ...], written: Iterable[Instance | Operation]) -> tuple[str, ...]:
+    """Those that are not written again."""
+    again = {record.id for record in written}
+    return tuple(each for each in dropped if each not in again)
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """Everything the daemon knows, at one moment.
 
-    ``names`` holds those that are not in the trash; ``index`` all of them, sorted; ``active``
-    the operations under way of each instance, the running one first.
+    ``names`` holds those that are not in the trash, and of two of one name the newer (such a
+    pair can only come out of the trash of a provider); ``index`` all of them, sorted;
+    ``active`` the operations under way of each instance, the running one first.
     """
 
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -118,18 +136,15 @@ class Tables:
     ) -> Tables:
         """The tables of what a start found on disk."""
         by_id = {record.id: record for record in instances}
+        index = Index.build(by_id.values())
         tables = cls(
             instances=by_id,
-            names={
-                (record.owner, record.name): record.id
-                for record in by_id.values()
-                if record.status is not InstanceStatus.DELETED
-            },
-            index=Index.build(by_id.values()),
+            names={(owner, name): each for owner, name, each in index.live.keys},
+            index=index,
             providers={record.name: record for record in providers},
             seq=seq,
         )
-        for operation in sorted(operations, key=lambda each: each.id):
+        for operation in sorted(operations, key=_in_turn):
             _note_operation(tables, operation)
         return tables
 
@@ -177,30 +192,35 @@ def _note_all(tables: Tables, change: Change) -> None:
         _note_operation(tables, operation)
     for operation_id in change.drop_operations:
         _drop_operation(tables, operation_id)
+    touched: set[tuple[str, str]] = set()
     for instance in change.instances:
-        _note_instance(tables, instance)
+        touched |= _names_of(tables, instance.id) | {(instance.owner, instance.name)}
+        tables.instances[instance.id] = instance
     for instance_id in change.drop_instances:
-        _drop_instance(tables, instance_id)
+        touched |= _names_of(tables, instance_id)
+        tables.instances.pop(instance_id, None)
+    for name in touched:
+        _note_name(tables, name)
 
 
-def _note_instance(tables: Tables, instance: Instance) -> None:
-    before = tables.instances.get(instance.id)
-    if before is not None:
-        _free_name(tables, before)
-    if instance.status is not InstanceStatus.DELETED:
-        tables.names[(instance.owner, instance.name)] = instance.id
-    tables.instances[instance.id] = instance
+def _names_of(tables: Tables, instance_id: str) -> set[tuple[str, str]]:
+    instance = tables.instances.get(instance_id)
+    return {(instance.owner, instance.name)} if instance is not None else set()
 
 
-def _drop_instance(tables: Tables, instance_id: str) -> None:
-    instance = tables.instances.pop(instance_id, None)
-    if instance is not None:
-        _free_name(tables, instance)
+def _note_name(tables: Tables, name: tuple[str, str]) -> None:
+    """Who bears a name now: the index knows."""
+    keys = tables.index.live.keys
+    last = bisect_left(keys, (*name, _AFTER_ANY_ID)) - 1
+    if last >= 0 and keys[last][:2] == name:
+        tables.names[name] = keys[last][2]
+    else:
+        tables.names.pop(name, None)
 
 
-def _free_name(tables: Tables, instance: Instance) -> None:
-    if tables.names.get((instance.owner, instance.name)) == instance.id:
-        del tables.names[(instance.owner, instance.name)]
+def _in_turn(operation: Operation) -> tuple[bool, str]:
+    """Those that have begun come before those that wait for them."""
+    return operation.state is OperationState.PENDING, operation.id
 
 
 def _note_operation(tables: Tables, operation: Operation) -> None:
@@ -220,8 +240,12 @@ def _drop_operation(tables: Tables, operation_id: str) -> None:
         return
     waiting = tables.active.get(operation.target, ())
     _set_active(tables, operation.target, [each for each in waiting if each != operation_id])
-    if operation.idempotency_key is not None:
-        tables.keys.pop(key_of(operation), None)
+    if operation.idempotency_key is None:
+        return
+    key = key_of(operation)
+    if tables.keys.get(key) == operation_id:
+        # A lapsed key may have been used again: then it is another operation's.
+        del tables.keys[key]
 
 
 def _set_active(tables: Tables, target: str, waiting: Sequence[str]) -> None:

@@ -44,11 +44,24 @@ def find(tables: Tables, ref: str, caller: str, *, trash: bool = False) -> Insta
         return found
 
 
+def find_deleted(tables: Tables, ref: str, caller: str) -> Instance:
+    """The instance that a reference means, one of this name in the trash before all others.
+
+    Raises:
+        InstanceNotFound: None.
+        ValidationError: A prefix that fits several.
+    """
+    return _in_trash(tables, ref, caller) or find(tables, ref, caller)
+
+
 def _in_trash(tables: Tables, ref: str, caller: str) -> Instance | None:
-    """The newest in the trash of this name."""
-    key = parse_ref(ref, caller).key
-    rows = [row for row in tables.index.trash.rows if (row.owner, row.name) == key]
-    return max(rows, key=lambda row: row.updated_at, default=None)
+    """The newest in the trash of this name: the caller's own, else that of the only owner."""
+    owner, name = parse_ref(ref, caller).key or ("", "")
+    rows = [row for row in tables.index.trash.rows if row.name == name]
+    own = [row for row in rows if row.owner == owner]
+    if not own and "/" not in ref and len({row.owner for row in rows}) == 1:
+        own = rows
+    return max(own, key=lambda row: row.deleted_at or row.updated_at, default=None)
 
 
 def find_operation(tables: Tables, ref: str) -> Operation:
@@ -148,7 +161,10 @@ def counts(tables: Tables) -> dict[str, Any]:
         "instances": InstanceCounts(
             total=len(tables.instances),
             by_status={status: by_status.get(status, 0) for status in InstanceStatus},
-            by_provider={name: by_provider.get(name, 0) for name in sorted(tables.providers)},
+            by_provider={
+                name: by_provider.get(name, 0)
+                for name in sorted(tables.providers.keys() | by_provider.keys())
+            },
         ),
         "health": HealthCounts(
             enabled=False, by_status={status: by_health.get(status, 0) for status in HealthStatus}

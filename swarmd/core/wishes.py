@@ -15,14 +15,13 @@ from typing import Any
 
 import msgspec
 
+from swarmd.core.course import STARTING, Step, begin, fits_trash, in_trash, wished
 from swarmd.core.notes import event_of, reason_of
-from swarmd.core.steps import Step, begin
 from swarmd.core.tables import Change, Tables
-from swarmd.errors import Conflict, InstanceNotFound, SwarmError, ValidationError
+from swarmd.errors import Conflict, InstanceNotFound, OperationNotFound
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
-    InstanceStatus,
     OperationKind,
     OperationState,
     Origin,
@@ -32,15 +31,23 @@ from swarmd.messages.operation import Caller, Operation
 
 IDEMPOTENCY_SECONDS = 86400.0
 _ENDING = (OperationKind.STOP, OperationKind.DELETE, OperationKind.PURGE)
+_REMOVING = (OperationKind.DELETE, OperationKind.PURGE)
 _MAKING = (OperationKind.CREATE, OperationKind.IMPORT)
-_DESIRED = {
-    OperationKind.START: DesiredState.RUNNING,
-    OperationKind.RESTART: DesiredState.RUNNING,
-    OperationKind.STOP: DesiredState.STOPPED,
-    OperationKind.UNDELETE: DesiredState.STOPPED,
-    OperationKind.DELETE: DesiredState.DELETED,
-    OperationKind.PURGE: DesiredState.DELETED,
+_RANK = {Origin.USER: 2, Origin.RECOVERY: 1, Origin.RECONCILE: 0}
+_KEPT = frozenset({DesiredState.RUNNING, DesiredState.STOPPED})
+_DOWN = frozenset({DesiredState.STOPPED, DesiredState.DELETED})
+_AUTOMATIC = {
+    OperationKind.CREATE: _KEPT,
+    OperationKind.IMPORT: _KEPT,
+    OperationKind.UPDATE: _KEPT,
+    OperationKind.UNDELETE: _KEPT,
+    OperationKind.START: frozenset({DesiredState.RUNNING}),
+    OperationKind.RESTART: frozenset({DesiredState.RUNNING}),
+    OperationKind.STOP: _DOWN,
+    OperationKind.DELETE: frozenset({DesiredState.DELETED}),
+    OperationKind.PURGE: frozenset({DesiredState.DELETED}),
 }
+"""What has to be desired for an operation that no user asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +91,18 @@ def accept_new(tables: Tables, wish: Wish, instance: Instance) -> Verdict:
     Raises:
         Conflict: The name is taken, or the key was used for something else.
     """
-    earlier = _earlier(tables, wish)
+    earlier = answered(tables, wish)
     if earlier is not None:
         return earlier
-    taken = tables.names.get((instance.owner, instance.name))
+    taken = holder_of(tables, instance.owner, instance.name)
     if taken is not None:
         raise Conflict(
             f"{instance.ref} exists already",
             field="config.name",
-            next_step=f"Choose another name, or delete it: swarmctl rm {instance.name}.",
+            next_step=f"Choose another name, or delete it: swarmctl rm {instance.ref}.",
             details={"instance": taken},
         )
-    operation = _operation(wish, instance)
-    operation, instance = begin(operation, instance, wish.now)
+    operation, instance = begin(_operation(wish, instance), instance, wish.now)
     events = (event_of(EventType.OPERATION_STARTED, instance, operation),)
     story = ((instance.id, reason_of(operation, f"create at {instance.provider}", wish.why)),)
     change = Change(operations=(operation,), instances=(instance,), events=events, reasons=story)
@@ -110,24 +116,33 @@ def accept(tables: Tables, wish: Wish, instance_id: str) -> Verdict:
         InstanceNotFound: It is gone.
         Conflict: Another wish has precedence, or its status does not allow it.
     """
-    earlier = _earlier(tables, wish)
+    earlier = answered(tables, wish)
     if earlier is not None:
         return earlier
     instance = tables.instances.get(instance_id)
     if instance is None:
-        raise InstanceNotFound(f"instance {instance_id} does not exist any more")
-    if wish.origin is Origin.USER:
-        _check_status(tables, wish, instance)
+        raise InstanceNotFound(
+            f"instance {instance_id} does not exist any more",
+            field="id",
+            next_step="See what there is: swarmctl ls.",
+        )
+    operation = _operation(wish, instance)
+    _check_status(tables, operation, instance)
     under_way = tables.active_of(instance_id)
     joined = _same_wish(wish, under_way)
     if joined is not None:
         return Verdict(joined.id, joined=True)
-    beaten = _beaten(wish, under_way)
-    return _enter(wish, instance, under_way, beaten)
+    return _enter(wish, operation, instance, under_way)
 
 
-def _earlier(tables: Tables, wish: Wish) -> Verdict | None:
-    """The operation that this request, or its idempotency key within 24 h, already got."""
+def answered(tables: Tables, wish: Wish) -> Verdict | None:
+    """The operation that this request, or its idempotency key within 24 h, already got.
+
+    Asked before anything else is looked at: what was done already must not be refused.
+
+    Raises:
+        Conflict: The key was used for something else.
+    """
     if wish.operation_id in tables.operations:
         # Asked again because an actor was lost in between: it had been accepted.
         return Verdict(wish.operation_id, joined=True)
@@ -149,58 +164,105 @@ def _earlier(tables: Tables, wish: Wish) -> Verdict | None:
     return Verdict(operation.id, joined=True)
 
 
-def _check_status(tables: Tables, wish: Wish, instance: Instance) -> None:
-    """What the instance's own state forbids, whoever asks."""
-    in_trash = instance.status is InstanceStatus.DELETED
-    wants_trash = wish.kind in (OperationKind.UNDELETE, OperationKind.PURGE)
-    forced = wish.kind is OperationKind.DELETE and wish.arguments.get("force")
-    if in_trash and not wants_trash and not forced:
-        raise Conflict(
-            f"{instance.ref} is in the trash",
-            field="id",
-            next_step=f"Take it out first: swarmctl undelete {instance.name}.",
-        )
-    if not in_trash and wants_trash:
-        raise Conflict(f"{instance.ref} is not in the trash", field="id")
-    if wish.kind is OperationKind.DELETE and instance.config.protect:
+def holder_of(tables: Tables, owner: str, name: str) -> str | None:
+    """The id of what has this name, or is on its way out of the trash to bear it."""
+    held = tables.names.get((owner, name))
+    if held is not None:
+        return held
+    for target in tables.active:
+        instance = tables.instances.get(target)
+        if instance is None or instance.owner != owner:
+            continue
+        for operation in tables.active_of(target):
+            if operation.kind is OperationKind.UNDELETE and _new_name(operation, instance) == name:
+                return target
+    return None
+
+
+def _new_name(operation: Operation, instance: Instance) -> str:
+    name: str = operation.arguments.get("name") or instance.name
+    return name
+
+
+# --- what the instance itself forbids --------------------------------------------------------
+
+
+def _check_status(tables: Tables, operation: Operation, instance: Instance) -> None:
+    if operation.origin is not Origin.USER:
+        _check_wanted(operation, instance)
+    if in_trash(instance) and not fits_trash(operation):
+        raise _in_trash(operation, instance)
+    if operation.kind is OperationKind.UNDELETE:
+        _check_undelete(tables, operation, instance)
+    if operation.origin is not Origin.USER:
+        return
+    if operation.kind is OperationKind.DELETE and instance.config.protect:
+        first = f"swarmctl undelete {instance.id}, then " if in_trash(instance) else ""
         raise Conflict(
             f"{instance.ref} is protected",
             field="config.protect",
-            next_step=f"Switch it off first: swarmctl update {instance.name} --no-protect.",
+            next_step=f"Switch it off first: {first}swarmctl update {instance.ref} --no-protect.",
         )
-    if wish.kind is OperationKind.UNDELETE:
-        _check_name_free(tables, wish, instance)
-    _check_revision(wish, instance)
+    _check_revision(operation, instance)
 
 
-def _check_name_free(tables: Tables, wish: Wish, instance: Instance) -> None:
-    name = wish.arguments.get("name") or instance.name
-    if (instance.owner, name) in tables.names:
+def _check_wanted(operation: Operation, instance: Instance) -> None:
+    """What nobody asked for must lead to what is desired now: a user's stop always wins."""
+    if instance.desired not in _AUTOMATIC[operation.kind]:
+        raise Conflict(
+            f"{operation.kind} of {instance.ref} is not wanted: it is to be {instance.desired}",
+            next_step=f"See what happened: swarmctl why {instance.ref}.",
+            details={"desired": str(instance.desired)},
+        )
+
+
+def _in_trash(operation: Operation, instance: Instance) -> Conflict:
+    way = f"Take it out first: swarmctl undelete {instance.id}."
+    if operation.kind is OperationKind.DELETE:
+        way = f"Remove it with its data, for good: swarmctl rm --force {instance.id}."
+    return Conflict(f"{instance.ref} is in the trash", field="id", next_step=way)
+
+
+def _check_undelete(tables: Tables, operation: Operation, instance: Instance) -> None:
+    if not in_trash(instance):
+        raise Conflict(
+            f"{instance.ref} is not in the trash",
+            field="id",
+            next_step="See what is there: swarmctl ls --trash.",
+        )
+    name = _new_name(operation, instance)
+    if holder_of(tables, instance.owner, name) not in (None, instance.id):
         raise Conflict(
             f"{instance.owner}/{name} exists already",
             field="name",
-            next_step="Give it another name: swarmctl undelete ID --name NEW.",
+            next_step=f"Give it another name: swarmctl undelete {instance.id} --name NEW.",
         )
 
 
-def _check_revision(wish: Wish, instance: Instance) -> None:
-    wanted = wish.arguments.get("if_revision")
+def _check_revision(operation: Operation, instance: Instance) -> None:
+    wanted = operation.arguments.get("if_revision")
     if wanted is not None and wanted != instance.revision:
         raise Conflict(
             f"{instance.ref} is at revision {instance.revision}, not {wanted}",
             field="if_revision",
-            next_step="Read it again and repeat the change.",
+            next_step=f"Read it again (swarmctl get {instance.ref}) and repeat the change.",
             details={"revision": instance.revision},
         )
 
 
+# --- what is under way -----------------------------------------------------------------------
+
+
 def _same_wish(wish: Wish, under_way: tuple[Operation, ...]) -> Operation | None:
-    """An operation under way that already does what is wished: stop, start and delete join."""
+    """An operation under way that already does what is wished."""
     for operation in under_way:
         if operation.kind is not wish.kind or operation.cancel_requested:
             continue
-        if wish.kind in (OperationKind.STOP, OperationKind.DELETE, OperationKind.PURGE):
+        if wish.kind in _ENDING:
             if bool(operation.arguments.get("force")) >= bool(wish.arguments.get("force")):
+                return operation
+        elif wish.kind is OperationKind.UNDELETE:
+            if operation.arguments.get("name") == wish.arguments.get("name"):
                 return operation
         elif wish.kind is OperationKind.START:
             return operation
@@ -227,11 +289,13 @@ def _beaten(wish: Wish, under_way: tuple[Operation, ...]) -> tuple[Operation, ..
 
 
 def _wins(wish: Wish, running: Operation) -> bool:
-    if running.kind in _ENDING:
+    """A user's stop or delete over all that does not end it, else the higher origin."""
+    outranks = _RANK[wish.origin] > _RANK[running.origin]
+    if running.kind in _REMOVING:
         return False
-    if wish.origin is Origin.USER and wish.kind in _ENDING:
-        return True
-    return wish.origin is Origin.USER and running.origin is not Origin.USER
+    if running.kind is OperationKind.STOP:
+        return outranks and wish.kind not in _ENDING
+    return outranks or (wish.origin is Origin.USER and wish.kind in _ENDING)
 
 
 def _may_queue(wish: Wish, running: Operation) -> bool:
@@ -244,31 +308,23 @@ def _may_queue(wish: Wish, running: Operation) -> bool:
 
 
 def _enter(
-    wish: Wish,
-    instance: Instance,
-    under_way: tuple[Operation, ...],
-    beaten: tuple[Operation, ...],
+    wish: Wish, operation: Operation, instance: Instance, under_way: tuple[Operation, ...]
 ) -> Verdict:
     """Write the new operation down, behind those that have to end first."""
-    desired = instance.desired
-    if wish.origin is Origin.USER:
-        desired = _DESIRED.get(wish.kind, desired)
-    arguments = dict(wish.arguments) | {"was": instance.status.value}
-    operation = msgspec.structs.replace(_operation(wish, instance), arguments=arguments)
-    instance = msgspec.structs.replace(instance, desired=desired, updated_at=wish.now)
-    events = [event_of(EventType.OPERATION_STARTED, instance, operation)]
-    reasons = [(instance.id, reason_of(operation, str(wish.kind), wish.why))]
     losers: list[Operation] = []
-    for loser in beaten:
+    reasons = [(instance.id, reason_of(operation, str(wish.kind), wish.why))]
+    for loser in _beaten(wish, under_way):
         why = f"{wish.kind} {wish.operation_id} took precedence"
         losers.append(_told_to_end(loser, wish.kind, why))
         reasons.append((instance.id, reason_of(operation, f"end the {loser.kind}", why)))
+    desired = wished(operation, instance.desired)
+    instance = msgspec.structs.replace(instance, desired=desired, updated_at=wish.now)
     if not under_way:
         operation, instance = begin(operation, instance, wish.now)
     change = Change(
         operations=(*losers, operation),
         instances=(instance,),
-        events=tuple(events),
+        events=(event_of(EventType.OPERATION_STARTED, instance, operation),),
         reasons=tuple(reasons),
     )
     cancel = tuple(loser.id for loser in losers if loser.cancel_requested)
@@ -276,9 +332,13 @@ def _enter(
 
 
 def _told_to_end(loser: Operation, winner: OperationKind, why: str) -> Operation:
-    """A creation is not cut off by a stop: it ends after its own step, without starting."""
+    """How one that was beaten goes on.
+
+    A creation is cut off by a delete alone: else it ends after its own step, for what a stop
+    or a change is about would be gone. What is being undone is not cut off by anything.
+    """
     in_making = loser.kind in _MAKING and loser.step != Step.START
-    finishes = in_making and winner is OperationKind.STOP
+    finishes = in_making and (winner not in _REMOVING or loser.step == Step.UNDO)
     return msgspec.structs.replace(
         loser, reason=why, cancel_requested=loser.cancel_requested or not finishes
     )
@@ -287,19 +347,36 @@ def _told_to_end(loser: Operation, winner: OperationKind, why: str) -> Operation
 def request_cancel(tables: Tables, operation_id: str, caller: Caller) -> Verdict:
     """A caller's wish that an operation end.
 
+    Who cancels a start does not want it to run: nothing automatic starts it again.
+
     Raises:
         Conflict: It has ended.
-        ValidationError: It is not there.
+        OperationNotFound: It is not there.
     """
     operation = tables.operations.get(operation_id)
     if operation is None:
-        raise ValidationError(f"there is no operation {operation_id}", field="id")
+        raise OperationNotFound(
+            f"there is no operation {operation_id}",
+            field="id",
+            next_step="List them: swarmctl ops.",
+        )
     if operation.state.ended:
-        raise Conflict(f"operation {operation_id} has {operation.state} already")
+        raise Conflict(
+            f"operation {operation_id} has {operation.state} already",
+            field="id",
+            next_step=f"Look at it: swarmctl ops {operation_id}.",
+            details={"operation": operation_id, "state": str(operation.state)},
+        )
+    if operation.step == Step.UNDO:
+        return Verdict(operation_id, joined=True)
     told = msgspec.structs.replace(
         operation, cancel_requested=True, reason=f"cancelled by {caller.name}"
     )
-    return Verdict(operation_id, Change(operations=(told,)), cancel=(operation_id,))
+    instance = tables.instances.get(operation.target)
+    instances: tuple[Instance, ...] = ()
+    if operation.kind in STARTING and instance and instance.desired is DesiredState.RUNNING:
+        instances = (msgspec.structs.replace(instance, desired=DesiredState.STOPPED),)
+    return Verdict(operation_id, Change((told,), instances), cancel=(operation_id,))
 
 
 def _operation(wish: Wish, instance: Instance) -> Operation:
@@ -319,10 +396,3 @@ def _operation(wish: Wish, instance: Instance) -> Operation:
         idempotency_key=wish.key,
         request_digest=wish.digest,
     )
-
-
-def refusal(error: Exception) -> SwarmError:
-    """Any exception of a decision as one that may be told to its caller."""
-    if isinstance(error, SwarmError):
-        return error
-    return SwarmError(f"a decision failed: {type(error).__name__}: {error}")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
+import random
 import shutil
+import socket
 import sys
 import tempfile
 import threading
@@ -37,15 +38,33 @@ FAST = {
     "daemon": {"observe_interval": "0.2s", "reconcile_interval": "0.5s"},
     "instances": {"stop_grace": "1s", "start_timeout": "20s"},
 }
-_slots = itertools.count()
 _SLOTS = 220
 _PORTS = 100
 
 
-def port_range() -> str:
-    """A hundred ports below those that the kernel gives to outgoing connections."""
-    first = 10_000 + (os.getpid() * 37 + next(_slots)) % _SLOTS * _PORTS
-    return f"{first}-{first + _PORTS - 1}"
+class Ports:
+    """A hundred ports below those that the kernel gives to outgoing connections.
+
+    No two daemons of all the tests that run on this machine have the same: a name in the
+    abstract namespace is held meanwhile, and goes with its process.
+    """
+
+    def __init__(self) -> None:
+        for slot in random.sample(range(_SLOTS), _SLOTS):
+            self._held = socket.socket(socket.AF_UNIX)
+            try:
+                self._held.bind(f"\0swarmd-test-ports-{slot}")
+            except OSError:
+                self._held.close()
+                continue
+            first = 10_000 + slot * _PORTS
+            self.range = f"{first}-{first + _PORTS - 1}"
+            return
+        raise RuntimeError("every range of ports is taken by a test")
+
+    def close(self) -> None:
+        """Let others have them."""
+        self._held.close()
 
 
 def account() -> dict[str, object]:
@@ -62,7 +81,7 @@ class Settings:
     tables: dict[str, dict[str, object]] = field(default_factory=dict)
     provider: dict[str, object] = field(default_factory=dict)
     providers: list[dict[str, object]] = field(default_factory=list)
-    ports: str = field(default_factory=port_range)
+    ports: Ports = field(default_factory=Ports)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +94,7 @@ class Settings:
         """Write the configuration file."""
         tables = {name: {**FAST.get(name, {}), **self.tables.get(name, {})} for name in
                   {**FAST, **self.tables}}  # fmt: skip
-        options = {"command": STANDIN, "port_range": self.ports, **account(), **self.options}
+        options = {"command": STANDIN, "port_range": self.ports.range, **account(), **self.options}
         local = {"name": "local", "type": "local", **self.provider, "options": options}
         document = {**tables, "providers": [local, *self.providers]}
         (self.folder / "config.toml").write_text(tomli_w.dumps(document))
@@ -113,7 +132,8 @@ class Settings:
         ]
 
     def close(self) -> None:
-        """Forget the socket."""
+        """Forget the socket and the ports."""
+        self.ports.close()
         shutil.rmtree(self.short, ignore_errors=True)
 
 

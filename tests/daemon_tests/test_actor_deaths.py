@@ -76,8 +76,11 @@ def under_load(daemon: Running, strike: Strike, also: Any = None) -> list[str]:
 def check_back(daemon: Running, strike: Strike) -> None:
     """The actor is there again, in time, and answers."""
     if strike.actor == "supervisor":
-        ref = lambda: daemon.daemon.directory.get("supervisor")  # noqa: E731
-        wait_until(lambda: (found := ref()) and found.is_alive(), timeout=BACK_SECONDS)
+        directory = daemon.daemon.directory
+        wait_until(
+            lambda: (found := directory.get("supervisor")) and found.is_alive(),
+            timeout=BACK_SECONDS,
+        )
     else:
         wait_until(lambda: daemon.restarts(strike.actor) == 1, timeout=BACK_SECONDS)
         wait_until(lambda: daemon.child_state(strike.actor) == "running", timeout=BACK_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from swarmd.providers.local.cgroups import (
     Limits,
     VersionOne,
     VersionTwo,
+    hand_down,
     remove,
     safe_name,
 )
@@ -156,20 +156,9 @@ def _delegate(parent: Path, base: Path) -> tuple[str, ...]:
     passed = [name for name in LIMITS if name in available]
     for folder in (parent, base.parent, base):
         for name in list(passed):
-            if not _hand_down(folder, name):
+            if not hand_down(folder, name):
                 passed.remove(name)
     return tuple(passed)
-
-
-def _hand_down(folder: Path, controller: str) -> bool:
-    """Enable one controller for the groups below; a group with processes may refuse that."""
-    file = folder / "cgroup.subtree_control"
-    with contextlib.suppress(OSError):
-        if controller in file.read_text().split():
-            return True
-        file.write_text(f"+{controller}")
-        return True
-    return False
 
 
 def _trial(hierarchies: Hierarchies) -> str | None:
@@ -187,4 +176,5 @@ def _trial(hierarchies: Hierarchies) -> str | None:
         return str(error.details.get("cause", error))
     finally:
         remove(paths)
+        hierarchies.tidy()
     return None

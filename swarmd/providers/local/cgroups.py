@@ -28,6 +28,7 @@ from swarmd.errors import ResourceLimitError
 LIMITS = ("cpu", "memory", "pids")
 _PERIOD = 100_000  # microseconds: the kernel's default period of the CPU quota
 _LEAST_QUOTA = 1_000
+_TRIES = 20
 _FILES_ONE = {"cpu": "cpu.cfs_quota_us", "memory": "memory.limit_in_bytes", "pids": "pids.max"}
 _FILES_TWO = {"cpu": "cpu.max", "memory": "memory.max", "pids": "pids.max"}
 
@@ -132,9 +133,27 @@ def _below(path: Path) -> Iterator[Path]:
                 yield from _below(Path(entry.path))
 
 
+def hand_down(folder: Path, controller: str) -> bool:
+    """Enable one controller for the groups below; a group with processes may refuse that."""
+    file = folder / "cgroup.subtree_control"
+    with contextlib.suppress(OSError):
+        if controller in file.read_text().split():
+            return True
+        file.write_text(f"+{controller}")
+        return True
+    return False
+
+
 def _make(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     for path in paths:
-        path.mkdir(parents=True, exist_ok=True)
+        for _ in range(_TRIES):  # another instance's end may tidy the folders around it away
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                break
+            except FileNotFoundError:
+                continue
+        else:
+            path.mkdir(parents=True, exist_ok=True)
     return paths
 
 
@@ -301,7 +320,11 @@ class VersionTwo:
         return (self._base / safe_name(name),)
 
     def make(self, name: str) -> tuple[Path, ...]:
-        """Make the group of an instance."""
+        """Make the group of an instance, and hand the controllers down to it."""
+        self._base.mkdir(parents=True, exist_ok=True)
+        for folder in (self._base.parent, self._base):
+            for controller in self._controllers:
+                hand_down(folder, controller)
         return _make(self.paths(name))
 
     def tidy(self) -> None:

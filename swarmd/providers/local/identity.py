@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-_DEAD_STATES = b"ZXx"
+_DEAD_STATES = ("Z", "X", "x")
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -35,13 +35,17 @@ class Stat(Struct, frozen=True, kw_only=True):
     state: str
     parent: int
     session: int
+    threads: int
     started: int
     cpu_ticks: int
 
     @property
     def dead(self) -> bool:
-        """Whether it has ended and only waits for its parent."""
-        return self.state.encode() in _DEAD_STATES
+        """Whether it has ended and only waits for its parent.
+
+        Its first thread may be a zombie while others still run: then it has not.
+        """
+        return self.state in _DEAD_STATES and self.threads <= 1
 
 
 @functools.cache
@@ -65,6 +69,7 @@ def parse_stat(pid: int, raw: bytes) -> Stat:
         state=fields[0].decode(),
         parent=int(fields[1]),
         session=int(fields[3]),
+        threads=int(fields[17]),
         started=int(fields[19]),
         cpu_ticks=int(fields[11]) + int(fields[12]),
     )

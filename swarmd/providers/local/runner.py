@@ -291,6 +291,8 @@ class Runner:
         if child is not None:
             child.wait(1.0)
         cgroups.remove(paths)
+        if self._context.groups.hierarchies is not None:
+            self._context.groups.hierarchies.tidy()
 
     def unhurried(self) -> Call:
         """A call that is not cancelled and has time enough to end what was begun."""

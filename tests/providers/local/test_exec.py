@@ -57,7 +57,8 @@ def test_a_signal_is_128_and_its_number(provider: LocalProvider, instance: Insta
 
 
 def test_a_program_that_is_not_there(provider: LocalProvider, instance: Instance) -> None:
-    request = ExecInstance(id=instance.id, command=("no-such-program",))
+    path = {"PATH": "/usr/bin:/bin"}
+    request = ExecInstance(id=instance.id, command=("no-such-program",), env=path)
     found, code = collect(provider.exec(instance, request))
     assert code == 127
     assert b"no-such-program" in found["stderr"]

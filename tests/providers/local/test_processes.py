@@ -39,6 +39,12 @@ def test_a_stat_line_is_read_whatever_the_name(name: bytes, parent: int, started
     assert not stat.dead
 
 
+def test_a_zombie_whose_threads_run_is_not_dead() -> None:
+    for threads, dead in ((1, True), (2, False)):
+        rest = f"Z 1 7 8 0 -1 0 0 0 0 0 11 12 0 0 20 0 {threads} 0 5 99".encode()
+        assert parse_stat(5, b"5 (x) " + rest).dead is dead
+
+
 def test_what_is_no_stat_line_is_refused() -> None:
     for raw in (b"", b"5 (x) S 1", b"5 x S 1 2 3"):
         with pytest.raises(ValueError, match="not a stat line"):
@@ -94,7 +100,13 @@ def test_waiting_ends_in_time(sleeper: subprocess.Popen[bytes]) -> None:
 def seen(pid: int, parent: int = 1, session: int = 0, **marks: str) -> tree.Seen:
     """A process of a made-up table."""
     stat = identity.Stat(
-        pid=pid, state="S", parent=parent, session=session, started=pid * 10, cpu_ticks=0
+        pid=pid,
+        state="S",
+        parent=parent,
+        session=session,
+        threads=1,
+        started=pid * 10,
+        cpu_ticks=0,
     )
     return tree.Seen(stat, marks)
 

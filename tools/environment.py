@@ -190,10 +190,8 @@ def install(python: Path, extra: str) -> None:
     """Install swarmd, editable, with what it needs."""
     say("installing swarmd" + (f" with what {extra} needs" if extra else ""))
     target = f"{CHECKOUT}[{extra}]" if extra else str(CHECKOUT)
-    # "compat" puts the checkout on the path: the other mode's import hook costs every start 20 ms.
-    quiet = ["-q", "--disable-pip-version-check", "--config-settings", "editable_mode=compat"]
     try:
-        run([python, "-m", "pip", "install", *quiet, "-e", target])
+        run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-e", target])
     except subprocess.CalledProcessError as error:
         raise CannotInstall(
             f"pip could not install swarmd ({reason(error)}). "

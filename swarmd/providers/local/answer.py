@@ -11,11 +11,13 @@ import errno
 import os
 import select
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import ssl
 
 T = TypeVar("T")
 
@@ -111,6 +113,8 @@ class Asker:
 
     def _wrap(self, plain: socket.socket) -> ssl.SSLSocket:
         """TLS to our own process: its certificate is for those who come from outside."""
+        import ssl  # takes memory that a daemon without TLS need not have
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -131,10 +135,10 @@ class Asker:
         while True:
             try:
                 return step()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError) as want:
-                events = (
-                    select.POLLOUT if isinstance(want, ssl.SSLWantWriteError) else select.POLLIN
-                )
+            except OSError as error:
+                events = _wanted(error)
+                if not events:
+                    raise
                 self._wait(connection.fileno(), events)
 
     def _pause(self) -> None:
@@ -158,6 +162,13 @@ class Asker:
             if ready:
                 raise Ended
             self._check()
+
+
+def _wanted(error: OSError) -> int:
+    """What a socket that would block waits for; 0 if it is another error."""
+    if isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError":
+        return select.POLLIN
+    return select.POLLOUT if type(error).__name__ == "SSLWantWriteError" else 0
 
 
 def _parse(raw: bytes) -> Answer:

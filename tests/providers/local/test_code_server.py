@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
 import urllib.parse
 from pathlib import Path
 
 import pytest
 
 from swarmd.messages.enums import InstanceStatus
+from swarmd.messages.instance import Network
 from swarmd.messages.provider import Address, Observed
 from swarmd.providers.local.provider import LocalProvider
 from tests.providers.local.conftest import Make
 from tests.providers.local.kit import PASSWORD, call, make_instance, running
-from tests.support import wait_until
+from tests.support import require, wait_until
 
 pytestmark = pytest.mark.code_server
 
@@ -75,10 +81,31 @@ def test_start_log_in_stop(real: LocalProvider) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_its_death_is_seen(real: LocalProvider) -> None:
-    import os
-    import signal
+def test_public_and_tls(
+    make: Make, code_server_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openssl = shutil.which("openssl")
+    require("openssl", openssl, "makes the certificate")
+    monkeypatch.setenv("SWARMD_SERVER_DIR", str(code_server_dir))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    certificate, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    wish = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=here")
+    made = (str(openssl), *wish, "-keyout", key, "-out", certificate)
+    subprocess.run(made, check=True, capture_output=True)
+    provider = make(command=[], tls_cert=certificate, tls_key=key)
+    instance = make_instance(network=Network(enable_public_access=True))
+    provider.validate(instance)
+    provider.create(instance, call(60))
+    address = provider.start(instance, call(60)).address
+    assert address is not None
+    assert address.tls
+    assert address.host == socket.gethostname()
+    assert "lastHeartbeat" in provider.check(instance, call())
+    provider.stop(instance, call())
 
+
+@pytest.mark.timeout(300)
+def test_its_death_is_seen(real: LocalProvider) -> None:
     instance = make_instance()
     real.create(instance, call(60))
     real.start(instance, call(60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -18,18 +19,31 @@ from swarmd.errors import (
     InstanceNotFound,
     OperationCancelled,
     ProviderError,
+    ProviderUnreachable,
     ResourceLimitError,
     Unavailable,
+    ValidationError,
 )
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import HealthCheck, Network, PortSpec
+from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.requests import ExecInstance, LogsInstance
+from swarmd.messages.state import Node
 from swarmd.messages.units import Duration
-from swarmd.providers.local import tree
+from swarmd.providers.local import factory, tree
+from swarmd.providers.local import record as record_module
 from swarmd.providers.local.identity import Identity
 from swarmd.providers.local.provider import LocalProvider
 from tests.providers.local.conftest import Make
-from tests.providers.local.kit import call, first_port, make_instance, running
+from tests.providers.local.kit import (
+    RealClock,
+    call,
+    config,
+    first_port,
+    make_instance,
+    options,
+    running,
+)
 from tests.support import free_port, wait_until
 
 
@@ -417,6 +431,67 @@ def test_an_export_comes_back(provider: LocalProvider, data: Path) -> None:
     assert (observed.status, observed.complete) == (InstanceStatus.CREATED, True)
     assert (data / second.id / "workspace" / "notes.txt").read_text() == "hello"
     assert provider.start(second, call()).status is InstanceStatus.RUNNING
+
+
+def test_an_export_out_of_the_trash(provider: LocalProvider, data: Path) -> None:
+    instance = make_instance()
+    provider.create(instance, call())
+    (data / instance.id / "workspace" / "notes.txt").write_text("still here")
+    provider.trash(instance, call())
+    assert b"still here" in b"".join(provider.export(instance, call()))
+
+
+def test_a_host_folder_is_exported_and_not_imported(make: Make, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "mine").mkdir(parents=True)
+    (root / "mine" / "notes.txt").write_text("from the host")
+    provider = make(roots=[str(root)])
+    instance = make_instance(workspace=str(root / "mine"))
+    provider.create(instance, call())
+    archive = b"".join(provider.export(instance, call()))
+    assert b"from the host" in archive
+    with pytest.raises(ValidationError) as caught:
+        provider.import_data(make_instance("b", workspace=str(root / "mine")), [archive], call())
+    assert caught.value.field == "config.workspace"
+    provider.purge(instance, call())
+    assert (root / "mine" / "notes.txt").exists()
+
+
+def test_a_server_that_died_does_not_answer(provider: LocalProvider) -> None:
+    instance = make_instance()
+    provider.create(instance, call())
+    provider.start(instance, call())
+    for pid in running(instance.id):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not running(instance.id))
+    with pytest.raises(ProviderUnreachable, match="does not answer"):
+        provider.check(instance, call())
+
+
+def test_the_factory_makes_it(data: Path) -> None:
+    record = ProviderRecord(name="local", type="local", options=options())
+    node = Node(id="n", created_at=RealClock().now())
+    made = factory.make(record, config(data), node, RealClock())
+    made.initialize()
+    assert (made.name, made.type, list(made.list())) == ("local", "local", [])
+    made.dispose()
+
+
+def test_a_full_disk_at_the_record_starts_nothing(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = make_instance()
+    provider.create(instance, call())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(record_module, "write_durably", full)
+    with pytest.raises(ResourceLimitError, match="disk is full"):
+        provider.start(instance, call())
+    monkeypatch.undo()
+    assert running(instance.id) == []
+    assert provider.start(instance, call()).status is InstanceStatus.RUNNING
 
 
 def test_the_log_is_read_and_rotated(make: Make) -> None:

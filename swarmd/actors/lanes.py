@@ -171,9 +171,9 @@ class Lanes:
     def _run(self, item: _Item) -> None:
         try:
             item.task()
-        except Exception:
-            # A task tells its own outcome; what escapes it is a fault of ours, and the lane
-            # must go on all the same.
+        except BaseException:
+            # A task tells its own outcome; what escapes it, a SystemExit too, is a fault of
+            # ours, and the lane must go on all the same.
             log.exception("a task of %s failed", self._name)
 
     def _finish(self, item: _Item) -> bool:

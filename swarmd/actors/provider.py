@@ -252,7 +252,7 @@ class ProviderActor(SwarmActor):
         try:
             call.check()
             outcome = self._call(message, call)
-        except Exception as failure:  # noqa: BLE001  # the provider's border
+        except BaseException as failure:  # noqa: BLE001  # the provider's border: even an exit
             if self._lanes.closed and isinstance(failure, OperationCancelled):
                 # Nobody asked for that: the step is taken up again by this one's successor.
                 return
@@ -309,7 +309,7 @@ class _Initialized:
     error: SwarmError | None
 
 
-def as_swarm_error(failure: Exception, what: str) -> SwarmError:
+def as_swarm_error(failure: BaseException, what: str) -> SwarmError:
     """A provider's failure as one of ours; anything else it raises is a fault of its code."""
     if isinstance(failure, SwarmError):
         return failure

@@ -137,12 +137,13 @@ class Registry(SwarmActor):
             log.exception("a decision failed")
             message.reply(None, InternalError(f"{type(error).__name__}: {error}"))
             return
-        self._take(change, value, message.reply)
+        self._take(change, value, message.reply, pay=change.durable)
 
-    def _take(self, change: Change, value: Any, reply: Reply) -> None:
+    def _take(self, change: Change, value: Any, reply: Reply, *, pay: bool) -> None:
         events = self._stamp(change.events)
         self._working = self._working.apply(change)
-        written = self._owed.pay(self._published.tables, change)
+        # What needs no disk is not made to fail by a full one.
+        written = self._owed.pay(self._published.tables, change) if pay else change
         self._number += 1
         pending = _Pending(self._number, change, written, events, value, reply, not written.durable)
         self._pending.append(pending)
@@ -230,7 +231,7 @@ class Registry(SwarmActor):
     def _pay_now(self) -> None:
         """Without a next change: write what is owed by itself."""
         if self._owed and not self._pending and self._failure is None:
-            self._take(Change(), None, no_reply)
+            self._take(Change(), None, no_reply, pay=True)
 
     def _begin_anew(self, told: SwarmError) -> None:
         """Every batch of the failed group has been reported: go back to what is on disk."""

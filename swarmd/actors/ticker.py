@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -75,20 +75,15 @@ class Ticker(SwarmActor):
         self._changed.set()
 
     def _run(self) -> None:
-        due: list[tuple[float, str]] = []
-        known: set[str] = set()
+        due: dict[str, float] = {}
         while not self._ended.is_set():
-            rhythms = self._rhythms.all()
-            now = time.monotonic()
-            for target in rhythms.keys() - known:
-                heapq.heappush(due, (now + rhythms[target], target))
-            known = set(rhythms)
-            while due and due[0][0] <= now:
-                _, target = heapq.heappop(due)
-                if target in rhythms:
+            now, rhythms = time.monotonic(), self._rhythms.all()
+            due = {each: min(due.get(each, math.inf), now + rhythms[each]) for each in rhythms}
+            for target, at in due.items():
+                if at <= now:
                     self._tick(target, now)
-                    heapq.heappush(due, (now + rhythms[target], target))
-            pause = due[0][0] - time.monotonic() if due else None
+                    due[target] = now + rhythms[target]
+            pause = min(due.values()) - time.monotonic() if due else None
             if pause is None or pause > 0:
                 self._changed.wait(pause)
                 self._changed.clear()

@@ -192,7 +192,7 @@ class Import(Life):
         self.make(start=False)
         with self.daemon.client() as client:
             stream = client.stream("instance.export", {"id": "web"})
-            archive = b"".join(chunk.content for chunk in stream)
+            archive = b"".join(chunk.bytes for chunk in stream)
             upload = client.stream("upload.open", {})
             self.upload = upload.write(archive, end=True)["upload"]
         self.daemon.call("instance.delete", id="web", force=True)

@@ -148,7 +148,7 @@ class Provider(Protocol):
         """Apply ``instance.config``: now what can change live, the rest at the next start."""
 
     def trash(self, instance: Instance, call: Call) -> None:
-        """Put a stopped instance's data aside (address freed), so that restore can undo it."""
+        """Put a stopped instance's data aside so that restore can undo it; its address is kept."""
 
     def restore(self, instance: Instance, call: Call) -> Observed:
         """Undo ``trash``. Afterwards ``status`` is stopped."""
@@ -261,9 +261,7 @@ class Store(Protocol):
     def resume(self) -> None:
         """Accept batches again after a failure."""
 
-    def configure(
-        self, *, journal: JournalConfig, operations_kept: int, story_length: int
-    ) -> None:
+    def configure(self, *, journal: JournalConfig, operations_kept: int, story_length: int) -> None:
         """Work by these settings from now on (the configuration was reloaded)."""
 
     def save_status(self, data: bytes) -> None:

@@ -247,6 +247,7 @@ def _describe_one(arm: Any) -> str:
         "Storage": 'a size such as "10g" or a number of GiB',
         "Duration": 'a duration such as "30s" or "1h30m"',
         "Secret": "text",
+        "Location": "text",
         "tuple": "a list",
         "list": "a list",
     }

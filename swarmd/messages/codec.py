@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from swarmd.messages.secret import MASK, Secret
+from swarmd.messages.secret import MASK, Location, Secret
 from swarmd.messages.units import Duration, Size, Storage
 
 T = TypeVar("T")
@@ -23,10 +23,14 @@ def _encode_custom(value: object) -> Any:
         return str(value)
     if isinstance(value, Secret):
         return MASK
+    if isinstance(value, Location):
+        return value.public()
     raise NotImplementedError(f"{type(value).__name__} has no form on the wire")
 
 
 def _encode_private(value: object) -> Any:
+    if isinstance(value, Location):
+        return str(value)
     return value.reveal() if isinstance(value, Secret) else _encode_custom(value)
 
 
@@ -34,10 +38,10 @@ def decode_custom(kind: type[Any], value: Any) -> Any:
     """msgspec's ``dec_hook``: sizes, durations and secrets from what JSON or TOML gives."""
     if issubclass(kind, Size | Duration):
         return kind.parse(value)
-    if kind is Secret:
+    if kind is Secret or kind is Location:
         if not isinstance(value, str):
             raise ValueError("expected text")
-        return Secret(value)
+        return kind(value)
     raise NotImplementedError(f"{kind.__name__} has no form on the wire")
 
 
@@ -49,6 +53,8 @@ def schema_custom(kind: type[Any]) -> dict[str, Any]:
         return {"type": ["string", "number"], "description": 'Bytes: "512m", "2g" or a number.'}
     if issubclass(kind, Duration):
         return {"type": ["string", "number"], "description": '"30s", "1h30m" or seconds.'}
+    if kind is Location:
+        return {"type": "string", "description": "A URL's login is left out of every reply."}
     if kind is Secret:
         return {"type": "string", "writeOnly": True, "description": "Masked in every reply."}
     raise NotImplementedError(kind.__name__)

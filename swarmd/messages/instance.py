@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from swarmd.messages.enums import AuthType, DesiredState, HealthStatus, InstanceStatus, Transport
-from swarmd.messages.secret import Secret
+from swarmd.messages.secret import Location, Secret
 from swarmd.messages.units import Duration, Size, Storage
 
 Cores = Annotated[float, Meta(gt=0, description="Cores, fractions allowed: 0.5.")]
@@ -75,7 +75,7 @@ class InstanceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     provider: Annotated[str | None, Meta(description="Where it runs; default: chosen.")] = None
     region: Annotated[str | None, Meta(description="Region of the provider.")] = None
     workspace: Annotated[
-        str | None,
+        Location | None,
         Meta(description="A host path below the configured roots or a git URL; default: managed."),
     ] = None
     workspace_path: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 MASK = "********"
@@ -36,3 +37,16 @@ class Secret:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a Secret is not pickled")
+
+
+class Location(str):
+    """A path or a URL that may carry a login: everyone but the daemon sees it without.
+
+    Text like any other to those that open it; only its public encoding differs.
+    """
+
+    __slots__ = ()
+
+    def public(self) -> str:
+        """Without the user and password of an http(s) URL."""
+        return re.sub(r"^(https?://)[^/?#]*@", r"\1", self, flags=re.IGNORECASE)

@@ -184,9 +184,7 @@ class FileStore:
         if data is not None:
             place(self._files, self._layout.status, data, durable=False)
 
-    def configure(
-        self, *, journal: JournalConfig, operations_kept: int, story_length: int
-    ) -> None:
+    def configure(self, *, journal: JournalConfig, operations_kept: int, story_length: int) -> None:
         """Work by these settings from now on."""
         self._operations_kept = operations_kept
         self._journal.configure(journal)

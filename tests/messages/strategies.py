@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from swarmd.messages.secret import Secret
+from swarmd.messages.secret import Location, Secret
 from swarmd.messages.units import Duration, Size, Storage
 
 TEXT = st.text(max_size=12)
@@ -24,6 +24,7 @@ CUSTOM: dict[type, st.SearchStrategy[Any]] = {
     Storage: st.integers(0, 2**60).map(Storage),
     Duration: st.floats(0, 1e12, allow_nan=False).map(Duration),
     Secret: TEXT.map(Secret),
+    Location: TEXT.map(Location),
 }
 MOMENTS = st.integers(0, 2**40).map(
     lambda micros: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

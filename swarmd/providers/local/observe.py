@@ -157,6 +157,7 @@ class Observer:
         process = record.process
         used = hierarchies.usage(process.paths) if hierarchies and process else cgroups.Usage()
         limited = "memory" in self._context.groups.enforced
+        limit = self._context.limits(instance).memory
         spent = used.cpu_seconds
         if spent is None:
             spent = sum(member.stat.cpu_ticks for member in members) / _TICKS
@@ -167,7 +168,8 @@ class Observer:
             id=record.id,
             cpu_seconds=spent,
             memory_bytes=memory,
-            memory_limit_bytes=self._context.limits(instance).memory if limited else None,
+            # A plain number of bytes, not a Size, which would travel as "1g".
+            memory_limit_bytes=int(limit) if limited and limit is not None else None,
             pids=len(members) if used.pids is None else used.pids,
             disk_bytes=disk.get(record.id),
             taken_at=now,

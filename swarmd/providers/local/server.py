@@ -209,6 +209,9 @@ def environment(
         for name, value in inherited.items()
         if _INHERITED.fullmatch(name) or name in options.env_allow
     }
+    if account.foreign:
+        # The daemon's own PATH names folders that another user may not even enter.
+        chosen["PATH"] = _DEFAULT_PATH
     chosen.setdefault("PATH", _DEFAULT_PATH)
     chosen |= {
         "HOME": account.home if options.home == "user" else str(dirs.home),

@@ -86,8 +86,9 @@ def _went_well(
         ended = _ended(operation, OperationState.SUCCEEDED, now)
         return _close(tables, ended, None, now, gone)
     following = next_step(operation, instance, outcome.step)
-    if operation.cancel_requested and following is not None:
-        return noted.plus(_cut_short(tables, operation, instance, following, now))
+    undoable = operation.kind in _MAKING and outcome.step in _UNDOABLE
+    if operation.cancel_requested and (undoable or following is not None):
+        return noted.plus(_cut_short(tables, operation, instance, outcome.step, now))
     if following is not None:
         operation, instance = enter(operation, instance, following, now)
         return Change(operations=(operation,), instances=(instance,)).plus(noted)
@@ -96,13 +97,16 @@ def _went_well(
 
 
 def _cut_short(
-    tables: Tables, operation: Operation, instance: Instance, following: Step, now: datetime
+    tables: Tables, operation: Operation, instance: Instance, done: Step, now: datetime
 ) -> Change:
-    """Cancelled between two steps: the next one is not begun."""
-    error = OperationCancelled(operation.reason or "cancelled")
-    story = reason_of(operation, f"{following} was not begun", error.message, now)
+    """Cancelled while a step went well all the same: the next one is not begun.
+
+    A creation is undone, whether its cancel came in time for the provider or not.
+    """
+    error = _why_cancelled(operation, OperationCancelled("cancelled between two steps"))
+    story = reason_of(operation, f"ended after {done}", error.message, now)
     told = Change(reasons=((instance.id, story),))
-    if operation.kind in _MAKING and following in _UNDOABLE:
+    if operation.kind in _MAKING and done in _UNDOABLE:
         return _undo(operation, instance, error, now).plus(told)
     desired = _desired_after(operation, instance, None, cancelled=True)
     instance = msgspec.structs.replace(instance, desired=desired)
@@ -185,6 +189,7 @@ def _failed(
     error: SwarmError,
     now: datetime,
 ) -> Change:
+    error = _why_cancelled(operation, error)
     story = reason_of(operation, f"{outcome.step} did not succeed", error.message, now)
     told = Change(reasons=((instance.id, story),))
     if operation.kind in _MAKING and outcome.step in _UNDOABLE:
@@ -195,6 +200,17 @@ def _failed(
     state = OperationState.CANCELLED if cancelled else OperationState.FAILED
     instance = _after_failure(operation, instance, outcome.step, error, now)
     return _close(tables, _ended(operation, state, now, error), instance, now, told)
+
+
+def _why_cancelled(operation: Operation, error: SwarmError) -> SwarmError:
+    """Who cancelled it says more than the provider, which only knows that someone did."""
+    if not isinstance(error, OperationCancelled) or not operation.cancel_requested:
+        return error
+    facts = {"cause": error.message}
+    winner = operation.arguments.get("winner")
+    if winner is not None:
+        facts["winner"] = winner
+    return OperationCancelled(operation.reason, details=facts)
 
 
 def _undo(operation: Operation, instance: Instance, error: SwarmError, now: datetime) -> Change:

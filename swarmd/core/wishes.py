@@ -314,9 +314,9 @@ def _enter(
     losers: list[Operation] = []
     reasons = [(instance.id, reason_of(operation, str(wish.kind), wish.why))]
     for loser in _beaten(wish, under_way):
-        why = f"{wish.kind} {wish.operation_id} took precedence"
-        losers.append(_told_to_end(loser, wish.kind, why))
-        reasons.append((instance.id, reason_of(operation, f"end the {loser.kind}", why)))
+        told = _told_to_end(loser, wish)
+        losers.append(told)
+        reasons.append((instance.id, reason_of(operation, f"end the {loser.kind}", told.reason)))
     desired = wished(operation, instance.desired)
     instance = msgspec.structs.replace(instance, desired=desired, updated_at=wish.now)
     if not under_way:
@@ -331,16 +331,19 @@ def _enter(
     return Verdict(operation.id, change, cancel)
 
 
-def _told_to_end(loser: Operation, winner: OperationKind, why: str) -> Operation:
+def _told_to_end(loser: Operation, winner: Wish) -> Operation:
     """How one that was beaten goes on.
 
     A creation is cut off by a delete alone: else it ends after its own step, for what a stop
     or a change is about would be gone. What is being undone is not cut off by anything.
     """
     in_making = loser.kind in _MAKING and loser.step != Step.START
-    finishes = in_making and (winner not in _REMOVING or loser.step == Step.UNDO)
+    finishes = in_making and (winner.kind not in _REMOVING or loser.step == Step.UNDO)
     return msgspec.structs.replace(
-        loser, reason=why, cancel_requested=loser.cancel_requested or not finishes
+        loser,
+        reason=f"{winner.kind} {winner.operation_id} took precedence",
+        arguments={**loser.arguments, "winner": winner.operation_id},
+        cancel_requested=loser.cancel_requested or not finishes,
     )
 
 

@@ -403,7 +403,11 @@ class Daemon:
             # Adapters read these settings when they are made.
             touched |= {member.record.name for member in self.fleet.members()}
         for name in sorted(touched):
-            await self._commands.restart_provider(name)
+            try:
+                await self._commands.restart_provider(name)
+            except SwarmError as error:
+                # It is shown as not working; the others are still to follow the file.
+                log.error("provider %s cannot be started anew: %s", name, error)  # noqa: TRY400
 
     # --- watching ----------------------------------------------------------------------------
 
@@ -422,7 +426,9 @@ class Daemon:
         """Until the end: keep the supervisor alive, tell changes of state, save the status."""
         assert self._end is not None
         saved, generation = 0.0, 1
-        adopting = not self.config.daemon.load_state_on_startup
+        adopting = set(self.published.tables.providers)
+        if self.config.daemon.load_state_on_startup:
+            adopting = set()
         while not self._end.is_set():
             supervisor = self.directory.get(SUPERVISOR)
             if supervisor is None or not supervisor.is_alive():
@@ -433,9 +439,11 @@ class Daemon:
             if time.monotonic() - saved >= self.config.daemon.auto_save_interval:
                 saved = time.monotonic()
                 self._save_status()
-            if adopting and self._shown and self._shown.state is not DaemonState.INITIALIZING:
-                adopting = False
-                await self._adopt_own()
+            for name in sorted(adopting):
+                view = self.published.tables.views.get(name)
+                if view is not None and view.health.ok:
+                    adopting.remove(name)
+                    await self._adopt_own(name)
             try:
                 async with asyncio.timeout(_RHYTHM_SECONDS):
                     await self._end.wait()
@@ -456,10 +464,13 @@ class Daemon:
     def _save_status(self) -> None:
         self.store.save_status(codec.encode(self._query.status(_SELF)))
 
-    async def _adopt_own(self) -> None:
-        """``load_state_on_startup = false``: take back what carries this node's marks."""
+    async def _adopt_own(self, provider: str) -> None:
+        """``load_state_on_startup = false``: take back what carries this node's marks.
+
+        Once for each provider, when it has first answered: what it has was listed before that.
+        """
         for stray in self.published.tables.strays:
-            if stray.node != self.node.id:
+            if stray.node != self.node.id or stray.provider != provider:
                 continue
             request = AdoptStray(id=stray.id, provider=stray.provider)
             try:

@@ -36,6 +36,7 @@ ACCEPT_SECONDS = 30.0
 
 READY_SECONDS = 15.0
 _AGAIN_SECONDS = 2.0
+_SOON_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,10 @@ class Bridge:
             if operation is None or expected.seen(operation):
                 _set(expected.future, operation_id)
 
+    def new_password(self) -> str:
+        """A fresh one, for an instance that was found without its own."""
+        return self._chances.new_password()
+
     # --- operations --------------------------------------------------------------------------
 
     async def submit(self, caller: Caller, request: Mutation) -> Operation:
@@ -252,14 +257,12 @@ class Bridge:
                 self._from_thread(_set, future, value)
 
         self._deciding.add(future)
-        told = self._directory.tell(REGISTRY, Transact(decision, reply))
+        transact = Transact(decision, reply)
         try:
-            if not told:
-                raise Unavailable(
-                    "a part of the daemon is just being started anew",
-                    next_step="Ask again in a moment.",
-                )
             async with asyncio.timeout(ACCEPT_SECONDS):
+                # It may be just being started; what it was not told it has not done.
+                while not self._directory.tell(REGISTRY, transact):  # noqa: ASYNC110
+                    await asyncio.sleep(_SOON_SECONDS)
                 return await future
         except TimeoutError:
             raise DeadlineExceeded(

@@ -23,13 +23,13 @@ from swarmd.core.doctor import Disk, Facts, examine
 from swarmd.core.notes import event_of
 from swarmd.core.providers import administer
 from swarmd.core.strays import adopted
-from swarmd.core.tables import Change, Tables
+from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.errors import Conflict, InternalError, ResourceLimitError, SwarmError
 from swarmd.messages.enums import EventType, InstanceStatus
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance, InstanceStats, Reason, Stray
 from swarmd.messages.operation import Caller, Operation
-from swarmd.messages.provider import Observed
+from swarmd.messages.provider import Observed, ProviderHealth, ProviderRecord
 from swarmd.messages.replies import DoctorReport, Done, ReloadReport
 from swarmd.messages.requests import (
     AdoptStray,
@@ -149,7 +149,15 @@ class ActorCommands:
             await self._stop(name)
             running = False
         if record is not None and wanted and not running:
+            await self._start(record)
+
+    async def _start(self, record: ProviderRecord) -> None:
+        try:
             self._fleet.start(record)
+        except SwarmError as error:
+            view = ProviderView(ProviderHealth(ok=False, message=error.message))
+            await self._bridge.transact(lambda _: (Change(views={record.name: view}), None))
+            raise
 
     async def _stop(self, name: str) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
@@ -181,6 +189,8 @@ class ActorCommands:
         provider = self._fleet.provider(request.provider)
         found = await self._blocking(lambda: provider.get(stray.id))
         observed = found if isinstance(found, Observed) else None
+        password = self._bridge.new_password()
+        in_trash = observed is not None and observed.status is InstanceStatus.DELETED
         owner, now = request.owner or stray.owner or caller.name, self._clock.now()
 
         def decide(tables: Tables) -> tuple[Change, Instance]:
@@ -192,7 +202,9 @@ class ActorCommands:
                 node=self._node,
                 name=name,
                 owner=owner,
-                taken=(owner, name) in tables.names or stray.id in tables.instances,
+                password=password,
+                taken=stray.id in tables.instances
+                or (observed is not None and not in_trash and (owner, name) in tables.names),
                 now=now,
             )
             left = tuple(each for each in tables.strays if each != stray)

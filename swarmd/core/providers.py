@@ -41,13 +41,18 @@ def merge_records(
 
 
 def record_of(configured: ProviderConfig, saved: ProviderRecord | None) -> ProviderRecord:
-    """A configured provider, with what was switched at run time."""
-    switched = saved is not None and not saved.registered
+    """A configured provider, with what was switched at run time.
+
+    What nobody switched follows the file, though all records were saved together.
+    """
+    kept = saved if saved is not None and not saved.registered else None
+    switched = kept is not None and kept.switched
     return ProviderRecord(
         name=configured.name,
         type=configured.type,
-        enabled=saved.enabled if saved is not None and switched else configured.enabled,
-        cordoned=saved.cordoned if saved is not None and switched else False,
+        enabled=kept.enabled if kept is not None and switched else configured.enabled,
+        cordoned=kept is not None and kept.cordoned,
+        switched=switched,
         priority=configured.priority,
         max_parallel=configured.max_parallel,
         options=dict(configured.options),
@@ -77,10 +82,12 @@ def administer(tables: Tables, request: Request, types: Sequence[str]) -> tuple[
             return _change(tables, record, _updates(record, request)), request.name
         case EnableProvider():
             record = _known(tables, request.name)
-            return _change(tables, record, {"enabled": True, "cordoned": False}), request.name
+            return _change(
+                tables, record, {"enabled": True, "cordoned": False, "switched": True}
+            ), request.name
         case DisableProvider():
             record = _known(tables, request.name)
-            return _change(tables, record, {"enabled": False}), request.name
+            return _change(tables, record, {"enabled": False, "switched": True}), request.name
         case CordonProvider():
             record = _known(tables, request.name)
             return _change(tables, record, {"cordoned": True}), request.name

@@ -9,9 +9,10 @@ import msgspec
 from swarmd.core.naming import check_name, check_owner
 from swarmd.core.reconcile import Found
 from swarmd.errors import Conflict, InstanceNotFound
-from swarmd.messages.enums import DesiredState, InstanceStatus
+from swarmd.messages.enums import AuthType, DesiredState, InstanceStatus
 from swarmd.messages.instance import Instance, InstanceConfig, Stray
 from swarmd.messages.provider import Observed
+from swarmd.messages.secret import Secret
 
 
 def stray_of(found: Found, node: str, found_at: datetime) -> Stray:
@@ -60,10 +61,13 @@ def adopted(
     node: str,
     name: str | None,
     owner: str,
+    password: str,
     taken: bool,
     now: datetime,
 ) -> Instance:
     """The record of a stray that a human wants to keep.
+
+    Its password is not known any more: it gets this new one, at its next start.
 
     Raises:
         InstanceNotFound: It is not there any more.
@@ -86,19 +90,28 @@ def adopted(
             next_step="Give it another name:"
             f" swarmctl doctor adopt {observed.id} {provider} --name NEW.",
         )
+    # What was deleted stays deleted: it can be taken out of the trash like anything there.
+    in_trash = observed.status is InstanceStatus.DELETED
     running = observed.status is InstanceStatus.RUNNING
+    wished = DesiredState.RUNNING if running else DesiredState.STOPPED
+    wished = DesiredState.DELETED if in_trash else wished
     config = observed.config or InstanceConfig(name=chosen)
+    auth = config.auth
+    if auth.type is AuthType.PASSWORD:
+        auth = msgspec.structs.replace(auth, credentials=Secret(password))
     return Instance(
         id=observed.id,
         name=chosen,
         owner=owner,
-        config=msgspec.structs.replace(config, name=chosen),
+        config=msgspec.structs.replace(config, name=chosen, auth=auth),
+        restart_required=("auth.credentials",) if running and auth != config.auth else (),
         provider=provider,
         provider_type=provider_type,
-        desired=DesiredState.RUNNING if running else DesiredState.STOPPED,
-        status=InstanceStatus.UNKNOWN,
+        desired=wished,
+        status=InstanceStatus.DELETED if in_trash else InstanceStatus.UNKNOWN,
         created_at=now,
         updated_at=now,
+        deleted_at=now if in_trash else None,
         node=node,
         epoch=observed.epoch,
     )

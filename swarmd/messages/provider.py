@@ -68,7 +68,10 @@ class Capabilities(Struct, frozen=True, kw_only=True):
 
 
 class ProviderRecord(Struct, frozen=True, kw_only=True):
-    """What was configured, or registered and changed at run time (``providers.json``)."""
+    """What was configured, or registered and changed at run time (``providers.json``).
+
+    ``switched`` tells that ``enabled`` was said at run time: then the file no longer says it.
+    """
 
     name: str
     type: str
@@ -78,6 +81,7 @@ class ProviderRecord(Struct, frozen=True, kw_only=True):
     max_parallel: int = 8
     options: dict[str, Any] = {}
     registered: bool = False
+    switched: bool = False
 
 
 class ProviderHealth(Struct, frozen=True, kw_only=True):

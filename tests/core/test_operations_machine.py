@@ -26,7 +26,7 @@ from swarmd.messages.enums import (
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from tests.core.desk import ANA, BROKEN, CANCELLED, CREATE, DELETE, IMPORT, Desk, update_arguments
-from tests.core.samples import make_id, observed
+from tests.core.samples import instance, make_id, observed
 
 NAMES = ("web", "api")
 USER_KINDS = [kind for kind in OperationKind if kind not in (CREATE, IMPORT, OperationKind.PURGE)]
@@ -93,11 +93,15 @@ class Operations(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk()
+        self.desk = Desk(
+            instance(1),
+            instance(2, status=InstanceStatus.DELETED, desired=DesiredState.DELETED),
+            instance(3, name="api", status=InstanceStatus.ERROR),
+        )
         self.before = self.desk.tables
         self.change = Change()
         self.ended: dict[str, Operation] = {}
-        self.made = 0
+        self.made = 3
 
     @property
     def tables(self) -> Tables:
@@ -156,7 +160,7 @@ class Operations(RuleBasedStateMachine):
 
     # --- wishes ------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.made < 4)
+    @precondition(lambda self: self.made < 6)
     @rule(
         name=st.sampled_from(NAMES),
         kind=st.sampled_from((CREATE, IMPORT)),
@@ -181,7 +185,7 @@ class Operations(RuleBasedStateMachine):
         )
 
     @rule(
-        number=st.integers(1, 4),
+        number=st.integers(1, 6),
         kind=st.sampled_from(USER_KINDS),
         force=st.booleans(),
         name=st.none() | st.sampled_from(NAMES),
@@ -197,7 +201,7 @@ class Operations(RuleBasedStateMachine):
         self.wished(kind, make_id(number), Origin.USER, **arguments)
 
     @rule(
-        number=st.integers(1, 4),
+        number=st.integers(1, 6),
         kind=st.sampled_from([kind for kind in OperationKind if kind is not IMPORT]),
         origin=st.sampled_from((Origin.RECONCILE, Origin.RECOVERY)),
     )
@@ -242,6 +246,14 @@ class Operations(RuleBasedStateMachine):
         self.apply(how(self.tables, result, self.desk.now))
         if self.tables.operations[operation.id].step != step:
             assert settle(self.tables, result, self.desk.now) == Change(), "a stale outcome"
+
+    @rule(number=st.integers(1, 6))
+    def all_goes_well(self, number: int) -> None:
+        """Up to the end of everything that is under way of one instance."""
+        while waiting := self.tables.active_of(make_id(number)):
+            first = waiting[0]
+            result = Outcome(first.id, Step(first.step or ""))
+            self.apply(settle(self.tables, result, self.desk.now))
 
     # --- crashes -----------------------------------------------------------------------------
 

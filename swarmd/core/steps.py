@@ -69,8 +69,15 @@ def settle(tables: Tables, outcome: Outcome, now: datetime) -> Change:
     instance = tables.instances.get(operation.target)
     if instance is None:
         return _close(tables, _pointless(operation, None, now), None, now, Change())
-    if outcome.error is not None:
-        return _failed(tables, operation, instance, outcome, outcome.error, now)
+    error = outcome.error
+    if isinstance(error, InstanceNotFound) and operation.kind is OperationKind.DELETE:
+        if operation.arguments.get("force") and outcome.step is Step.STOP:
+            # From every status there is a way to delete: nothing is there that could be stopped.
+            operation, instance = enter(operation, instance, Step.PURGE, now)
+            return Change(operations=(operation,), instances=(instance,))
+        error = _only_by_force(instance, error)
+    if error is not None:
+        return _failed(tables, operation, instance, outcome, error, now)
     return _went_well(tables, operation, instance, outcome, now)
 
 
@@ -200,6 +207,16 @@ def _failed(
     state = OperationState.CANCELLED if cancelled else OperationState.FAILED
     instance = _after_failure(operation, instance, outcome.step, error, now)
     return _close(tables, _ended(operation, state, now, error), instance, now, told)
+
+
+def _only_by_force(instance: Instance, error: SwarmError) -> SwarmError:
+    """What is not there cannot be put into the trash, and its record is not dropped unasked."""
+    return InstanceNotFound(
+        error.message,
+        next_step=f"Remove its record, and what may be left of it: swarmctl rm --force"
+        f" {instance.ref}.",
+        details={"cause": error.message},
+    )
 
 
 def _why_cancelled(operation: Operation, error: SwarmError) -> SwarmError:

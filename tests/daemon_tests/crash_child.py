@@ -10,6 +10,7 @@ POINTS every point has its turn.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import random
 import shutil
@@ -252,6 +253,7 @@ def first_life(settings: Settings, kind: type[Life], fuse: Fuse, where: str) -> 
     if fuse.at < _FAR:
         os._exit(0)
     (settings.folder / "points").write_text(str(fuse.count))
+    (settings.folder / "modules").write_text("\n".join(sys.modules))
 
 
 def second_life(settings: Settings, kind: type[Life]) -> None:
@@ -315,6 +317,7 @@ def play(folder: Path, name: str, where: str, at: int) -> tuple[bool, int]:
         well = died in (0, EXIT) and forked(lambda: second_life(settings, kind)) == 0
         points = settings.folder / "points"
         count = int(points.read_text()) if points.exists() else 0
+        load_modules(settings.folder / "modules")
         if well:
             shutil.rmtree(settings.folder)
         else:
@@ -326,6 +329,14 @@ def play(folder: Path, name: str, where: str, at: int) -> tuple[bool, int]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         settings.close()
+
+
+def load_modules(listed: Path) -> None:
+    """Import what a life imported, so that the next ones need not: a fork has it all."""
+    names = listed.read_text().split() if listed.exists() else []
+    for name in names:
+        if name.startswith(("swarmd.", "asyncio", "pykka", "json", "tarfile", "socket", "select")):
+            importlib.import_module(name)
 
 
 def main() -> None:

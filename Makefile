@@ -9,7 +9,7 @@ SHELL := /bin/sh
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
 ROUNDS ?= 50
 CYCLES ?= 2000
 

@@ -160,7 +160,7 @@ class Operations(RuleBasedStateMachine):
 
     # --- wishes ------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.made < 6)
+    @precondition(lambda self: self.made < 5)
     @rule(
         name=st.sampled_from(NAMES),
         kind=st.sampled_from((CREATE, IMPORT)),
@@ -184,33 +184,42 @@ class Operations(RuleBasedStateMachine):
             )
         )
 
+    def target(self, data: st.DataObject) -> str:
+        """An instance, rather one of which something is under way."""
+        busy, any_one = sorted(self.tables.active), data.draw(st.integers(0, 3)) == 0
+        if busy and not any_one:
+            return data.draw(st.sampled_from(busy))
+        return data.draw(st.sampled_from([*sorted(self.tables.instances), make_id(99)]))
+
     @rule(
-        number=st.integers(1, 6),
+        data=st.data(),
         kind=st.sampled_from(USER_KINDS),
         force=st.booleans(),
         name=st.none() | st.sampled_from(NAMES),
     )
-    def user(self, number: int, kind: OperationKind, force: bool, name: str | None) -> None:
+    def user(self, data: st.DataObject, kind: OperationKind, force: bool, name: str | None) -> None:
+        target = self.target(data)
         arguments: dict[str, object] = {"force": force}
         if kind is OperationKind.UNDELETE:
             arguments = {"name": name}
-        row = self.tables.instances.get(make_id(number))
+        row = self.tables.instances.get(target)
         if kind is OperationKind.UPDATE and row is not None:
             config = msgspec.structs.replace(row.config, env={"N": str(self.desk.number)})
             arguments = update_arguments(config, restart=force)
-        self.wished(kind, make_id(number), Origin.USER, **arguments)
+        self.wished(kind, target, Origin.USER, **arguments)
 
     @rule(
-        number=st.integers(1, 6),
+        data=st.data(),
         kind=st.sampled_from([kind for kind in OperationKind if kind is not IMPORT]),
         origin=st.sampled_from((Origin.RECONCILE, Origin.RECOVERY)),
     )
-    def automatic(self, number: int, kind: OperationKind, origin: Origin) -> None:
+    def automatic(self, data: st.DataObject, kind: OperationKind, origin: Origin) -> None:
+        target = self.target(data)
         arguments: dict[str, object] = {"force": False}
-        row = self.tables.instances.get(make_id(number))
+        row = self.tables.instances.get(target)
         if kind is OperationKind.UPDATE and row is not None:
             arguments = update_arguments(row.config)
-        self.wished(kind, make_id(number), origin, **arguments)
+        self.wished(kind, target, origin, **arguments)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -247,10 +256,11 @@ class Operations(RuleBasedStateMachine):
         if self.tables.operations[operation.id].step != step:
             assert settle(self.tables, result, self.desk.now) == Change(), "a stale outcome"
 
-    @rule(number=st.integers(1, 6))
-    def all_goes_well(self, number: int) -> None:
+    @rule(data=st.data())
+    def all_goes_well(self, data: st.DataObject) -> None:
         """Up to the end of everything that is under way of one instance."""
-        while waiting := self.tables.active_of(make_id(number)):
+        target = self.target(data)
+        while waiting := self.tables.active_of(target):
             first = waiting[0]
             result = Outcome(first.id, Step(first.step or ""))
             self.apply(settle(self.tables, result, self.desk.now))
@@ -312,6 +322,13 @@ class Operations(RuleBasedStateMachine):
             assert during(first, record, self.desk.now) == record
 
     @invariant()
+    def what_lies_in_the_trash_is_to_stay_there(self) -> None:
+        """Else reconciliation would take it out again."""
+        for row in self.tables.index.trash.rows:
+            if row.id not in self.tables.active:
+                assert row.desired is DesiredState.DELETED
+
+    @invariant()
     def there_is_nothing_to_tidy(self) -> None:
         assert tidy(self.tables, self.desk.now) == Change()
 
@@ -332,7 +349,7 @@ class Operations(RuleBasedStateMachine):
 
 
 Operations.TestCase.settings = settings(
-    max_examples=120,
+    max_examples=150,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -6,15 +6,13 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from swarmd.errors import Conflict, InstanceNotFound, ValidationError
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.ports import Call
 from swarmd.providers.local import server, validation
 from swarmd.providers.local.account import Account
 from swarmd.providers.local.context import Context
-from swarmd.providers.local.data import archive, folders, git, workspace
+from swarmd.providers.local.data import archive, folders, git, hostfolder, workspace
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.ports import is_free, listen
 from swarmd.providers.local.record import LocalRecord
@@ -55,7 +53,7 @@ class Maker:
             archive.unpack(chunks, dirs, account, call)
             context.step("unpacked")
             if wanted:  # the archive's workspace stands for the clone, even an empty one
-                (dirs.private / "cloned").touch(mode=0o600)
+                workspace.note_cloned(dirs)
             return self._runner.prepare(instance, account, call)
 
         return self._make(instance, call, fill)
@@ -214,19 +212,15 @@ class Maker:
         context.index.drop(instance_id)
         context.forget_turn(instance_id)
 
-    def workspace_of(self, record: LocalRecord, call: Call) -> Path | None:
-        """The host folder that is an instance's workspace; None if it is a managed one."""
-        context = self._context
-        config = context.index.config(record.id)
+    def workspace_of(self, record: LocalRecord, account: Account) -> Callable[[], int] | None:
+        """What opens the host folder that is an instance's workspace; None for a managed one."""
+        config = self._context.index.config(record.id)
         if config is None or config.workspace in (None, "", "managed"):
             return None
         if git.is_url(str(config.workspace)):
             return None
-        from swarmd.providers.local.account import own
-
-        dirs = context.layout.instance(record.id)
-        bare = replace(config, workspace_path=None)
-        return workspace.prepare(bare, dirs, context.options.roots, own(), call)
+        roots = self._context.options.roots
+        return lambda: hostfolder.open_host(config, roots, account)
 
 
 def _unknown(instance_id: str, context: Context) -> LocalRecord:

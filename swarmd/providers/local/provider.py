@@ -36,6 +36,7 @@ from swarmd.providers.local.context import Context, nothing
 from swarmd.providers.local.data import archive, folders, logs, logview
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import Layout
+from swarmd.providers.local.data.rights import account_of, as_account
 from swarmd.providers.local.launcher import Launch
 from swarmd.providers.local.maker import Maker
 from swarmd.providers.local.observe import DiskUsage, Observer, address_of
@@ -222,7 +223,9 @@ class LocalProvider:
         dirs = self._context.layout.instance(instance.id)
         if record.trashed:
             dirs = self._context.layout.trash_of(instance.id)
-        return archive.export(dirs, call, workspace=self._maker.workspace_of(record, call))
+        account = account_of(record.uid)  # also if run_as was changed since
+        outside = self._maker.workspace_of(record, account)
+        return archive.export(dirs, call, account=account, workspace=outside)
 
     # --- running -----------------------------------------------------------------------------
 
@@ -285,7 +288,8 @@ class LocalProvider:
             )
         account = self._context.account(instance)
         dirs = self._context.layout.instance(instance.id)
-        folder = commands.folder_of(Path(record.folder or dirs.workspace), options.workdir)
+        with os_faults("looking at the workspace"), as_account(account):
+            folder = commands.folder_of(Path(record.folder or dirs.workspace), options.workdir)
 
         def launch(mark: tuple[str, str]) -> Launch:
             added = (*options.env.items(),)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from swarmd.errors import ProviderError
 from swarmd.ports import Call
+from swarmd.providers.local.account import Account, own
+from swarmd.providers.local.data import folders
 from swarmd.providers.local.data.beneath import open_beneath
 from swarmd.providers.local.data.extraction import Limits, unpack
 from swarmd.providers.local.data.faults import translate
 from swarmd.providers.local.data.layout import PARTS, InstanceDirs
+from swarmd.providers.local.data.rights import as_account
 from swarmd.providers.local.data.tarformat import (
     BLOCK,
     END,
@@ -38,7 +41,13 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 
 
-def export(dirs: InstanceDirs, call: Call, *, workspace: Path | None = None) -> Iterator[bytes]:
+def export(
+    dirs: InstanceDirs,
+    call: Call,
+    *,
+    account: Account | None = None,
+    workspace: Callable[[], int] | None = None,
+) -> Iterator[bytes]:
     """Stream an instance's data as an uncompressed PAX tar archive, in bounded memory.
 
     Members come in a fixed order. A file that shrinks while it is read is filled up with zeros,
@@ -48,31 +57,55 @@ def export(dirs: InstanceDirs, call: Call, *, workspace: Path | None = None) -> 
     Args:
         dirs: The instance's places.
         call: Deadline, cancellation, notes.
-        workspace: The folder to send as ``workspace/`` instead of the managed one.
+        account: Whose rights decide what is read: the instance's account, so that an export
+            shows nobody more than a terminal in the instance would. Default: our own.
+        workspace: Opens the folder to send as ``workspace/`` instead of the managed one. The
+            descriptor is read and closed here; no path is looked up again.
 
     Raises:
         ProviderError: A file cannot be read: an archive without it would not be a copy.
     """
-    sender = _Export(call)
+    sender = _Export(call, account or own())
     yield opening()
     for part in PARTS:
-        folder = workspace if part == "workspace" and workspace is not None else dirs.root / part
-        yield from sender.tree(folder, part)
+        if part == "workspace" and workspace is not None:
+            yield from sender.tree(workspace(), part)
+            continue
+        top = sender.open_part(dirs, part)
+        if top is not None:
+            yield from sender.tree(top, part)
     yield END
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What stands in a folder; ``file`` is the open descriptor of a regular file."""
+
+    found: os.stat_result
+    file: int | None = None
+    target: bytes = b""
+
+
 class _Export:
-    def __init__(self, call: Call) -> None:
+    """Each look at the tree is taken with the account's rights, and none of them yields."""
+
+    def __init__(self, call: Call, account: Account) -> None:
         self._call = call
+        self._account = account
         self._links: dict[tuple[int, int], bytes] = {}
 
-    def tree(self, folder: Path, name: str) -> Iterator[bytes]:
+    def open_part(self, dirs: InstanceDirs, part: str) -> int | None:
+        """A part's folder; None if it is not there. Its parent is the daemon's to reach."""
         try:
-            top = os.open(folder, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with folders.opened(dirs.root) as root, as_account(self._account):
+                return os.open(part, folders.FOLDER, dir_fd=root)
         except FileNotFoundError:
-            return
+            return None
         except OSError as error:
-            raise translate(error, f"reading {folder}") from error
+            raise translate(error, f"reading {dirs.root / part}") from error
+
+    def tree(self, top: int, name: str) -> Iterator[bytes]:
+        """Everything below an open folder, which is closed at the end."""
         try:
             yield from self._folders(top, name.encode())
         finally:
@@ -84,7 +117,8 @@ class _Export:
         while waiting:
             path = waiting.pop()
             try:
-                folder = open_beneath(top, path or b".", _FOLDER)
+                with as_account(self._account):
+                    folder = open_beneath(top, path or b".", _FOLDER)
             except OSError as error:
                 self._skip_gone(name + b"/" + path, error)
                 continue
@@ -107,20 +141,21 @@ class _Export:
         self._call.check()
         name = _join(parent, entry)
         try:
-            found = os.stat(entry, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode):
+            with as_account(self._account):
+                seen = _look(folder, entry)
+            mode = seen.found.st_mode
+            if seen.file is not None:
+                yield from self._file(seen.file, name)
+            elif stat.S_ISDIR(mode):
                 below.append(entry)
-            elif stat.S_ISLNK(found.st_mode):
-                yield header(_symlink(folder, entry, name, found))
-            elif stat.S_ISREG(found.st_mode):
-                yield from self._file(folder, entry, name)
+            elif stat.S_ISLNK(mode):
+                yield header(_symlink(seen, name))
             else:
                 self._note(f"left out, no file: {os.fsdecode(name)}")
         except OSError as error:
             self._skip_gone(name, error)
 
-    def _file(self, folder: int, entry: bytes, name: bytes) -> Iterator[bytes]:
-        descriptor = os.open(entry, _FILE, dir_fd=folder)
+    def _file(self, descriptor: int, name: bytes) -> Iterator[bytes]:
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):  # swapped since it was looked at
@@ -187,7 +222,8 @@ class _Export:
         if error.errno in (errno.EACCES, errno.EPERM):
             raise ProviderError(
                 f"{os.fsdecode(name)} cannot be read",
-                next_step="Make it readable for its owner or remove it, then repeat the export.",
+                next_step="Make it readable for the instance's account or remove it, then repeat "
+                "the export.",
                 details={"cause": str(error)},
             ) from error
         raise translate(error, f"reading {os.fsdecode(name)}") from error
@@ -205,15 +241,23 @@ def _join(parent: bytes, name: bytes) -> bytes:
     return parent + b"/" + name if parent and name else parent or name
 
 
-def _symlink(folder: int, entry: bytes, name: bytes, found: os.stat_result) -> Member:
-    target = os.readlink(entry, dir_fd=folder)
+def _look(folder: int, entry: bytes) -> _Entry:
+    found = os.stat(entry, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISREG(found.st_mode):
+        return _Entry(found, file=os.open(entry, _FILE, dir_fd=folder))
+    if stat.S_ISLNK(found.st_mode):
+        return _Entry(found, target=os.readlink(entry, dir_fd=folder))
+    return _Entry(found)
+
+
+def _symlink(seen: _Entry, name: bytes) -> Member:
     return Member(
         name,
         Kind.SYMLINK,
         0o777,
-        found.st_mtime_ns,
-        target=target,
-        outside=leads_outside(name, target),
+        seen.found.st_mtime_ns,
+        target=seen.target,
+        outside=leads_outside(name, seen.target),
     )
 
 

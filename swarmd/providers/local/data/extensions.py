@@ -18,6 +18,7 @@ from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import children
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.local.data.rights import as_account
 
 FIELD = "config.extensions"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9.+-]+)?")
@@ -77,7 +78,7 @@ def install(
     installed = []
     for index, wanted in enumerate(config.extensions):
         call.check()
-        mark = _fingerprint(index, wanted)
+        mark = _fingerprint(index, wanted, account)
         if done.get(wanted) == mark:
             continue
         call.progress(f"installing extension {wanted}", index / len(config.extensions))
@@ -130,12 +131,16 @@ def _is_file(wanted: str) -> bool:
     return wanted.lower().endswith(".vsix") or "/" in wanted
 
 
-def _fingerprint(index: int, wanted: str) -> str:
-    """What the stamp remembers: a file that was replaced is installed again."""
+def _fingerprint(index: int, wanted: str, account: Account) -> str:
+    """What the stamp remembers: a file that was replaced is installed again.
+
+    Asked as the account, so that nobody learns from us which files there are elsewhere.
+    """
     if not _is_file(wanted):
         return "id"
     try:
-        found = Path(wanted).stat()
+        with as_account(account):
+            found = Path(wanted).stat()
     except FileNotFoundError:
         raise _refused(
             index,

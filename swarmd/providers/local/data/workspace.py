@@ -5,24 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import stat
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from swarmd.errors import ProviderError, ValidationError
+from swarmd.errors import ValidationError
 from swarmd.messages.instance import InstanceConfig
 from swarmd.ports import Call
 from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders, git
 from swarmd.providers.local.data.beneath import open_beneath, real_path
 from swarmd.providers.local.data.faults import os_faults, translate
+from swarmd.providers.local.data.hostfolder import Roots, host_folder, locate
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
+from swarmd.providers.local.data.rights import as_account
 
-FIELD, PATH_FIELD = "config.workspace", "config.workspace_path"
-_HELPER_TIMEOUT = 10.0
-Roots = Sequence[str | Path]
+PATH_FIELD = "config.workspace_path"
 
 
 def check(config: InstanceConfig, roots: Roots, account: Account | None = None) -> None:
@@ -41,9 +39,9 @@ def check(config: InstanceConfig, roots: Roots, account: Account | None = None) 
     if wanted is None or wanted in ("", "managed"):
         return
     if git.is_url(wanted):
-        _check_remote(git.parse(wanted), roots)
+        _check_remote(git.parse(wanted), roots, account)
         return
-    _host_folder(wanted, roots, account)
+    host_folder(wanted, roots, account)
 
 
 def prepare(
@@ -79,124 +77,13 @@ def prepare(
     folder = dirs.workspace
     if wanted is not None and wanted not in ("", "managed"):
         if git.is_url(wanted):
-            remote = _check_remote(git.parse(wanted), roots)
+            remote = _check_remote(git.parse(wanted), roots, account)
             _clone_once(_Clone(remote, dirs, account, home or dirs.home, dict(env or {})), call)
         else:
-            folder = _host_folder(wanted, roots, account)
+            folder = host_folder(wanted, roots, account)
     if not config.workspace_path:
         return folder
     return _subfolder(folder, config.workspace_path, account)
-
-
-# --- host folders ----------------------------------------------------------------------------
-
-
-def _host_folder(wanted: str, roots: Roots, account: Account | None) -> Path:
-    """Open a host folder beneath its root and say where it really is."""
-    if "\0" in wanted or not wanted.startswith("/"):
-        raise ValidationError(
-            f"the workspace {wanted!r} is neither an absolute path nor a git URL",
-            field=FIELD,
-            next_step="Give an absolute path, a git URL, or leave it out for a managed one.",
-        )
-    if ".." in PurePosixPath(wanted).parts:
-        raise ValidationError(
-            f"the workspace {wanted!r} has .. in it",
-            field=FIELD,
-            next_step="Give the path without it.",
-        )
-    root, rest = _root_of(wanted, roots)
-    folder = _open_folder(wanted, root, rest)
-    try:
-        found = real_path(folder)
-    finally:
-        os.close(folder)
-    if account is not None and not _usable_by(found, account):
-        raise ValidationError(
-            f"{account.name} cannot write to the workspace {wanted}",
-            field=FIELD,
-            next_step=f"Let {account.name} read, write and enter it (chown or setfacl).",
-        )
-    return found
-
-
-def _root_of(wanted: str, roots: Roots) -> tuple[Path, str]:
-    path = PurePosixPath(wanted)
-    for given in roots:
-        for root in (Path(given), Path(given).resolve()):
-            if path.is_relative_to(root):
-                return root, str(path.relative_to(root))
-    listed = ", ".join(str(root) for root in roots)
-    raise ValidationError(
-        f"the workspace {wanted} lies outside the configured roots",
-        field=FIELD,
-        next_step=f"Choose a folder below {listed}."
-        if roots
-        else "Leave it out for a managed one; host folders need roots in the provider's options.",
-        details={"roots": [str(root) for root in roots]},
-    )
-
-
-def _open_folder(wanted: str, root: Path, rest: str) -> int:
-    try:
-        top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            return open_beneath(top, rest, os.O_PATH | os.O_DIRECTORY, links=True)
-        finally:
-            os.close(top)
-    except OSError as error:
-        raise _not_opened(wanted, root, error) from error
-
-
-def _not_opened(wanted: str, root: Path, error: OSError) -> Exception:
-    known = {
-        errno.ENOENT: (f"the workspace {wanted} does not exist", "Create the folder first."),
-        errno.ENOTDIR: (f"the workspace {wanted} is no folder", "Give the path of a folder."),
-        errno.EXDEV: (
-            f"the workspace {wanted} leads out of {root} by a link",
-            f"Choose a folder that lies below {root} itself.",
-        ),
-        errno.ELOOP: (
-            f"the workspace {wanted} goes over a link that cannot be followed",
-            "Give the path without the link.",
-        ),
-        errno.EACCES: (
-            f"the daemon cannot reach the workspace {wanted}",
-            "Let the daemon's user enter the folders above it.",
-        ),
-        errno.ENAMETOOLONG: ("the workspace's path is too long", "Choose a shorter path."),
-    }
-    if error.errno not in known:
-        return translate(error, f"opening the workspace {wanted}", field=FIELD)
-    message, next_step = known[error.errno]
-    return ValidationError(message, field=FIELD, next_step=next_step, details={"cause": str(error)})
-
-
-def _usable_by(folder: Path, account: Account) -> bool:
-    """Whether the account can read, write and enter a folder, access lists and all."""
-    if not account.foreign:
-        return os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
-    argv = ["test", "-r", str(folder), "-a", "-w", str(folder), "-a", "-x", str(folder)]
-    with os_faults(f"asking whether {account.name} can use {folder}"):
-        try:
-            ended = subprocess.run(
-                argv,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env={"PATH": os.defpath},
-                cwd="/",
-                timeout=_HELPER_TIMEOUT,
-                **account.popen,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ProviderError(
-                f"the folder {folder} does not answer",
-                field=FIELD,
-                next_step="Look at the filesystem that it lies on.",
-                details={"cause": str(error)},
-            ) from error
-    return ended.returncode == 0
 
 
 # --- git -------------------------------------------------------------------------------------
@@ -210,17 +97,12 @@ class _Clone:
     home: Path
     env: Mapping[str, str]
 
-    @property
-    def stamp(self) -> Path:
-        """Says that the clone was completed, also if the user empties the folder later."""
-        return self.dirs.private / "cloned"
 
-
-def _check_remote(remote: git.Remote, roots: Roots) -> git.Remote:
+def _check_remote(remote: git.Remote, roots: Roots, account: Account | None) -> git.Remote:
     """A repository on this host must lie below the roots, like a host folder."""
     if remote.protocol != "file":
         return remote
-    found = _host_folder(remote.url.removeprefix("file://"), roots, None)
+    found = locate(remote.url.removeprefix("file://"), roots, account)
     return git.Remote(f"file://{found}", "file")
 
 
@@ -228,7 +110,9 @@ def _clone_once(job: _Clone, call: Call) -> None:
     with os_faults("looking at the workspace"):
         with folders.opened(job.dirs.workspace) as workspace:
             filled = bool(_names(workspace))
-        if job.stamp.exists() or filled:  # it arrives by one rename: something there = all there
+        if (
+            _stamp(job.dirs).exists() or filled
+        ):  # it arrives by one rename: something there = all there
             return
     call.progress(f"cloning {git.shown(job.remote.url)}", None)
     layout = Layout(job.dirs.root.parent)
@@ -272,8 +156,26 @@ def _put_in_place(tree: Path, job: _Clone) -> None:
         with folders.opened(job.dirs.root) as root, folders.opened(tree.parent) as parent:
             os.rename(tree.name, "workspace", src_dir_fd=parent, dst_dir_fd=root)
             os.fsync(root)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        os.close(os.open(job.stamp, flags, 0o600))
+        note_cloned(job.dirs)
+
+
+def note_cloned(dirs: InstanceDirs) -> None:
+    """Remember that the clone was completed, also if the user empties the folder later.
+
+    Raises:
+        OSError: The note cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    stamp = os.open(_stamp(dirs), flags, 0o600)
+    try:
+        os.fsync(stamp)
+    finally:
+        os.close(stamp)
+    folders.sync_folder(dirs.private)
+
+
+def _stamp(dirs: InstanceDirs) -> Path:
+    return dirs.private / "cloned"
 
 
 # --- the folder that VS Code opens -----------------------------------------------------------
@@ -297,13 +199,18 @@ def _check_subfolder(wanted: str | None) -> None:
 
 
 def _subfolder(workspace: Path, wanted: str, account: Account) -> Path:
-    """Open the folder below the workspace, making what is missing; no link leads out of it."""
+    """Open the folder below the workspace, making what is missing; no link leads out of it.
+
+    All as the account: it may swap any part of the path while this looks, and then gets what
+    it could have made itself.
+    """
     try:
-        top = os.open(workspace, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            folder = _make_below(top, PurePosixPath(wanted).parts, account)
-        finally:
-            os.close(top)
+        with as_account(account):
+            top = os.open(workspace, os.O_PATH | folders.FOLDER)
+            try:
+                folder = _make_below(top, PurePosixPath(wanted).parts)
+            finally:
+                os.close(top)
         try:
             return real_path(folder)
         finally:
@@ -319,7 +226,7 @@ def _subfolder(workspace: Path, wanted: str, account: Account) -> Path:
         raise translate(error, f"making {wanted} in the workspace", field=PATH_FIELD) from error
 
 
-def _make_below(top: int, parts: Sequence[str], account: Account) -> int:
+def _make_below(top: int, parts: Sequence[str]) -> int:
     flags = os.O_PATH | os.O_DIRECTORY
     here = open_beneath(top, ".", flags)
     for depth in range(1, len(parts) + 1):
@@ -328,7 +235,8 @@ def _make_below(top: int, parts: Sequence[str], account: Account) -> int:
             below = open_beneath(top, path, flags, links=True)
         except FileNotFoundError:
             try:
-                below = _make_one(here, parts[depth - 1], account)
+                os.mkdir(parts[depth - 1], 0o755, dir_fd=here)
+                below = open_beneath(here, parts[depth - 1], flags)
             except BaseException:
                 os.close(here)
                 raise
@@ -338,21 +246,3 @@ def _make_below(top: int, parts: Sequence[str], account: Account) -> int:
         os.close(here)
         here = below
     return here
-
-
-def _make_one(parent: int, name: str, account: Account) -> int:
-    """Make a folder and hand it over; what someone swaps in meanwhile is not handed over."""
-    os.mkdir(name, 0o755, dir_fd=parent)
-    made = os.open(name, folders.FOLDER, dir_fd=parent)
-    try:
-        found = os.fstat(made)
-        with os.scandir(made) as entries:
-            empty = next(entries, None) is None
-        if not (stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and empty):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
-        if account.foreign:
-            os.fchown(made, account.uid, account.gid)
-    except BaseException:
-        os.close(made)
-        raise
-    return made

@@ -1,0 +1,45 @@
+"""What the provider does with data, where it is root and the instance is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarmd.errors import ProviderError, ValidationError
+from swarmd.messages.requests import ExecInstance
+from swarmd.providers.local.account import Account
+from tests.providers.local.kit import call, make_instance, make_provider
+
+
+def test_an_export_has_the_accounts_rights(public_path: Path, stranger: Account) -> None:
+    provider = make_provider(public_path / "data", run_as=stranger.name, allow_root=False)
+    instance = make_instance()
+    provider.create(instance, call())
+    secret = public_path / "data" / instance.id / "workspace" / "secret"
+    secret.write_text("SECRET")
+    secret.chmod(0o600)
+    with pytest.raises(ProviderError, match="cannot be read"):
+        b"".join(provider.export(instance, call()))
+    secret.chmod(0o644)
+    assert b"SECRET" in b"".join(provider.export(instance, call()))
+    provider.purge(instance, call())
+    provider.dispose()
+
+
+def test_exec_looks_for_its_folder_as_the_account(public_path: Path, stranger: Account) -> None:
+    provider = make_provider(public_path / "data", run_as=stranger.name, allow_root=False)
+    instance = make_instance()
+    provider.create(instance, call())
+    provider.start(instance, call())
+    closed = public_path / "closed"
+    (closed / "there").mkdir(parents=True)
+    closed.chmod(0o700)
+    (public_path / "data" / instance.id / "workspace" / "link").symlink_to(closed)
+    try:
+        with pytest.raises((ValidationError, ProviderError)):
+            wanted = ExecInstance(id=instance.id, command=("true",), workdir="link/there")
+            provider.exec(instance, wanted).close()
+    finally:
+        provider.purge(instance, call())
+        provider.dispose()

@@ -312,10 +312,10 @@ class DaemonProcess:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def instance_processes(self) -> Sequence[Process]:
-        """Every process that has to do with its data directory, the daemon itself not."""
-        own = {os.getpid(), self.process.pid if self.process is not None else 0}
-        pids = (pid for pid in all_pids() - own if mentions(pid, self.data))
-        return [process for pid in pids if (process := read_process(pid)) is not None]
+        """Every process that has to do with its data directory, daemons not."""
+        pids = (pid for pid in all_pids() - {os.getpid()} if mentions(pid, self.data))
+        found = (process for pid in pids if (process := read_process(pid)) is not None)
+        return [process for process in found if not process.command.endswith(str(BIN / "swarmd"))]
 
 
 def _port_range() -> str:

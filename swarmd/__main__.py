@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -66,8 +65,6 @@ def _run(loaded: LoadedConfig, load: Callable[[], LoadedConfig]) -> int:
     os.umask(0o077)
     configure(loaded.config.logging)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    # The records of a start live as long as the daemon: the collector need not look at them.
-    gc.freeze()
     code = asyncio.run(_until_ended(Daemon(loaded, load=load)))
     sys.stderr.flush()
     return code
@@ -77,7 +74,7 @@ async def _until_ended(daemon: Daemon) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.shutdown)
-    loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(daemon.reload_on_signal()))
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload_on_signal)
     return await daemon.run()
 
 

@@ -393,6 +393,9 @@ class Commands(Protocol):
     async def run_in_watchers(self, function: Callable[[], object]) -> object:
         """Run blocking work of a stream in the watchers' pool."""
 
+    async def run_short(self, function: Callable[[], object]) -> object:
+        """Run short blocking work (a read from disk) off the loop."""
+
     def subscribe(self, caller: Caller) -> AsyncIterator[Event]:
         """Every event published from now on that the caller may see."""
 

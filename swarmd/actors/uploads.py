@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from swarmd.errors import ResourceLimitError, ValidationError
+from swarmd.errors import Conflict, ResourceLimitError, ValidationError
+
+log = logging.getLogger("swarmd.uploads")
 
 _PIECE = 1 << 20
+_KEPT_SECONDS = 6 * 3600.0
+_LONGEST_ID = 64
 
 
 class Spool:
@@ -22,6 +29,7 @@ class Spool:
     def __init__(self, folder: Path, new_id: Callable[[], str]) -> None:
         self._folder = folder
         self._new_id = new_id
+        self._used: set[str] = set()
 
     def prepare(self, wanted: frozenset[str]) -> None:
         """At a start: make the folder; remove what no operation wants any more."""
@@ -41,8 +49,8 @@ class Spool:
 
     def read(self, upload_id: str) -> Iterator[bytes]:
         """The bytes of a finished upload. Raises ``ValidationError`` if there is none."""
-        if not upload_id.isalnum():
-            raise ValidationError(f"{upload_id!r} is no upload", field="upload")
+        if not (upload_id.isalnum() and len(upload_id) <= _LONGEST_ID):
+            raise ValidationError("this is no id of an upload", field="upload")
         try:
             file = (self._folder / upload_id).open("rb")
         except FileNotFoundError:
@@ -55,10 +63,28 @@ class Spool:
             while piece := file.read(_PIECE):
                 yield piece
 
-    def remove(self, upload_id: str) -> None:
-        """Forget a finished upload; nothing if it is gone."""
-        if upload_id.isalnum():
-            (self._folder / upload_id).unlink(missing_ok=True)
+    def used(self, upload_id: str | None) -> None:
+        """Its import has ended: the next sweep removes it. Cheap, from any thread."""
+        if upload_id:
+            self._used.add(upload_id)
+
+    def sweep(self, wanted: frozenset[str]) -> None:
+        """Remove what was imported, and what was sent long ago and never imported.
+
+        Args:
+            wanted: Those that an import under way needs.
+        """
+        used, self._used = self._used, set()
+        for path in self._folder.iterdir():
+            if path.stem in wanted:
+                continue
+            try:
+                if path.stem in used or time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+                    path.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                log.warning("the upload %s cannot be removed: %s", path.name, error)
 
 
 class SpooledUpload:
@@ -69,35 +95,58 @@ class SpooledUpload:
         self._id = upload_id
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._total = 0
-        self._open = True
+        self._lock = threading.Lock()
 
     def write(self, data: bytes) -> int:
-        """Append; the bytes taken so far. Raises ``ResourceLimitError`` on a full disk."""
+        """Append; the bytes taken so far.
+
+        Raises:
+            ResourceLimitError: The disk is full; the upload is forgotten.
+            Conflict: It is over.
+        """
         view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError as error:
-            self.abort()
-            raise no_room(error) from error
-        self._total += len(data)
-        return self._total
+        with self._lock:
+            self._check_open()
+            try:
+                while view:
+                    view = view[os.write(self._file, view) :]
+            except OSError as error:
+                self._forget()
+                raise no_room(error) from error
+            self._total += len(data)
+            return self._total
 
     def finish(self) -> str:
-        """All is here: the id that ``instance.import`` takes."""
-        self._close()
-        self._path.rename(self._path.with_suffix(""))
-        return self._id
+        """All is here: the id that ``instance.import`` takes. Raises as ``write`` does."""
+        with self._lock:
+            self._check_open()
+            self._close()
+            try:
+                self._path.rename(self._path.with_suffix(""))
+            except OSError as error:
+                raise no_room(error) from error
+            return self._id
 
     def abort(self) -> None:
-        """Forget it."""
-        if self._open:
-            self._close()
-            self._path.unlink(missing_ok=True)
+        """Forget it. Idempotent; waits for a write that is under way."""
+        with self._lock:
+            if self._file >= 0:
+                self._forget()
+
+    def _check_open(self) -> None:
+        if self._file < 0:
+            raise Conflict(
+                "this upload is over", field="stream", next_step="Open another: upload.open."
+            )
+
+    def _forget(self) -> None:
+        self._close()
+        self._path.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        self._open = False
+        # Never the number again: by the next call it may be another file's.
         os.close(self._file)
+        self._file = -1
 
 
 def no_room(error: OSError) -> ResourceLimitError:

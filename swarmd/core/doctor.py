@@ -16,12 +16,13 @@ _LOW_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A directory and the room left on its disk, in bytes."""
+    """A directory and the room left on its disk, in bytes; or why that is not known."""
 
     what: str
     path: str
     free: int
     total: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,13 @@ def _actor(info: ActorInfo) -> Finding:
 
 
 def _disk(disk: Disk) -> Finding:
+    if disk.problem is not None:
+        return Finding(
+            level=PROBLEM,
+            subject=f"disk of {disk.what}",
+            message=f"{disk.path}: {disk.problem}",
+            next_step="Make the directory, or name another in the configuration.",
+        )
     free = f"{disk.free / (1 << 30):.1f} GiB of {disk.total / (1 << 30):.1f} GiB free"
     low = disk.free < _LOW_BYTES or disk.free < disk.total * _LOW_SHARE
     if low:

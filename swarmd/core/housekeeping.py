@@ -192,3 +192,10 @@ def tombstones(tables: Tables) -> frozenset[str]:
         for operation in tables.operations.values()
         if operation.kind in kinds and operation.target not in tables.instances
     )
+
+
+def wanted_uploads(tables: Tables) -> frozenset[str]:
+    """Uploads that an import under way still needs."""
+    active = (tables.operations[each] for ids in tables.active.values() for each in ids)
+    wanted = (operation.arguments.get("upload") for operation in active)
+    return frozenset(each for each in wanted if each)

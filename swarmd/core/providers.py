@@ -9,7 +9,7 @@ import msgspec
 
 from swarmd.core.naming import nearest
 from swarmd.core.placement import unknown_provider
-from swarmd.core.tables import Change, EventDraft, Tables
+from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import Conflict, ValidationError
 from swarmd.messages.config import ProviderConfig
 from swarmd.messages.enums import EventType
@@ -57,6 +57,33 @@ def record_of(configured: ProviderConfig, saved: ProviderRecord | None) -> Provi
         max_parallel=configured.max_parallel,
         options=dict(configured.options),
     )
+
+
+def reload_records(
+    tables: Tables, configured: Sequence[ProviderConfig]
+) -> tuple[Change, tuple[str, ...]]:
+    """What a reloaded file changes about the providers, and the names it concerns."""
+    before = tables.providers
+    after = {each.name: each for each in merge_records(configured, tuple(before.values()))}
+    gone = [name for name in before if name not in after]
+    new = [name for name in after if name not in before]
+    changed = [name for name in after if name in before and before[name] != after[name]]
+    kinds = (
+        (EventType.PROVIDER_ADDED, new, after),
+        (EventType.PROVIDER_UPDATED, changed, after),
+        (EventType.PROVIDER_REMOVED, gone, before),
+    )
+    events = tuple(
+        EventDraft(kind, name, data=_facts(records[name]))
+        for kind, names, records in kinds
+        for name in names
+    )
+    if not events:
+        return Change(), ()
+    views: dict[str, ProviderView | None] = dict.fromkeys(gone)
+    strays = tuple(each for each in tables.strays if each.provider not in gone)
+    change = Change(providers=tuple(after.values()), views=views, strays=strays, events=events)
+    return change, (*new, *changed, *gone)
 
 
 def administer(tables: Tables, request: Request, types: Sequence[str]) -> tuple[Change, str]:

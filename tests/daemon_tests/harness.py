@@ -250,7 +250,7 @@ class Running:
     @property
     def tables(self) -> Any:
         """What is published now."""
-        return self.daemon.published.tables
+        return self.daemon.parts.published.tables
 
     def status_of(self, ref: str) -> str:
         """An instance's status."""
@@ -268,11 +268,11 @@ class Running:
     def look(self) -> None:
         """Have every provider look now, not at its next turn."""
         for name in self.tables.providers:
-            self.daemon.directory.tell(provider_actor(name), LookNow())
+            self.daemon.parts.directory.tell(provider_actor(name), LookNow())
 
     def seen(self) -> Mapping[str, list[Observed]]:
         """What each provider has right now."""
-        members = self.daemon.fleet.members()
+        members = self.daemon.parts.fleet.members()
         return {each.record.name: list(each.provider.list()) for each in members}
 
     def plan(self) -> Plan:
@@ -286,8 +286,8 @@ class Running:
             confirmed_absent=frozenset(tables.instances),
             tombstones=tombstones(tables),
             attempts={},
-            node=self.daemon.node.id,
-            now=self.daemon._clock.now(),
+            node=self.daemon.parts.node.id,
+            now=self.daemon.parts.clock.now(),
             trash_retention=86400.0,
             chance=0.5,
         )
@@ -327,17 +327,17 @@ class Running:
 
     def restarts(self, name: str) -> int:
         """How often an actor was started anew; the supervisor's number is its generation."""
-        child = self.daemon.family.get(name)
+        child = self.daemon.parts.family.get(name)
         return child.restarts if child is not None else 0
 
     def child_state(self, name: str) -> str:
         """How an actor fares."""
-        child = self.daemon.family.get(name)
+        child = self.daemon.parts.family.get(name)
         return child.state if child is not None else "gone"
 
     def mailbox_empty(self) -> bool:
         """Whether the controller has nothing to do."""
-        return self.daemon.directory.depth(CONTROLLER) == 0
+        return self.daemon.parts.directory.depth(CONTROLLER) == 0
 
 
 class Background:

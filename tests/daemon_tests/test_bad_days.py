@@ -95,7 +95,7 @@ def test_an_outcome_that_cannot_be_written_is_written_later(
     daemon.wait_status("web", "starting")
     disk.full = True
     gate.set()
-    wait_until(lambda: daemon.daemon.published.write_error)
+    wait_until(lambda: daemon.daemon.parts.published.write_error)
     disk.full = False
     assert daemon.wait(create)["state"] == "succeeded"
     assert daemon.status_of("web") == "running"

@@ -165,7 +165,7 @@ def change(daemon: Running, **fields: Any) -> None:
         (row,) = tables.instances.values()
         return Change(instances=(msgspec.structs.replace(row, **fields),)), None
 
-    daemon.on_loop(lambda: daemon.daemon._bridge.transact(decide))
+    daemon.on_loop(lambda: daemon.daemon.parts.bridge.transact(decide))
 
 
 def test_an_older_epoch_that_runs_is_ended_and_its_data_kept(running_daemon: RunDaemon) -> None:
@@ -188,7 +188,7 @@ def test_what_a_recorded_delete_left_is_swept(running_daemon: RunDaemon) -> None
     def decide(tables: Any) -> Any:
         return Change(operations=(deleted,), drop_instances=(row.id,)), None
 
-    daemon.on_loop(lambda: daemon.daemon._bridge.transact(decide))
+    daemon.on_loop(lambda: daemon.daemon.parts.bridge.transact(decide))
     daemon.settle()
     wait_until(lambda: not daemon.settings.processes())
     assert daemon.seen() == {"local": []}

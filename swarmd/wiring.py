@@ -1,0 +1,330 @@
+"""How the parts are joined: together with ``daemon.py`` the composition root.
+
+Only these two modules know which class stands behind each port.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pykka
+
+from swarmd import __version__, configuration
+from swarmd.actors.administering import Administrator
+from swarmd.actors.base import CONTROLLER, REGISTRY, SUPERVISOR, TICKER, Context, Directory
+from swarmd.actors.bridge import Bridge, Chances, RequestSettings
+from swarmd.actors.commands import ActorCommands
+from swarmd.actors.controller import Controller, Settings
+from swarmd.actors.fleet import Fleet
+from swarmd.actors.published import News, Published
+from swarmd.actors.query import SnapshotQuery
+from swarmd.actors.reconciler import Reconciler
+from swarmd.actors.registry import Registry
+from swarmd.actors.supervisor import Child, Family
+from swarmd.actors.ticker import Rhythms, Ticker
+from swarmd.actors.uploads import Spool
+from swarmd.actors.watching import Watching
+from swarmd.api import ApiServer
+from swarmd.chance import new_id, new_password
+from swarmd.core.housekeeping import wanted_uploads
+from swarmd.core.providers import merge_records
+from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
+from swarmd.errors import SwarmError
+from swarmd.messages.config import Config, Places
+from swarmd.messages.enums import DaemonState, EventType
+from swarmd.messages.events import TableRow
+from swarmd.messages.instance import Instance
+from swarmd.messages.provider import ProviderHealth, ProviderRecord
+from swarmd.messages.replies import ReloadReport
+from swarmd.messages.state import LoadedState
+from swarmd.ports import Provider, Store
+from swarmd.store import FileStore
+
+log = logging.getLogger("swarmd")
+
+RHYTHM_SECONDS = 0.5
+STORE_SECONDS = 20.0
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> datetime:
+        """UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where tests put something between the parts.
+
+    Args:
+        fault: Called before each message of each actor; it may raise.
+        wrap_provider: Put around each adapter.
+        wrap_store: Put around the store.
+    """
+
+    fault: Callable[[str, object], None] | None = None
+    wrap_provider: Callable[[Provider], Provider] = lambda provider: provider
+    wrap_store: Callable[[Store], Store] = lambda store: store
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the socket may ask of the daemon itself."""
+
+    condition: Callable[[], tuple[DaemonState, tuple[str, ...]]]
+    reload: Callable[[], Awaitable[ReloadReport]]
+    shutdown: Callable[[], None]
+
+
+class Wiring:
+    """Everything but life: opened and joined, not yet running.
+
+    Args:
+        config: The configuration now; asked anew each time.
+        places: The directories and the socket.
+
+    Raises:
+        StateError: The state directory cannot be used.
+    """
+
+    def __init__(self, config: Callable[[], Config], places: Places, seams: Seams) -> None:
+        self._config = config
+        self._places = places
+        self._seams = seams
+        self.clock = SystemClock()
+        self.started_at = self.clock.now()
+        self.rhythms = Rhythms(dict.fromkeys((SUPERVISOR, CONTROLLER, REGISTRY), RHYTHM_SECONDS))
+        self.family = Family()
+        self.directory = Directory()
+        self.context = (
+            Context(self.directory, self.clock, seams.fault)
+            if seams.fault
+            else Context(self.directory, self.clock)
+        )
+        self._open()
+
+    def _open(self) -> None:
+        config = self._config()
+        store = FileStore(
+            Path(self._places.state),
+            clock=self.clock,
+            journal_config=config.journal,
+            operations_kept=config.instances.operations_kept,
+            story_length=config.instances.story_length,
+            new_id=new_id,
+        )
+        state = store.open(set_aside=not config.daemon.load_state_on_startup)
+        self.store: Store = self._seams.wrap_store(store)
+        try:
+            self._build(state)
+        except BaseException:
+            store.close(time.monotonic() + STORE_SECONDS)
+            raise
+
+    def _build(self, state: LoadedState) -> None:
+        self.node = state.node
+        self.first_events = tuple(
+            EventDraft(EventType.FILE_QUARANTINED, data={"file": line})
+            for line in state.quarantined
+        )
+        records = merge_records(self._config().providers, state.providers)
+        tables = Tables.build(state.instances, state.operations, records, state.last_seq)
+        self.published = Published(tables, state.journal)
+        self.store.snapshot_rows(
+            lambda: [row_of(row) for row in self.published.tables.instances.values()]
+        )
+        self.spool = Spool(Path(self._places.state) / "uploads", new_id)
+        self.spool.prepare(wanted_uploads(tables))
+        self.published.listen(self._note_uploads)
+        self.fleet = Fleet(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            uploads=self.spool,
+            make=self._provider_of,
+            look_every=lambda: self._config().daemon.observe_interval,
+        )
+        self._add_children(tables)
+
+    def _note_uploads(self, news: News) -> None:
+        """On the registry's thread: an archive may go once its import has ended."""
+        for operation_id in news.operations:
+            operation = news.tables.operations.get(operation_id)
+            if operation is not None and operation.state.ended:
+                self.spool.used(operation.arguments.get("upload"))
+
+    # --- actors ------------------------------------------------------------------------------
+
+    def _add_children(self, tables: Tables) -> None:
+        add = self.family.add
+        add(Child(TICKER, self._ticker, vital=True))
+        add(Child(REGISTRY, self._registry, also=(CONTROLLER,), vital=True))
+        for record in sorted(tables.providers.values(), key=lambda each: each.name):
+            if record.enabled:
+                self._add_provider(record)
+        add(Child(CONTROLLER, self._controller, vital=True))
+
+    def _add_provider(self, record: ProviderRecord) -> None:
+        try:
+            self.family.add(self.fleet.child(record))
+        except SwarmError as error:
+            # One provider that cannot be made must not keep the others from running.
+            log.error("provider %s cannot be made: %s", record.name, error)  # noqa: TRY400
+            view = ProviderView(ProviderHealth(ok=False, message=error.message))
+            tables = self.published.tables.apply(Change(views={record.name: view}))
+            self.published.publish(News(tables, (), ()))
+
+    def _provider_of(self, record: ProviderRecord) -> Provider:
+        config = self._config()
+        daemon = msgspec.structs.replace(
+            config.daemon,
+            state_dir=self._places.state,
+            data_dir=self._places.data,
+            server_dir=self._places.server,
+            socket=self._places.socket,
+        )
+        resolved = msgspec.structs.replace(config, daemon=daemon)
+        factory = configuration.load_factory(record.type)
+        made = factory.make(record, resolved, self.node, self.clock)
+        return self._seams.wrap_provider(made)
+
+    def _ticker(self, generation: int) -> pykka.ActorRef[Any]:
+        return Ticker.start(self.context, TICKER, generation, self.rhythms)
+
+    def _registry(self, generation: int) -> pykka.ActorRef[Any]:
+        return Registry.start(
+            self.context,
+            REGISTRY,
+            generation,
+            store=self.store,
+            published=self.published,
+            providers_of=lambda saved: merge_records(self._config().providers, saved),
+        )
+
+    def _controller(self, generation: int) -> pykka.ActorRef[Any]:
+        return Controller.start(
+            self.context,
+            CONTROLLER,
+            generation,
+            published=self.published,
+            lanes_of=self.fleet.lanes_of,
+            reconciler=self._reconciler,
+            settings=controller_settings(self._config()),
+        )
+
+    def _reconciler(self, accepted: Callable[[Any], None]) -> Reconciler:
+        return Reconciler(
+            directory=self.directory,
+            published=self.published,
+            clock=self.clock,
+            node=self.node.id,
+            new_id=new_id,
+            accepted=accepted,
+        )
+
+    # --- the socket --------------------------------------------------------------------------
+
+    def make_api(self, hooks: Hooks) -> ApiServer:
+        """Build what faces the socket. Called on its loop."""
+        self.query = SnapshotQuery(
+            published=self.published,
+            store=self.store,
+            directory=self.directory,
+            family=self.family,
+            node=self.node.id,
+            started_at=self.started_at,
+            state=hooks.condition,
+        )
+        self.bridge = Bridge(
+            directory=self.directory,
+            published=self.published,
+            clock=self.clock,
+            chances=Chances(new_id, new_password),
+            node=self.node.id,
+            settings=lambda: request_settings(self._config()),
+        )
+        self.commands = self._make_commands(hooks)
+        return ApiServer(
+            self.query,
+            self.commands,
+            socket_path=Path(self._places.socket),
+            socket_group=self._config().access.socket_group,
+            version=__version__,
+            clock=self.clock,
+            new_id=new_id,
+        )
+
+    def _make_commands(self, hooks: Hooks) -> ActorCommands:
+        watching = Watching(
+            fleet=self.fleet,
+            published=self.published,
+            directory=self.directory,
+            family=self.family,
+            places=(("state", Path(self._places.state)), ("data", Path(self._places.data))),
+            problems=self.store.problems,
+            insecure=lambda: self._config().daemon.insecure,
+        )
+        self.administrator = Administrator(
+            bridge=self.bridge,
+            fleet=self.fleet,
+            family=self.family,
+            published=self.published,
+            clock=self.clock,
+            node=self.node.id,
+            types=configuration.provider_types(),
+            check_options=configuration.check_provider_options,
+            pool=watching.short,
+        )
+        return ActorCommands(
+            bridge=self.bridge,
+            administrator=self.administrator,
+            watching=watching,
+            spool=self.spool,
+            reload=hooks.reload,
+            shutdown=hooks.shutdown,
+        )
+
+
+def controller_settings(config: Config) -> Settings:
+    """What the controller needs of the configuration."""
+    return Settings(
+        reconcile_interval=config.daemon.reconcile_interval,
+        trash_retention=config.instances.trash_retention,
+        operation_timeout=config.instances.operation_timeout,
+        operations_kept=config.instances.operations_kept,
+    )
+
+
+def request_settings(config: Config) -> RequestSettings:
+    """What requests are judged by."""
+    return RequestSettings(
+        operation_timeout=config.instances.operation_timeout,
+        default_provider=config.daemon.default_provider,
+        insecure=config.daemon.insecure,
+    )
+
+
+def row_of(instance: Instance) -> TableRow:
+    """An instance in the table that opens a journal segment."""
+    return TableRow(
+        id=instance.id,
+        owner=instance.owner,
+        name=instance.name,
+        provider=instance.provider,
+        desired=instance.desired,
+        status=instance.status,
+        health=instance.health,
+    )

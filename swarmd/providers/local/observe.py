@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -19,6 +20,7 @@ from swarmd.providers.local.context import Context
 from swarmd.providers.local.record import LocalRecord, ProcessRecord
 from swarmd.providers.local.runner import Runner
 
+_log = logging.getLogger(__name__)
 _ULID = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -203,6 +205,8 @@ class DiskUsage:
         """Drop what is known of an instance that is no more."""
         with self._lock:
             self._known.pop(instance_id, None)
+            if instance_id in self._wanted:
+                self._wanted.remove(instance_id)
 
     def _ensure_worker(self) -> None:
         if self._worker is None:
@@ -210,18 +214,25 @@ class DiskUsage:
             self._worker.start()
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._wanted:
-                    self._worker = None
-                    return
-                instance_id = self._wanted.pop(0)
+        while (instance_id := self._next()) is not None:
             try:
                 value = self._count(instance_id)
-            except OSError:  # it was removed meanwhile
-                continue
+            except Exception as error:  # noqa: BLE001 - one tree must not end all counts
+                value = -1  # not known; asked again when this is old
+                if not isinstance(error, OSError):  # it was removed meanwhile
+                    _log.warning("the disk of %s cannot be counted", instance_id, exc_info=error)
             with self._lock:
-                self._known[instance_id] = (time.monotonic(), value)
+                if instance_id in self._wanted:  # not forgotten meanwhile
+                    self._wanted.remove(instance_id)
+                    self._known[instance_id] = (time.monotonic(), value)
+
+    def _next(self) -> str | None:
+        """What to count now; it stays wanted until it is counted. None: this worker ends."""
+        with self._lock:
+            if not self._wanted:
+                self._worker = None
+                return None
+            return self._wanted[0]
 
 
 def address_of(process: ProcessRecord) -> Address:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,10 +32,11 @@ from swarmd.providers.local import capabilities, commands, server, validation
 from swarmd.providers.local.answer import Asker, Ended, Endpoint
 from swarmd.providers.local.cgroup_probe import probe
 from swarmd.providers.local.context import Context, nothing
-from swarmd.providers.local.data import archive, folders, logs, logview
+from swarmd.providers.local.data import archive, logview, usage
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import Layout
 from swarmd.providers.local.data.rights import account_of, as_account
+from swarmd.providers.local.data.sweeping import Sweeper
 from swarmd.providers.local.launcher import Launch
 from swarmd.providers.local.maker import Maker
 from swarmd.providers.local.observe import DiskUsage, Observer, address_of
@@ -44,6 +44,7 @@ from swarmd.providers.local.options import data_dir, read_options, server_dir
 from swarmd.providers.local.ports import PortBook
 from swarmd.providers.local.record import Index, LocalRecord
 from swarmd.providers.local.runner import Runner
+from swarmd.providers.local.upkeep import LogKeeper
 
 _UPKEEP_SECONDS = 2.0
 _CHECK_SECONDS = 5.0
@@ -90,7 +91,9 @@ class LocalProvider:
         self._runner = Runner(self._context)
         self._maker = Maker(self._context, self._runner)
         self._observer = Observer(self._context, self._runner)
-        self._disk = DiskUsage(lambda found: folders.disk_usage(layout.instance(found)))
+        self._disk = DiskUsage(lambda found: usage.disk_usage(layout.instance(found)))
+        self._keeper = LogKeeper(self._context, _UPKEEP_SECONDS)
+        self._sweeper = Sweeper(layout)
         self._capabilities: Capabilities | None = None
 
     @property
@@ -110,7 +113,7 @@ class LocalProvider:
         context = self._context
         try:
             context.layout.prepare()
-            folders.sweep(context.layout)
+            self._sweeper.start()
             context.index.load()
         except SwarmError as error:
             raise InitializationError(
@@ -146,27 +149,29 @@ class LocalProvider:
         except SwarmError as error:
             message = f"{error.message}. {error.next_step}" if error.next_step else error.message
             return ProviderHealth(ok=False, message=message, checked_at=now)
-        message = f"code-server: {found.source} ({' '.join(found.command)})"
+        message = f"code-server: {found.source} ({' '.join(found.command)}){self._troubles()}"
         return ProviderHealth(ok=True, message=message, version=found.version, checked_at=now)
+
+    def _troubles(self) -> str:
+        """What keeps nobody from working, but somebody should look at."""
+        found = [
+            f"{place} cannot be removed: {why}"
+            for place, why in self._sweeper.problems.copy().items()
+        ]
+        for instance_id, why in self._keeper.problems.copy().items():
+            found.append(f"the log of {instance_id} cannot be rotated: {why}")
+        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+        return "".join(f"; {one}" for one in found[:3]) + more
 
     def upkeep(self, now: datetime) -> None:
         """Rotate the logs of what runs, forget old reservations, for two seconds at most."""
         del now  # reservations are kept on the provider's own clock
-        until = time.monotonic() + _UPKEEP_SECONDS
-        context = self._context
-        context.ports.forget_expired()
-        for record in context.index.all().values():
-            if time.monotonic() >= until:
-                return
-            if record.process is not None:
-                child = context.children.get(record.id)
-                if child is not None:
-                    child.poll()
-                dirs = context.layout.instance(record.id)
-                logs.rotate(dirs, context.options.log_max_size, context.options.log_files)
+        self._context.ports.forget_expired()
+        self._keeper.run()
 
     def dispose(self) -> None:
         """Let go of the children: they keep running."""
+        self._sweeper.close()
         for child in self._context.children.values():
             child.let_go()
         self._context.children.clear()

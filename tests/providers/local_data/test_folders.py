@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import stat
@@ -21,9 +22,10 @@ from swarmd.errors import (
 )
 from swarmd.ports import Call
 from swarmd.providers.local.account import Account
-from swarmd.providers.local.data import folders
+from swarmd.providers.local.data import folders, sweeping
 from swarmd.providers.local.data.faults import translate
 from swarmd.providers.local.data.layout import PARTS, InstanceDirs, Layout
+from tests.providers.local_data.conftest import deepen
 from tests.support import wait_until
 
 
@@ -148,13 +150,7 @@ def test_purge_leaves_nothing(layout: Layout, dirs: InstanceDirs, trashed: bool)
 
 
 def test_purge_of_a_very_deep_tree(layout: Layout, dirs: InstanceDirs) -> None:
-    here = os.open(dirs.workspace, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    deepen(dirs.workspace, 3000)
     try:
         folders.purge(layout, dirs.id)
         assert layout.ids() == set()
@@ -198,19 +194,56 @@ def test_a_killed_purge_of_many_files_is_resumed(layout: Layout, dirs: InstanceD
     assert not dirs.root.exists()
     left = sum(len(files) for _, _, files in os.walk(layout.doomed))
     assert 0 < left < 10_000
-    folders.sweep(layout)
+    sweeping.sweep(layout)
     assert list(layout.doomed.iterdir()) == []
     folders.purge(layout, dirs.id)
     assert layout.ids() == set()
 
 
-def test_sweep_removes_what_was_never_completed(
-    layout: Layout, dirs: InstanceDirs, account: Account
+@pytest.mark.root
+def test_a_bind_mount_of_the_same_filesystem_is_left_alone(
+    layout: Layout, dirs: InstanceDirs, tmp_path: Path
 ) -> None:
-    folders.fresh(layout, "01two", account)
-    assert folders.sweep(layout) == 1
-    assert list(layout.incoming.iterdir()) == []
-    assert dirs.root.is_dir()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("x")
+    mounted = dirs.workspace / "mounted"
+    mounted.mkdir()
+    done = subprocess.run(
+        ["mount", "--bind", str(tmp_path / "precious"), str(mounted)],
+        check=False,
+        capture_output=True,
+    )
+    if done.returncode:
+        pytest.skip(f"root: cannot mount here: {done.stderr!r}")
+    try:
+        with pytest.raises(ProviderError, match="mounted"):
+            folders.purge(layout, dirs.id)
+        assert (tmp_path / "precious" / "file").read_text() == "x"
+    finally:
+        for path in [*layout.doomed.glob("*/workspace/mounted"), mounted]:
+            subprocess.run(["umount", str(path)], check=False, capture_output=True)
+    folders.purge(layout, dirs.id)
+
+
+def test_a_folder_with_a_device_number_of_its_own_is_removed(
+    layout: Layout, dirs: InstanceDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a btrfs subvolume has it: it is no mount."""
+    (dirs.workspace / "subvolume").mkdir()
+    (dirs.workspace / "subvolume" / "f").write_text("x")
+    fstat, numbers = os.fstat, itertools.count(1000)
+
+    class Shown:
+        def __init__(self, descriptor: int) -> None:
+            self._real = fstat(descriptor)
+            self.st_dev = next(numbers)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._real, name)
+
+    monkeypatch.setattr(os, "fstat", Shown)
+    folders.purge(layout, dirs.id)
+    assert layout.ids() == set()
 
 
 @pytest.mark.root
@@ -233,25 +266,6 @@ def test_a_mounted_filesystem_is_left_alone(layout: Layout, dirs: InstanceDirs) 
             subprocess.run(["umount", str(path)], check=False, capture_output=True)
     folders.purge(layout, dirs.id)
     assert layout.ids() == set()
-
-
-def test_disk_usage_counts_hard_links_once_and_follows_nothing(
-    dirs: InstanceDirs, tmp_path: Path
-) -> None:
-    before = folders.disk_usage(dirs)
-    (dirs.workspace / "a").write_bytes(os.urandom(1 << 20))
-    os.link(dirs.workspace / "a", dirs.workspace / "b")
-    (tmp_path / "big").write_bytes(bytes(1 << 22))
-    (dirs.workspace / "link").symlink_to(tmp_path)
-    grown = folders.disk_usage(dirs) - before
-    assert 1 << 20 <= grown < (1 << 20) + (1 << 16)
-    with (dirs.workspace / "sparse").open("wb") as file:
-        file.truncate(1 << 30)
-    assert folders.disk_usage(dirs) - before < 1 << 21
-
-
-def test_disk_usage_of_what_is_not_there(layout: Layout) -> None:
-    assert folders.disk_usage(layout.instance("none")) == 0
 
 
 def test_a_full_disk_is_a_resource_limit() -> None:

@@ -86,7 +86,7 @@ def loose(layout: Layout, instance_id: str, account: Account) -> Path:
 
 def discard(layout: Layout, folder: Path, instance_id: str) -> None:
     """Remove a folder that was never completed. Not there: return."""
-    _doom(layout, folder, instance_id)
+    doom(layout, folder, instance_id)
     _remove_doomed(layout, instance_id, _go_on)
 
 
@@ -137,57 +137,10 @@ def purge(layout: Layout, instance_id: str, check: Callable[[], None] = _go_on) 
     with os_faults(f"removing {instance_id}"):
         children.end_marked(instance_id)
         for folder in (here.root, aside.root, *_of(layout.incoming, instance_id)):
-            _doom(layout, folder, instance_id)
+            doom(layout, folder, instance_id)
         _remove_doomed(layout, instance_id, check)
-        _doom(layout, here.private, instance_id)
+        doom(layout, here.private, instance_id)
         _remove_doomed(layout, instance_id, check)
-
-
-def sweep(layout: Layout, check: Callable[[], None] = _go_on) -> int:
-    """Finish the removals that were cut off, and remove what was never completed.
-
-    Called when the daemon starts, before anything is made. Returns how many folders went.
-    """
-    with os_faults(f"tidying {layout.root}"):
-        for folder in _entries(layout.incoming):
-            _doom(layout, folder, folder.name.split(".")[0])
-        left = [folder.name for folder in _entries(layout.doomed)]
-        with opened(layout.doomed) as doomed:
-            for name in left:
-                remove_children(doomed, [name], check, label=name.split(".")[0])
-        return len(left)
-
-
-def disk_usage(dirs: InstanceDirs) -> int:
-    """Bytes on the disk that an instance's folder takes; hard links are counted once.
-
-    Folders that vanish or cannot be entered while it counts are passed over.
-    """
-    seen: set[tuple[int, int]] = set()
-    return sum(_usage(os.fspath(dirs.root), seen)) if dirs.root.is_dir() else 0
-
-
-def _usage(top: str, seen: set[tuple[int, int]]) -> Iterator[int]:
-    for _path, folders, files, descriptor in os.fwalk(top, onerror=None, follow_symlinks=False):
-        yield os.fstat(descriptor).st_blocks * 512
-        for name in files + [name for name in folders if _is_link(name, descriptor)]:
-            try:
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError:  # gone meanwhile
-                continue
-            if found.st_nlink > 1:
-                if (found.st_dev, found.st_ino) in seen:
-                    continue
-                seen.add((found.st_dev, found.st_ino))
-            yield found.st_blocks * 512
-
-
-def _is_link(name: str, descriptor: int) -> bool:
-    try:
-        found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-    except OSError:
-        return False
-    return stat.S_ISLNK(found.st_mode)
 
 
 def _make_whole(dirs: InstanceDirs, account: Account) -> None:
@@ -247,7 +200,8 @@ def _doomed_name(layout: Layout, instance_id: str) -> Path:
     return layout.doomed / f"{instance_id}.{secrets.token_hex(6)}"
 
 
-def _doom(layout: Layout, folder: Path, instance_id: str) -> None:
+def doom(layout: Layout, folder: Path, instance_id: str) -> None:
+    """Rename a folder to where it is removed. Not there: return. Raises ``OSError``."""
     try:
         folder.rename(_doomed_name(layout, instance_id))
     except FileNotFoundError:
@@ -261,8 +215,9 @@ def _remove_doomed(layout: Layout, instance_id: str, check: Callable[[], None]) 
 
 
 def _of(folder: Path, instance_id: str) -> list[Path]:
-    return [entry for entry in _entries(folder) if entry.name.startswith(f"{instance_id}.")]
+    return [entry for entry in entries(folder) if entry.name.startswith(f"{instance_id}.")]
 
 
-def _entries(folder: Path) -> list[Path]:
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name. Raises ``OSError``."""
     return sorted(folder.iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +20,9 @@ def remove_children(
 ) -> None:
     """Remove entries of a folder that only the daemon can enter, with all that is in them.
 
-    No link is followed and no other filesystem is entered. Cut off at any point, it goes on
-    where it was when it is called again.
+    No link is followed and no other mount is entered (a subvolume of the same mount is). Cut
+    off at any point, it goes on where it was when it is called again; two at once do not
+    disturb each other.
 
     Args:
         parent: Descriptor of the folder.
@@ -42,11 +44,10 @@ def remove_children(
 class _Remover:
     def __init__(self, top: int, check: Callable[[], None], label: str) -> None:
         self._top = top
-        self._device = os.fstat(top).st_dev
+        self._mount = _mount_of(top)
         self._check = check
         self._label = label
         self._lifted: list[str] = []
-        self._count = 0
 
     def take_lifted(self) -> list[str]:
         names, self._lifted = self._lifted, []
@@ -78,7 +79,10 @@ class _Remover:
                     errno.EBUSY,
                 ):  # EBUSY: mounted
                     raise
-            self._empty(parent, name, depth)
+            try:
+                self._empty(parent, name, depth)
+            except FileNotFoundError:
+                return  # another removal was quicker
         raise ProviderError(
             f"{os.fsdecode(name)} is being filled while it is removed",
             next_step="End the processes that still write there, then repeat this.",
@@ -88,7 +92,8 @@ class _Remover:
     def _empty(self, parent: int, name: bytes, depth: int) -> None:
         folder = _open_folder(parent, name)
         try:
-            if os.fstat(folder).st_dev != self._device:
+            # Not st_dev: a bind mount shares it, and a btrfs subvolume has its own.
+            if _mount_of(folder) != self._mount:
                 raise ProviderError(
                     f"a filesystem is mounted at {os.fsdecode(name)}; it is left alone",
                     next_step="Unmount it, then repeat this.",
@@ -102,19 +107,19 @@ class _Remover:
 
     def _lift(self, parent: int, name: bytes) -> None:
         """Move a deep folder to the top, where it is removed like any other."""
-        while True:
-            self._count += 1
-            target = f"{self._label}.deep{self._count}"
-            try:
-                os.stat(target, dir_fd=self._top, follow_symlinks=False)
-            except FileNotFoundError:
-                break
+        target = f"{self._label}.deep{secrets.token_hex(6)}"
         try:
             os.rename(name, target, src_dir_fd=parent, dst_dir_fd=self._top)
         except PermissionError:
             _make_usable(parent, name)
             os.rename(name, target, src_dir_fd=parent, dst_dir_fd=self._top)
         self._lifted.append(target)
+
+
+def _mount_of(folder: int) -> str:
+    """The number of the mount that a folder lies on."""
+    text = Path(f"/proc/self/fdinfo/{folder}").read_text()
+    return next(line for line in text.splitlines() if line.startswith("mnt_id:"))
 
 
 def _open_folder(parent: int, name: bytes) -> int:

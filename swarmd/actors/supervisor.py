@@ -8,6 +8,7 @@ can itself be started anew. One that hangs cannot be killed: it is shown and rou
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -156,8 +157,9 @@ class Supervisor(SwarmActor):
         """Deal with one message."""
         match message:
             case Start():
-                # Not at the next tick: the ticker may be the one that died.
-                self._sweep(time.monotonic())
+                # Not at the next tick: the ticker may be the one that died, and what an
+                # earlier supervisor had put off may never be told to this one.
+                self._sweep(math.inf)
             case StartChild():
                 self._sweep(time.monotonic())
             case ActorDied():
@@ -185,7 +187,10 @@ class Supervisor(SwarmActor):
 
     def _died(self, name: str, generation: int, cause: str) -> None:
         child = self._family.get(name)
-        if child is None or generation != child.generation or child.state == "failed":
+        if child is None or generation != child.generation:
+            return
+        if child.state not in ("running", "hung"):
+            # One death is told twice: by the actor itself and by the sweep.
             return
         self._failed(child, cause)
 
@@ -259,6 +264,7 @@ class Supervisor(SwarmActor):
                 child.state = "running"
 
     def _sweep(self, now: float) -> None:
+        """Look after everyone; ``now`` is infinite if no restart is to be waited for."""
         for child in self._family.all():
             if child.state == "new":
                 self._start_child(child)
@@ -272,7 +278,8 @@ class Supervisor(SwarmActor):
             if ref is None or not ref.is_alive():
                 self._died(child.name, child.generation, child.last_failure or "it is gone")
                 continue
-            if child.state == "running" and overdue(child.last_pong, now, PONG_SECONDS):
+            late = overdue(child.last_pong, time.monotonic(), PONG_SECONDS)
+            if child.state == "running" and late:
                 child.state = "hung"
                 log.critical("actor %s does not answer", child.name)
             self.context.directory.tell(child.name, Ping(child.generation))

@@ -293,6 +293,20 @@ def test_it_dies_before_a_restart_that_was_put_off(home: Home) -> None:
     wait_until(lambda: home.lives("a"))
 
 
+def test_a_restart_that_was_put_off_needs_no_tick(home: Home) -> None:
+    """The ticker itself died twice, and its supervisor over the second time."""
+    home.add("a")
+    ref = home.start()
+    home.kill("a")
+    home.world.strike(SUPERVISOR, module._RestartNow)
+    home.world.strike("a", Boom)
+    home.tell("a", Boom())
+    wait_until(lambda: home.state("a") == "restarting")
+    ref.stop()
+    home.start()
+    wait_until(lambda: home.lives("a"), timeout=2)
+
+
 def test_it_dies_over_a_new_child(home: Home) -> None:
     ref = home.start()
     home.world.strike(SUPERVISOR, StartChild)

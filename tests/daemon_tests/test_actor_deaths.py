@@ -7,8 +7,10 @@ the records say what the provider has.
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,7 +78,7 @@ def under_load(daemon: Running, strike: Strike, also: Any = None) -> list[str]:
 def check_back(daemon: Running, strike: Strike) -> None:
     """The actor is there again, in time, and answers."""
     if strike.actor == "supervisor":
-        directory = daemon.daemon.parts.directory
+        directory = daemon.daemon.directory
         wait_until(
             lambda: (found := directory.get("supervisor")) and found.is_alive(),
             timeout=BACK_SECONDS,
@@ -145,8 +147,44 @@ class Nudges:
 
         while not self._ended.wait(0.05):
             self._daemon.look()
-            self._daemon.daemon.parts.directory.tell("ticker", SetRhythm("nobody", None))
+            self._daemon.daemon.directory.tell("ticker", SetRhythm("nobody", None))
 
     def close(self) -> None:
         self._ended.set()
         self._thread.join()
+
+
+class Storm:
+    """Strikes every actor twice, in messages that chance picks."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._lock = threading.Lock()
+        self.left = dict.fromkeys(
+            ("registry", "controller", "provider:local", "ticker", "supervisor"), 2
+        )
+        self.armed = threading.Event()
+
+    def __call__(self, actor: str, message: object) -> None:
+        if not self.armed.is_set() or type(message).__name__ == "Start":
+            return
+        with self._lock:
+            if self.left.get(actor, 0) and self._chance.random() < 0.08:
+                self.left[actor] -= 1
+                raise RuntimeError(f"struck over a {type(message).__name__}")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_of_them_die_twice(running_daemon: RunDaemon, seed: int) -> None:
+    storm = Storm(seed)
+    daemon = running_daemon(fault=storm)
+    told: list[str] = []
+    with contextlib.closing(Nudges(daemon)):
+        storm.armed.set()
+        clients = [Background(partial(live, daemon, n, told)) for n in range(5)]
+        for client in clients:
+            client.value(CALL_SECONDS * 2)
+        wait_until(lambda: not any(storm.left.values()), timeout=30, describe=lambda: storm.left)
+    assert told == []
+    daemon.ready()
+    daemon.check_consistent()

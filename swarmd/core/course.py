@@ -6,6 +6,7 @@ the daemon the operation goes on with the step that its record names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -85,6 +86,13 @@ def wished(operation: Operation, desired: DesiredState) -> DesiredState:
     if operation.cancel_requested and operation.kind in STARTING:
         return DesiredState.STOPPED if desired is DesiredState.RUNNING else desired
     return _WISHED.get(operation.kind, desired)
+
+
+def all_wished(operations: Iterable[Operation], desired: DesiredState) -> DesiredState:
+    """The desired state under several operations, one behind the other: the last wish counts."""
+    for operation in operations:
+        desired = wished(operation, desired)
+    return desired
 
 
 def in_trash(instance: Instance) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from swarmd.core.course import Step, begin, during, wished
+from swarmd.core.course import Step, all_wished, begin, during, in_trash
 from swarmd.core.lifecycle import BUSY, move
 from swarmd.core.notes import event_of, failure_of
 from swarmd.core.steps import committed, restored
@@ -91,9 +91,7 @@ def _mended(
         first, record = begin(first, record, now)
     else:
         record = _caught_up(first, record, now)
-    desired = record.desired
-    for operation in (first, *rest):
-        desired = wished(operation, desired)
+    desired = all_wished((first, *rest), record.desired)
     record = msgspec.structs.replace(record, desired=desired)
     return Change(
         operations=(first,) if first != under_way[0] else (),
@@ -106,6 +104,8 @@ def _made_up_for(missed: Operation, instance: Instance, now: datetime) -> Instan
     kind, went_well = missed.kind, missed.state is OperationState.SUCCEEDED
     forced = kind is OperationKind.PURGE or bool(missed.arguments.get("force"))
     changes: dict[str, Any] = {}
+    if in_trash(instance) and not went_well:
+        return replace(instance, desired=DesiredState.DELETED, updated_at=now)
     match kind:
         case OperationKind.CREATE | OperationKind.IMPORT:
             if not went_well and instance.status is InstanceStatus.DELETING:
@@ -119,8 +119,6 @@ def _made_up_for(missed: Operation, instance: Instance, now: datetime) -> Instan
             changes = _missed_update(missed, instance)
         case OperationKind.UNDELETE if went_well:
             changes = restored(missed, instance)
-        case OperationKind.UNDELETE:
-            return replace(instance, desired=DesiredState.DELETED, updated_at=now)
     if missed.state is OperationState.FAILED:
         changes["last_error"] = missed.error
     return move(instance, InstanceStatus.UNKNOWN, now=now, **changes)

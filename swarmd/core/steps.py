@@ -15,6 +15,7 @@ import msgspec
 from swarmd.core.course import (
     Outcome,
     Step,
+    all_wished,
     begin,
     config_during,
     enter,
@@ -317,11 +318,11 @@ def _close(
     operations, instances = (ended,), (instance,) if instance else ()
     change = Change(operations=operations, instances=instances).plus(also)
     change = change.plus(Change(events=(_end_of(ended, shown),)))
-    for waiting in tables.active_of(ended.target):
-        if waiting.id != ended.id:
-            change = change.plus(_promote(waiting, instance, now))
-            if change.operations[-1].state is OperationState.RUNNING:
-                break
+    waiting = tuple(each for each in tables.active_of(ended.target) if each.id != ended.id)
+    for place, operation in enumerate(waiting, 1):
+        change = change.plus(_promote(operation, instance, waiting[place:], now))
+        if change.operations[-1].state is OperationState.RUNNING:
+            break
     return change
 
 
@@ -332,7 +333,9 @@ def _end_of(ended: Operation, instance: Instance | None) -> EventDraft:
     return event_of(EventType.OPERATION_ENDED, instance, ended, **facts)
 
 
-def _promote(waiting: Operation, instance: Instance | None, now: datetime) -> Change:
+def _promote(
+    waiting: Operation, instance: Instance | None, behind: tuple[Operation, ...], now: datetime
+) -> Change:
     """Begin what waited, or end it if there is nothing left for it to do."""
     if waiting.cancel_requested:
         error = OperationCancelled(waiting.reason or "cancelled")
@@ -341,6 +344,8 @@ def _promote(waiting: Operation, instance: Instance | None, now: datetime) -> Ch
         ended = _pointless(waiting, instance, now)
     else:
         operation, instance = begin(waiting, instance, now)
+        desired = all_wished(behind, instance.desired)
+        instance = msgspec.structs.replace(instance, desired=desired)
         return Change(operations=(operation,), instances=(instance,))
     return Change(operations=(ended,), events=(_end_of(ended, instance),))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from swarmd.core.course import STARTING, Step, begin, fits_trash, in_trash, wished
+from swarmd.core.course import STARTING, Step, all_wished, begin, fits_trash, in_trash, wished
 from swarmd.core.notes import event_of, reason_of
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import Conflict, InstanceNotFound, OperationNotFound
@@ -378,7 +378,10 @@ def request_cancel(tables: Tables, operation_id: str, caller: Caller) -> Verdict
     instance = tables.instances.get(operation.target)
     instances: tuple[Instance, ...] = ()
     if operation.kind in STARTING and instance and instance.desired is DesiredState.RUNNING:
-        instances = (msgspec.structs.replace(instance, desired=DesiredState.STOPPED),)
+        under_way = tables.active_of(operation.target)
+        behind = under_way[under_way.index(operation) + 1 :]
+        desired = all_wished(behind, DesiredState.STOPPED)
+        instances = (msgspec.structs.replace(instance, desired=desired),)
     return Verdict(operation_id, Change((told,), instances), cancel=(operation_id,))
 
 

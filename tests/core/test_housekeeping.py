@@ -31,7 +31,7 @@ from tests.core.desk import (
     update_arguments,
 )
 from tests.core.samples import NOW, config, instance, later, make_id, observed
-from tests.core.test_operations_machine import cut
+from tests.core.world import cut
 
 WEB = make_id(1)
 UNKNOWN = InstanceStatus.UNKNOWN

@@ -16,7 +16,7 @@ from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from tests.core.desk import ANA, READY, tables_of
 from tests.core.samples import NOW, instance, later, make_id
-from tests.core.test_operations_machine import copied, rebuilt
+from tests.core.world import copied, rebuilt
 
 
 def operation(number: int, **values: Any) -> Operation:

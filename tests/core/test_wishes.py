@@ -521,6 +521,13 @@ def test_cancelling_a_start_leaves_a_delete_that_waits() -> None:
     assert desk.record().desired is DesiredState.DELETED
 
 
+def test_cancelling_an_automatic_start_leaves_a_restart_that_waits() -> None:
+    desk = under_way(START, Step.START, RECONCILE)
+    desk.ask(RESTART)
+    desk.cancel(desk.tables.operations[make_id(50)])
+    assert desk.record().desired is DesiredState.RUNNING
+
+
 def test_an_undo_is_not_cancelled() -> None:
     desk = under_way(CREATE, Step.UNDO, USER)
     verdict = request_cancel(desk.tables, make_id(50), ANA)

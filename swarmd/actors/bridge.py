@@ -200,8 +200,8 @@ class Bridge:
                     await asyncio.wait((future,), timeout=_AGAIN_SECONDS)
         except TimeoutError:
             raise DeadlineExceeded(
-                f"the request was not accepted within {ACCEPT_SECONDS:g} s",
-                next_step="Look at the daemon: swarmctl doctor.",
+                f"the request was not accepted within {ACCEPT_SECONDS:g} s; it may still be",
+                next_step=f"Look whether it was: swarmctl ops {operation_id}.",
                 details={"operation": operation_id},
             ) from None
         finally:
@@ -220,10 +220,9 @@ class Bridge:
             async with asyncio.timeout(READY_SECONDS):
                 await self._ready.wait()
         except TimeoutError:
-            raise Unavailable(
-                "the daemon is still getting ready",
-                next_step="Ask again in a moment; swarmctl status shows what it waits for.",
-            ) from None
+            # One provider that hangs must not hold up the others: what needs it is refused
+            # by its own state.
+            self._ready.set()
 
     async def wait(self, operation_id: str, timeout: float | None) -> Operation:
         """Until the operation has ended, or the timeout (seconds)."""
@@ -266,8 +265,8 @@ class Bridge:
                 return await future
         except TimeoutError:
             raise DeadlineExceeded(
-                f"nothing was written within {ACCEPT_SECONDS:g} s",
-                next_step="Look at the daemon: swarmctl doctor.",
+                f"nothing was written within {ACCEPT_SECONDS:g} s; it may still be",
+                next_step="Look at the daemon: swarmctl doctor, swarmctl actors.",
             ) from None
         finally:
             self._deciding.discard(future)

@@ -84,6 +84,10 @@ class NewSettings:
     settings: Settings
 
 
+Settling = Callable[[Tables, Outcome, Any], Change]
+"""What an outcome changes: ``settle`` or, for a step that was given up, ``abandon``."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Accepted:
     verdict: Verdict
@@ -92,6 +96,7 @@ class _Accepted:
 @dataclass(frozen=True, slots=True)
 class _Settled:
     outcome: Outcome
+    how: Settling
     error: SwarmError | None
 
 
@@ -126,7 +131,7 @@ class Controller(SwarmActor):
         self._settings = settings
         self._reconciler = reconciler(lambda verdict: self._tell_self(_Accepted(verdict)))
         self._under_way: dict[str, _UnderWay] = {}
-        self._retries: list[tuple[float, Outcome]] = []
+        self._retries: list[tuple[float, Outcome, Settling]] = []
         self._homeless: dict[str, float] = {}
 
     def handle(self, message: Any) -> None:
@@ -298,14 +303,14 @@ class Controller(SwarmActor):
             under_way.deadline = math.inf
         self._write(outcome, settle)
 
-    def _write(self, outcome: Outcome, how: Callable[[Tables, Outcome, Any], Change]) -> None:
+    def _write(self, outcome: Outcome, how: Settling) -> None:
         now = self.context.clock.now()
 
         def decide(tables: Tables) -> tuple[Change, None]:
             return how(tables, outcome, now), None
 
         def reply(_value: Any, error: SwarmError | None) -> None:
-            self._tell_self(_Settled(outcome, error))
+            self._tell_self(_Settled(outcome, how, error))
 
         self._transact(decide, reply)
 
@@ -313,7 +318,8 @@ class Controller(SwarmActor):
         """Go on; what could not be written (a full disk) is written later: it has happened."""
         if message.error is not None:
             log.warning("an outcome could not be written yet: %s", message.error)
-            self._retries.append((time.monotonic() + _RETRY_SECONDS, message.outcome))
+            again = time.monotonic() + _RETRY_SECONDS
+            self._retries.append((again, message.outcome, message.how))
             return
         under_way = self._under_way.get(message.outcome.operation_id)
         if under_way is not None and under_way.step == message.outcome.step.value:
@@ -337,10 +343,10 @@ class Controller(SwarmActor):
     # --- time --------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
-        due = [outcome for at, outcome in self._retries if at <= now]
+        due = [each for each in self._retries if each[0] <= now]
         self._retries = [each for each in self._retries if each[0] > now]
-        for outcome in due:
-            self._write(outcome, settle)
+        for _, outcome, how in due:
+            self._write(outcome, how)
         for operation_id, under_way in tuple(self._under_way.items()):
             if now >= under_way.deadline and not under_way.cancelled.is_set():
                 under_way.cancelled.set()

@@ -131,6 +131,8 @@ class ProviderActor(SwarmActor):
         """Deal with one message."""
         match message:
             case Start():
+                # From now on: one that hangs while it gets ready is shown as such in time.
+                self._looked = time.monotonic()
                 self._submit_initialize()
             case _Initialized():
                 self._ready_or_not(message.error)
@@ -171,7 +173,7 @@ class ProviderActor(SwarmActor):
 
     def _tick(self, now: float) -> None:
         if self._watch.busy(_LOOK):
-            if self._looked and now - self._looked >= _SLOW_SECONDS:
+            if now - self._looked >= _SLOW_SECONDS:
                 self._tell_blind(f"it has not answered for {_SLOW_SECONDS:g} s")
         elif now - self._looked >= self._look_every():
             if self._refused is not None:

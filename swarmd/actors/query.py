@@ -100,6 +100,10 @@ class SnapshotQuery:
             **views.counts(tables),
         )
 
+    def condition(self) -> tuple[DaemonState, tuple[str, ...]]:
+        """The daemon's state and the reasons for it."""
+        return self._state()
+
     def actors(self, caller: Caller) -> ActorList:
         """How the actors fare."""
         infos = self._family.infos(self._directory)

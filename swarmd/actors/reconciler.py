@@ -39,6 +39,7 @@ log = logging.getLogger("swarmd.reconcile")
 
 _STABLE_SECONDS = 600.0
 _SWEEP_SECONDS = 120.0
+_TOUCHED_SECONDS = 300.0
 
 
 class Reconciler:
@@ -71,7 +72,7 @@ class Reconciler:
         self._attempts: dict[str, tuple[int, datetime]] = {}
         self._touched: dict[str, float] = {}
         self._acted: dict[str, float] = {}
-        self._waits = False
+        self._waits: set[str] = set()
         self._me = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
     def touched(self, instance_id: str) -> None:
@@ -98,10 +99,12 @@ class Reconciler:
         self._show_view(seen)
         last = self._acted.get(seen.provider)
         due = last is None or time.monotonic() - last >= every
-        if due or plan.observe or plan.adopt or plan.lost or self._waits:
+        if due or plan.observe or plan.adopt or plan.lost or seen.provider in self._waits:
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
-        self._waits = bool(plan.wait)
+        self._waits.discard(seen.provider)
+        if plan.wait:
+            self._waits.add(seen.provider)
         if not plan.empty:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
 
@@ -111,7 +114,9 @@ class Reconciler:
         tables, now = self._published.tables, self._clock.now()
         self._forget_stable(tables, now)
         recent = {each for each, at in self._touched.items() if at >= seen.began}
-        self._touched = {each: self._touched[each] for each in recent}
+        # Kept for longer than any list takes: that of another provider may have begun earlier.
+        kept_since = time.monotonic() - _TOUCHED_SECONDS
+        self._touched = {each: at for each, at in self._touched.items() if at >= kept_since}
         return reconcile(
             records=tables.instances,
             busy=tables.active.keys() | recent,
@@ -137,6 +142,10 @@ class Reconciler:
             else:
                 self._absences[row.id] += 1
         self._confirmed |= seen.confirmed_absent - there
+        recorded = self._published.tables.instances.keys()
+        for gone in self._absences.keys() - recorded:
+            del self._absences[gone]
+        self._confirmed &= recorded
 
     def _forget_stable(self, tables: Tables, now: datetime) -> None:
         """An instance that runs for long has its automatic starts forgiven."""

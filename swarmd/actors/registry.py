@@ -30,6 +30,7 @@ from swarmd.ports import Batch, Store
 log = logging.getLogger("swarmd.registry")
 
 _MOST_HELD_BACK = 64
+_PAY_SECONDS = 5.0
 
 Decision = Callable[[Tables], tuple[Change, Any]]
 """From the newest tables to what is to be written and what the sender wants to know."""
@@ -96,6 +97,7 @@ class Registry(SwarmActor):
         self._deferred: list[Transact] = []
         self._failure: SwarmError | None = None
         self._owed = Owed()
+        self._tried = -_PAY_SECONDS
         self._number = 0
 
     def handle(self, message: Any) -> None:
@@ -109,7 +111,7 @@ class Registry(SwarmActor):
                 self._reported(message)
             case Tick():
                 self._publish_ready()
-                self._pay_now()
+                self._pay_now(message.now)
 
     def _begin(self) -> None:
         """After a restart: what an earlier registry handed over may have been written."""
@@ -121,8 +123,10 @@ class Registry(SwarmActor):
         providers = self._providers_of(state.providers)
         fresh = Tables.build(state.instances, state.operations, providers, state.last_seq)
         self._working = fresh.apply(Change(views=dict(before.views), strays=before.strays))
+        # What the one before had written but not told: watchers must not miss an event.
+        _, missed = self._store.history(before.seq, max(0, state.last_seq - before.seq))
         operations = tuple(self._working.operations)
-        self._published.publish(News(self._working, (), operations, restarted=True))
+        self._published.publish(News(self._working, tuple(missed), operations, restarted=True))
 
     def _transact(self, message: Transact) -> None:
         if self._failure is not None:
@@ -207,7 +211,8 @@ class Registry(SwarmActor):
         tables = self._published.tables
         for each in ready:
             tables = tables.apply(each.change)
-        if self._failure is None:
+        if self._failure is None and any(each.written.durable for each in ready):
+            # Only a write that went well shows that the disk takes writes again.
             self._published.write_error = None
         events = tuple(event for each in ready for event in each.events)
         operations = tuple(op.id for each in ready for op in each.change.operations)
@@ -228,9 +233,11 @@ class Registry(SwarmActor):
         if not any(not each.durable for each in self._pending):
             self._begin_anew(told)
 
-    def _pay_now(self) -> None:
+    def _pay_now(self, now: float) -> None:
         """Without a next change: write what is owed by itself."""
-        if self._owed and not self._pending and self._failure is None:
+        idle = not self._pending and self._failure is None
+        if self._owed and idle and now - self._tried >= _PAY_SECONDS:
+            self._tried = now
             self._take(Change(), None, no_reply, pay=True)
 
     def _begin_anew(self, told: SwarmError) -> None:

@@ -11,10 +11,10 @@ import pytest
 from swarmd.actors.base import Tick
 from swarmd.actors.owed import Owed
 from swarmd.actors.registry import Durable, Transact, batch_of
-from swarmd.core.tables import Change, EventDraft, Tables
+from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import Conflict, InternalError, ResourceLimitError
 from swarmd.messages.enums import EventType, OperationState
-from swarmd.messages.provider import ProviderRecord
+from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from tests.actors.kit import LOCAL, Answer, World, instance, operation
 from tests.support import wait_until
 
@@ -182,8 +182,11 @@ def test_the_error_stays_shown_until_a_write_succeeds(world: World) -> None:
     world.directory.tell("registry", Tick(0.0))
     wait_until(lambda: world.directory.depth("registry") == 0)
     assert world.published.write_error == FULL.message
+    view = ProviderView(ProviderHealth(ok=True))
+    world.transact(lambda _: (Change(views={"local": view}), None)).get()
+    assert world.published.write_error == FULL.message  # that needed no disk
     world.store.error = None
-    world.directory.tell("registry", Tick(0.0))
+    world.directory.tell("registry", Tick(10.0))
     wait_until(lambda: world.published.write_error is None)
 
 

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Room → rooms it may import, itself and the version (``swarmd``) always among them."""
 
-JOINS_ALL = {"daemon", "__main__"}
+JOINS_ALL = {"daemon", "wiring", "__main__"}
 
 THIRD_PARTIES: dict[str, set[str]] = {
     "msgspec": set(MAY_IMPORT) | JOINS_ALL,

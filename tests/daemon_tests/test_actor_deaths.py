@@ -78,7 +78,7 @@ def under_load(daemon: Running, strike: Strike, also: Any = None) -> list[str]:
 def check_back(daemon: Running, strike: Strike) -> None:
     """The actor is there again, in time, and answers."""
     if strike.actor == "supervisor":
-        directory = daemon.daemon.directory
+        directory = daemon.daemon.parts.directory
         wait_until(
             lambda: (found := directory.get("supervisor")) and found.is_alive(),
             timeout=BACK_SECONDS,
@@ -147,7 +147,7 @@ class Nudges:
 
         while not self._ended.wait(0.05):
             self._daemon.look()
-            self._daemon.daemon.directory.tell("ticker", SetRhythm("nobody", None))
+            self._daemon.daemon.parts.directory.tell("ticker", SetRhythm("nobody", None))
 
     def close(self) -> None:
         self._ended.set()

@@ -78,7 +78,7 @@ def test_out_and_in_again(running_daemon: RunDaemon, settings: Settings) -> None
     copy = daemon.call("instance.import", upload=name, config={"name": "copy"})
     there = next((settings.data / copy["id"]).glob("**/workspace"))
     assert (there / "work.txt").read_text() == "work"
-    assert list((settings.state / "uploads").iterdir()) == []
+    wait_until(lambda: list((settings.state / "uploads").iterdir()) == [])
     with pytest.raises(ValidationError) as caught:
         daemon.call("instance.import", upload=name, config={"name": "again"})
     assert caught.value.field == "upload"

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import swarmd.daemon
 from swarmd.core.tables import Change
 from swarmd.errors import (
     Conflict,
@@ -66,7 +67,10 @@ def test_a_watcher_that_fails_is_told(running_daemon: RunDaemon) -> None:
     assert "odd" in caught.value.details["cause"]
 
 
-def test_out_and_in_again(running_daemon: RunDaemon, settings: Settings) -> None:
+def test_out_and_in_again(
+    running_daemon: RunDaemon, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarmd.daemon, "_SWEEP_SECONDS", 0.1)
     daemon = running_daemon()
     made = daemon.create("web")
     folder = next((settings.data / made["id"]).glob("**/workspace"))

@@ -1,0 +1,460 @@
+"""What fails, is cancelled, pre-empted, late or lost: what is left of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from swarmd.core.course import Outcome, Step
+from swarmd.core.steps import abandon, settle
+from swarmd.core.tables import Change
+from swarmd.errors import DeadlineExceeded
+from swarmd.messages.enums import (
+    DesiredState,
+    InstanceStatus,
+    OperationKind,
+    OperationState,
+)
+from swarmd.messages.instance import Failure, Instance
+from tests.core.desk import (
+    BROKEN,
+    CANCELLED,
+    CREATE,
+    DELETE,
+    IMPORT,
+    PURGE,
+    RESTART,
+    START,
+    STOP,
+    UNDELETE,
+    UPDATE,
+    Desk,
+    update_arguments,
+)
+from tests.core.samples import NOW, config, instance, make_id, observed
+
+RUNNING, STOPPED = InstanceStatus.RUNNING, InstanceStatus.STOPPED
+DELETED, ERROR, UNKNOWN = InstanceStatus.DELETED, InstanceStatus.ERROR, InstanceStatus.UNKNOWN
+SUCCEEDED, FAILED = OperationState.SUCCEEDED, OperationState.FAILED
+KEPT = Failure(type="provider_error", message="it did not work", details={"cause": "boom"})
+LOST = Failure(type="provider_error", message="lost", details={"lost": True})
+
+
+def trashed(number: int = 1, **values: Any) -> Instance:
+    defaults = {"status": DELETED, "desired": DesiredState.DELETED, "deleted_at": NOW}
+    return instance(number, **defaults | values)
+
+
+def stopped(**values: Any) -> Instance:
+    return instance(1, **{"status": STOPPED, "desired": DesiredState.STOPPED} | values)
+
+
+AFTER = config(env={"A": "2"}, metadata={"note": "x"})
+
+
+# --- creations that are refused ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("good", [0, 1])
+@pytest.mark.parametrize("kind", [CREATE, IMPORT])
+@pytest.mark.parametrize("error", [BROKEN, CANCELLED])
+def test_a_refused_creation_leaves_no_instance(good: int, kind: OperationKind, error: Any) -> None:
+    desk = Desk()
+    operation = desk.create(kind=kind)
+    for _ in range(good):
+        desk.end(operation)
+    desk.fail(operation, error)
+    assert desk.of(operation).step == "undo"
+    assert desk.record().status is InstanceStatus.DELETING
+    assert ("ana", "web") in desk.tables.names
+    desk.end(operation)
+    assert desk.tables.instances == {}
+    assert desk.tables.names == {}
+    ended = desk.of(operation)
+    cancelled = error is CANCELLED
+    assert ended.state is (OperationState.CANCELLED if cancelled else FAILED)
+    assert ended.error is not None
+    assert (ended.error.type, ended.error.message) == (error.type, error.message)
+    assert desk.told[-2:] == ["instance_purged", "operation_ended"]
+    assert desk.events[-1].data["error"]["message"] == error.message
+    assert desk.events[-1].ref == "ana/web"
+
+
+def test_a_start_that_fails_after_a_creation_leaves_the_instance() -> None:
+    desk = Desk()
+    operation = desk.create()
+    desk.end(operation)
+    desk.end(operation)
+    desk.fail(operation)
+    assert desk.of(operation).state is FAILED
+    assert (desk.record().status, desk.record().last_error) == (ERROR, KEPT)
+
+
+def test_a_creation_that_cannot_be_undone_is_still_to_go() -> None:
+    desk = Desk()
+    operation = desk.create()
+    desk.fail(operation, CANCELLED)
+    desk.fail(operation)
+    record, ended = desk.record(), desk.of(operation)
+    assert (record.status, record.desired) == (ERROR, DesiredState.DELETED)
+    assert ended.state is FAILED
+    assert ended.error is not None
+    assert ended.error == record.last_error
+    assert ended.error.message == "cancelled while it ran; undoing it failed: it did not work"
+    assert "swarmctl rm --force ana/web" in ended.error.details["next_step"]
+    assert ended.error.details["cause"] == "it did not work"
+    assert desk.steps(desk.automatic(DELETE)) == ["stop", "trash"]
+
+
+def test_an_undo_without_a_known_reason() -> None:
+    desk = Desk()
+    operation = desk.create()
+    desk.fail(operation)
+    marked = msgspec.structs.replace(desk.of(operation), error=None)
+    desk.apply(Change(operations=(marked,)))
+    desk.fail(operation)
+    assert desk.of(operation).reason == "the creation failed; undoing it failed: it did not work"
+
+
+def test_an_undo_is_not_cut_off_by_the_cancel_that_brought_it() -> None:
+    desk = Desk()
+    operation = desk.cancel(desk.create())
+    desk.fail(operation, CANCELLED)
+    assert (desk.of(operation).step, desk.of(operation).cancel_requested) == ("undo", False)
+    desk.end(operation)
+    assert desk.of(operation).state is OperationState.CANCELLED
+    assert desk.of(operation).reason == "cancelled by ana"
+
+
+# --- other failures ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "good", "status", "desired"),
+    [
+        (stopped(), START, 0, ERROR, DesiredState.RUNNING),
+        (instance(1), STOP, 0, ERROR, DesiredState.STOPPED),
+        (instance(1), RESTART, 0, ERROR, DesiredState.RUNNING),
+        (instance(1), RESTART, 1, ERROR, DesiredState.RUNNING),
+        (instance(1), DELETE, 0, ERROR, DesiredState.STOPPED),
+        (instance(1), DELETE, 1, ERROR, DesiredState.STOPPED),
+        (trashed(), UNDELETE, 0, DELETED, DesiredState.DELETED),
+    ],
+)
+def test_a_failure(
+    found: Instance,
+    kind: OperationKind,
+    good: int,
+    status: InstanceStatus,
+    desired: DesiredState,
+) -> None:
+    desk = Desk(found)
+    operation = desk.ask(kind)
+    for _ in range(good):
+        desk.end(operation)
+    step = desk.of(operation).step
+    desk.fail(operation)
+    ended, record = desk.of(operation), desk.record()
+    assert (ended.state, ended.error, ended.reason) == (FAILED, KEPT, "it did not work")
+    assert (record.status, record.desired, record.last_error) == (status, desired, KEPT)
+    assert desk.story[-1] == f"{step} did not succeed: it did not work"
+    assert desk.events[-1].data["error"] == {"type": KEPT.type, "message": KEPT.message}
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "good", "status", "desired"),
+    [
+        (stopped(), START, 0, STOPPED, DesiredState.STOPPED),
+        (instance(1), STOP, 0, UNKNOWN, DesiredState.RUNNING),
+        (stopped(), STOP, 0, UNKNOWN, DesiredState.STOPPED),
+        (instance(1), RESTART, 1, STOPPED, DesiredState.RUNNING),
+        (instance(1), DELETE, 0, UNKNOWN, DesiredState.STOPPED),
+        (instance(1), DELETE, 1, UNKNOWN, DesiredState.STOPPED),
+        (trashed(), UNDELETE, 0, DELETED, DesiredState.DELETED),
+    ],
+)
+def test_a_cancelled_step(
+    found: Instance,
+    kind: OperationKind,
+    good: int,
+    status: InstanceStatus,
+    desired: DesiredState,
+) -> None:
+    desk = Desk(found)
+    operation = desk.ask(kind)
+    for _ in range(good):
+        desk.end(operation)
+    desk.cancel(operation)
+    desk.fail(operation, CANCELLED)
+    assert desk.of(operation).state is OperationState.CANCELLED
+    assert desk.of(operation).reason == "cancelled by ana"
+    record = desk.record()
+    assert (record.status, record.desired, record.last_error) == (status, desired, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "good", "status"),
+    [
+        (RESTART, {}, 0, STOPPED),
+        (DELETE, {}, 0, STOPPED),
+        (UPDATE, update_arguments(AFTER), 0, RUNNING),
+        (UPDATE, update_arguments(AFTER, restart=True), 1, RUNNING),
+        (UPDATE, update_arguments(AFTER, restart=True), 2, STOPPED),
+    ],
+)
+def test_cancelled_between_two_steps(
+    kind: OperationKind, arguments: dict[str, Any], good: int, status: InstanceStatus
+) -> None:
+    """The step that was under way went well all the same; the next one is not begun."""
+    desk = Desk(instance(1))
+    operation = desk.ask(kind, **arguments)
+    for _ in range(good):
+        desk.end(operation, observed=observed(), restart_required=("env",))
+    desk.cancel(operation)
+    desk.end(operation, observed=observed(), restart_required=("env",))
+    assert desk.of(operation).state is OperationState.CANCELLED
+    assert desk.record().status is status
+    assert desk.record().desired is not DesiredState.DELETED
+    assert desk.story[-1].startswith("ended after ")
+    assert desk.story[-1].endswith(": cancelled by ana")
+
+
+def test_a_creation_cancelled_between_two_steps() -> None:
+    desk = Desk()
+    operation = desk.cancel(desk.create())
+    desk.end(operation)
+    assert desk.of(operation).step == "undo"
+    desk = Desk()
+    operation = desk.create()
+    desk.end(operation)
+    desk.cancel(operation)
+    desk.end(operation)
+    assert desk.of(operation).step == "undo"
+    desk.end(operation)
+    assert desk.of(operation).state is OperationState.CANCELLED
+    assert desk.tables.instances == {}
+
+
+def test_cancelled_too_late() -> None:
+    desk = Desk(instance(1))
+    operation = desk.cancel(desk.ask(STOP))
+    desk.end(operation)
+    assert desk.of(operation).state is SUCCEEDED
+
+
+def test_a_purge_that_fails_leaves_it_in_the_trash() -> None:
+    desk = Desk(trashed(), instance(2))
+    purge, delete = desk.automatic(PURGE), desk.ask(DELETE, force=True)
+    desk.fail(purge)
+    assert desk.of(delete).step == "purge"
+    desk.fail(delete)
+    record = desk.record()
+    assert (record.status, record.desired) == (DELETED, DesiredState.DELETED)
+    assert record.last_error == KEPT
+    assert desk.tables.names[("ana", "web")] == make_id(2)
+    assert desk.run(desk.ask(DELETE, force=True)).state is SUCCEEDED
+
+
+def test_what_reconciliation_could_not_delete_is_still_to_go() -> None:
+    desk = Desk(instance(1, status=UNKNOWN, desired=DesiredState.DELETED))
+    desk.fail(desk.automatic(DELETE))
+    assert (desk.record().status, desk.record().desired) == (ERROR, DesiredState.DELETED)
+
+
+def test_undelete_under_another_name() -> None:
+    desk = Desk(trashed(), instance(2))
+    desk.run(desk.ask(UNDELETE, name="old"))
+    record = desk.record()
+    assert (record.name, record.config.name, record.deleted_at) == ("old", "old", None)
+    assert (record.status, record.desired) == (STOPPED, DesiredState.STOPPED)
+    assert desk.tables.names == {("ana", "web"): make_id(2), ("ana", "old"): make_id(1)}
+    assert desk.story[-1] == "taken out of the trash: asked for by ana"
+
+
+# --- pre-emption and what waits ---------------------------------------------------------------
+
+
+def test_a_stop_lets_a_creation_finish_without_starting() -> None:
+    desk = Desk()
+    create = desk.create()
+    desk.end(create)
+    stop = desk.ask(STOP)
+    assert not desk.of(create).cancel_requested
+    desk.end(create)
+    assert desk.of(create).state is SUCCEEDED
+    assert desk.of(stop).state is OperationState.RUNNING
+    desk.end(stop)
+    assert desk.record().status is STOPPED
+
+
+def test_a_delete_cuts_a_creation_off() -> None:
+    desk = Desk()
+    create = desk.create()
+    delete = desk.ask(DELETE)
+    assert desk.of(create).cancel_requested
+    desk.fail(create, CANCELLED)
+    desk.end(create)
+    assert desk.of(create).state is OperationState.CANCELLED
+    assert desk.of(create).reason == f"delete {delete.id} took precedence"
+    assert desk.of(delete).state is SUCCEEDED
+    assert desk.tables.instances == {}
+    assert desk.told[-2:] == ["operation_ended", "operation_ended"]
+
+
+def test_a_user_s_start_lets_an_automatic_creation_finish() -> None:
+    """Cut off, it would be undone, and there would be nothing left to start."""
+    desk = Desk(instance(1, status=ERROR))
+    create = desk.automatic(CREATE)
+    start = desk.ask(START)
+    assert not desk.of(create).cancel_requested
+    assert desk.run(start).state is SUCCEEDED
+    assert desk.of(create).state is SUCCEEDED
+    assert desk.record().status is RUNNING
+
+
+def test_a_delete_that_waited_for_a_failed_stop_is_still_a_delete() -> None:
+    desk = Desk(instance(1))
+    stop, delete = desk.ask(STOP), desk.ask(DELETE)
+    desk.fail(stop)
+    assert desk.record().desired is DesiredState.DELETED
+    assert desk.run(delete).state is SUCCEEDED
+    assert (desk.record().status, desk.record().desired) == (DELETED, DesiredState.DELETED)
+
+
+def test_a_forced_delete_behind_a_failed_one() -> None:
+    desk = Desk(instance(1))
+    delete, force = desk.ask(DELETE), desk.ask(DELETE, force=True)
+    desk.fail(delete)
+    assert desk.record().desired is DesiredState.DELETED
+    assert desk.run(force).state is SUCCEEDED
+    assert desk.tables.instances == {}
+
+
+def test_a_forced_delete_behind_one_that_went_well() -> None:
+    desk = Desk(instance(1))
+    desk.ask(DELETE)
+    force = desk.ask(DELETE, force=True)
+    for _ in range(2):
+        desk.end(desk.tables.active_of(make_id(1))[0])
+    assert desk.record().status is DELETED
+    assert desk.of(force).step == "purge"
+    desk.end(force)
+    assert desk.tables.instances == {}
+
+
+def test_a_gentle_delete_never_purges() -> None:
+    """It waited behind one that was cancelled too late: the trash is all that was wished."""
+    desk = Desk(instance(1))
+    first = desk.cancel(desk.ask(DELETE))
+    moved = msgspec.structs.replace(desk.of(first), step="trash")
+    desk.apply(Change(operations=(moved,)))
+    second = desk.ask(DELETE)
+    assert second.id != first.id
+    desk.end(first)
+    assert desk.of(second).state is SUCCEEDED
+    assert desk.record().status is DELETED
+
+
+def test_what_waits_for_what_is_in_the_trash_by_now() -> None:
+    desk = Desk(instance(1, status=STOPPED))
+    automatic = desk.automatic(START)
+    update = desk.ask(UPDATE, **update_arguments(AFTER))
+    gone = msgspec.structs.replace(desk.record(), status=DELETED)
+    desk.apply(Change(instances=(gone,)))
+    desk.fail(automatic, CANCELLED)
+    assert desk.of(update).state is FAILED
+    assert desk.of(update).reason == "ana/web is in the trash"
+    assert "swarmctl undelete ana/web" in desk.of(update).error.details["next_step"]  # type: ignore[union-attr]
+
+
+def test_one_after_the_other_until_the_instance_is_gone() -> None:
+    desk = Desk()
+    create = desk.create()
+    waiting = [desk.ask(STOP), desk.ask(DELETE), desk.ask(DELETE, force=True)]
+    desk.fail(create, CANCELLED)
+    desk.end(create)
+    assert [desk.of(each).state for each in waiting] == [SUCCEEDED] * 3
+    assert desk.tables.active == {}
+    assert desk.told.count("operation_ended") == 4
+
+
+def test_a_start_that_waits_for_what_is_gone_by_then_fails() -> None:
+    desk = Desk(instance(1, status=ERROR))
+    create, start = desk.automatic(CREATE), desk.ask(START)
+    desk.fail(create)
+    desk.end(create)
+    ended = desk.of(start)
+    assert ended.state is FAILED
+    assert ended.error is not None
+    assert ended.error.type == "instance_not_found"
+
+
+def test_what_was_cancelled_while_it_waited_is_not_begun() -> None:
+    desk = Desk(instance(1))
+    stop, delete, force = desk.ask(STOP), desk.ask(DELETE), desk.ask(DELETE, force=True)
+    desk.cancel(delete)
+    desk.end(stop)
+    assert desk.of(delete).state is OperationState.CANCELLED
+    assert desk.of(delete).reason == "cancelled by ana"
+    assert desk.of(force).state is OperationState.RUNNING
+    assert desk.record().status is InstanceStatus.STOPPING
+
+
+def test_cancelled_while_it_waited_without_a_reason() -> None:
+    desk = Desk(instance(1))
+    stop, delete = desk.ask(STOP), desk.ask(DELETE)
+    mute = msgspec.structs.replace(desk.of(delete), cancel_requested=True, reason="")
+    desk.apply(Change(operations=(mute,)))
+    desk.end(stop)
+    assert desk.of(delete).reason == "cancelled"
+
+
+# --- late and lost ----------------------------------------------------------------------------
+
+
+def test_an_abandoned_step_raises_the_epoch() -> None:
+    desk = Desk(stopped())
+    operation = desk.ask(START)
+    desk.abandon(operation, DeadlineExceeded("start did not end in time and was abandoned"))
+    assert desk.of(operation).state is FAILED
+    assert (desk.record().epoch, desk.record().status) == (2, ERROR)
+
+
+def test_an_abandoned_creation_is_undone_under_the_next_epoch() -> None:
+    desk = Desk()
+    operation = desk.create()
+    desk.end(operation)
+    desk.abandon(operation)
+    assert (desk.of(operation).step, desk.record().epoch) == ("undo", 2)
+
+
+def test_an_abandoned_step_lets_the_next_operation_begin_once() -> None:
+    desk = Desk(instance(1))
+    stop, delete = desk.ask(STOP), desk.ask(DELETE)
+    desk.abandon(stop)
+    assert desk.of(delete).state is OperationState.RUNNING
+    assert desk.record().epoch == 2
+
+
+def test_stale_outcomes_change_nothing() -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(RESTART)
+    desk.end(operation)
+    for how in (settle, abandon):
+        for stale in (Outcome(operation.id, Step.STOP), Outcome(make_id(999), Step.STOP)):
+            assert how(desk.tables, stale, desk.now) == Change()
+    desk.end(operation)
+    assert settle(desk.tables, Outcome(operation.id, Step.START), desk.now) == Change()
+
+
+@pytest.mark.parametrize(("kind", "state"), [(STOP, SUCCEEDED), (START, FAILED)])
+def test_the_outcome_of_what_is_gone(kind: OperationKind, state: OperationState) -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(kind)
+    desk.apply(Change(drop_instances=(make_id(1),)))
+    desk.end(operation)
+    assert desk.of(operation).state is state
+    assert desk.events[-1].target == make_id(1)
+    assert desk.events[-1].data["reason"] == desk.of(operation).reason

@@ -35,6 +35,7 @@ class Limits:
         apparent: Bytes of all files, holes counted.
         entries: Members.
         folders: Members that are folders; they are remembered until the end.
+        folder_names: Bytes of the names of those folders, together.
         name: Bytes of one component of a name.
         path: Bytes of a whole name, and of a link's target.
         depth: Components of a name.
@@ -44,6 +45,7 @@ class Limits:
     apparent: int = 16 << 40
     entries: int = 10_000_000
     folders: int = 500_000
+    folder_names: int = 64 << 20
     name: int = 255
     path: int = 4000
     depth: int = 256
@@ -97,7 +99,7 @@ class _Extraction:
         self._limits = limits
         self._call = call
         self._folders: dict[bytes, tuple[int, int]] = {}
-        self._size = self._apparent = self._entries = 0
+        self._size = self._apparent = self._entries = self._folder_names = 0
 
     def take(self, reader: TarReader) -> None:
         for member, data in reader.members():
@@ -221,8 +223,15 @@ class _Extraction:
                 os.close(os.open(parts[-1], folders.FOLDER, dir_fd=parent))
             except OSError:
                 raise _over_a_link([*parts, b""], error) from error
-        self._folders[b"/".join(parts)] = (member.mode & _MODES, member.mtime_ns)
-        if len(self._folders) > self._limits.folders:
+        name, limits = b"/".join(parts), self._limits
+        if name not in self._folders:
+            self._folder_names += len(name)
+        self._folders[name] = (member.mode & _MODES, member.mtime_ns)
+        if self._folder_names > limits.folder_names:
+            raise refused(
+                f"the archive's folders have names of over {limits.folder_names} bytes", _SMALLER
+            )
+        if len(self._folders) > limits.folders:
             raise refused(f"the archive has more than {self._limits.folders} folders", _SMALLER)
 
     def _file(self, parent: int, name: bytes, member: Member, data: Iterator[memoryview]) -> None:

@@ -21,6 +21,7 @@ Position = tuple[int, int]
 _Reader = Callable[[int, int], bytes]
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LONGEST_LINE = 1 << 20
+SEARCHED_MOST = 64 << 20  # bytes that a search for a line looks at: it cannot be cancelled
 _STAMP = re.compile(
     rb"\[?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?\d*(Z|[+-]\d\d:?\d\d)?"
 )
@@ -81,10 +82,13 @@ class LogFiles:
 
     def _read_live(self, offset: int) -> Block:
         data = os.pread(self._live, BLOCK, offset)
-        found, start, size = self.scan()  # after reading: pieces appear before the punch
+        behind = first_data(self._live, offset) if data else offset
+        found, start, size = self.scan()  # after looking: pieces appear before the punch
         if size < offset:
             return Block(b"", (LIVE_NUMBER, first_data(self._live, 0)), truncated=True)
         if start <= offset:
+            if behind > offset:  # someone made the file longer than what was written to it
+                return Block(b"", (LIVE_NUMBER, min(behind, size)))
             return Block(data, (LIVE_NUMBER, offset + len(data)))
         for piece in found:
             if piece.end > offset:
@@ -119,7 +123,8 @@ class LogFiles:
         """The first line that is not older than a time (seconds since the epoch).
 
         A line without a timestamp is as old as the one before it; where no line has one, the
-        last change of the file decides.
+        last change of the file decides. After ``SEARCHED_MOST`` bytes the search ends where
+        it is: better too many lines than none.
         """
         found, start, size = self.scan()
         young = [piece for piece in found if piece.mtime >= oldest]
@@ -129,16 +134,22 @@ class LogFiles:
             begin = (LIVE_NUMBER, first_data(self._live, start))
         else:
             return LIVE_NUMBER, size
-        stamped = False
+        stamped, looked_at = False, 0
         for position, line in self._lines(begin):
             stamp = timestamp(line)
+            looked_at += len(line)
             if (stamp is None and not stamped) or (stamp is not None and stamp >= oldest):
+                return position
+            if looked_at > SEARCHED_MOST:
                 return position
             stamped = True
         return self.end()
 
     def tail(self, lines: int, begin: Position) -> Position:
-        """Where the last lines begin, no earlier than ``begin``. Reads backwards."""
+        """Where the last lines begin, no earlier than ``begin``.
+
+        Reads backwards, ``SEARCHED_MOST`` bytes at most; those lines that fit are shown.
+        """
         found, start, size = self.scan()
         if lines == 0:
             return LIVE_NUMBER, size
@@ -175,6 +186,7 @@ class LogFiles:
                 left -= len(line)
                 begin = (block.then[0], block.then[1] - left)
             if len(rest) > _LONGEST_LINE:
+                yield begin, rest
                 rest = b""
             position = block.then
 
@@ -185,10 +197,14 @@ class _LineEnds:
     def __init__(self, lines: int) -> None:
         self._left = lines
         self._first = True
+        self._searched = 0
 
     def search(self, read: _Reader, low: int, high: int) -> int | None:
-        """Where the wanted lines begin, if that is in this span."""
+        """Where the wanted lines begin, if that is in this span, or where the search ends."""
         while high > low:
+            if self._searched >= SEARCHED_MOST:
+                return high
+            self._searched += min(BLOCK, high - low)
             start = max(low, high - BLOCK)
             data = read(start, high)
             if self._first and data:

@@ -19,6 +19,9 @@ from swarmd.providers.local.data.tarformat import (
 )
 
 _HEADER_MOST = 1 << 20  # bytes of one extended header or long name
+_HEADERS_MOST = 8  # extended headers of one member
+_GLOBAL_MOST = 1 << 20  # bytes of the records that hold for all members
+_GLOBAL_RECORDS_MOST = 256  # of them, for each member looks at all
 _EXTENTS_MOST = 100_000  # of one sparse file
 _SLICE = 1 << 18
 _OLD_KINDS = {b"\0": b"0", b"7": b"0"}
@@ -99,6 +102,7 @@ class _Pending:
     records: dict[bytes, bytes] = field(default_factory=dict)
     name: bytes | None = None
     target: bytes | None = None
+    headers: int = 0
 
 
 class TarReader:
@@ -148,6 +152,9 @@ class TarReader:
     def _extended(self, kind: bytes, size: int, pending: _Pending) -> None:
         if size > _HEADER_MOST:
             raise refused(f"the archive has an extended header of {size} bytes")
+        pending.headers += 1
+        if pending.headers > _HEADERS_MOST:
+            raise refused(f"the archive has a member with over {_HEADERS_MOST} extended headers")
         data = self._stream.exactly(size)
         self._stream.skip(-size % BLOCK)
         if kind == b"L":
@@ -155,13 +162,22 @@ class TarReader:
         elif kind == b"K":
             pending.target = data.split(b"\0")[0]
         elif kind == b"g":
-            self._global |= _records(data)
+            self._keep_global(_records(data))
             if self._global.get(FORMAT_KEY, FORMAT) != FORMAT:
                 raise refused(
                     "the archive was made by a newer version", "Update this daemon, then repeat it."
                 )
         else:
             pending.records |= _records(data)
+
+    def _keep_global(self, records: dict[bytes, bytes]) -> None:
+        self._global |= records
+        size = sum(len(key) + len(value) for key, value in self._global.items())
+        if size > _GLOBAL_MOST or len(self._global) > _GLOBAL_RECORDS_MOST:
+            raise refused(
+                f"the archive has over {_GLOBAL_MOST} bytes or {_GLOBAL_RECORDS_MOST} records "
+                "in global headers"
+            )
 
     def _member(
         self, block: bytes, kind: bytes, size: int, pending: _Pending

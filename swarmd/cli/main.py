@@ -117,11 +117,11 @@ def report(error: SwarmError, output: Output) -> int:
 
 
 def _wrong_usage(error: click.ClickException, output: Output) -> int:
-    if output.json:
-        output.envelope(error=ValidationError(error.format_message()))
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group alone: no mistake
         click.echo(error.format_message())
         return 0
+    if output.json:
+        output.envelope(error=ValidationError(error.format_message()))
     click.echo(f"error: {error.format_message()}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"→ {error.ctx.command_path} --help", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,56 @@ class SecretFileParam(ParamType):
         if not secret:
             self.fail(f"the first line of {value} is empty.", param, ctx)
         return secret
+
+
+class EnvFileParam(ParamType):
+    """The name of a file with a line ``KEY=VALUE`` for each variable; ``-`` is standard input.
+
+    Empty lines and those that begin with ``#`` are passed over; a value is what stands behind
+    the first ``=``, as it stands there.
+    """
+
+    name = "file|-"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, str]:
+        """Read it. No message shows a line: it may hold a secret."""
+        if isinstance(value, dict):
+            return value
+        try:
+            text = sys.stdin.read() if value == "-" else Path(value).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8"
+            self.fail(f"cannot read {value}: {why}.", param, ctx)
+        found = {}
+        for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            key, equals, content = line.partition("=")
+            if not key.strip() or not equals:
+                self.fail(f"line {number} of {value} is not KEY=VALUE.", param, ctx)
+            found[key.strip()] = content
+        return found
+
+
+ENV_FILE = click.Option(
+    ["env_files", "--env-file"],
+    type=EnvFileParam(),
+    multiple=True,
+    help="Lines KEY=VALUE. For secrets: who is on the host sees what --env is given.",
+)
+"""``--env-file``: argv is for every user of the host to read, a file is not."""
+
+
+def with_env(config: dict[str, Any], files: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """A configuration with the variables of these files; those of ``--env`` win."""
+    if not files:
+        return config
+    env: dict[str, str] = {}
+    for each in files:
+        env |= each
+    return {**config, "env": {**env, **config.get("env", {})}}
 
 
 def json_or_text(text: str) -> Any:

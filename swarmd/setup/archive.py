@@ -8,8 +8,10 @@ file that its owner hands over; a digest is checked if one is given.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import platform
 import re
 import shutil
 import tarfile
@@ -44,7 +46,15 @@ def check_request(archive: str, sha256: str | None) -> None:
     Raises:
         ValidationError: A digest is malformed or missing, the address is not https, or the file
             is not there.
+        InitializationError: This Python cannot unpack an archive safely.
     """
+    if not hasattr(tarfile, "data_filter"):  # before anything is downloaded
+        raise InitializationError(
+            f"Python {platform.python_version()} cannot unpack an archive that might be hostile.",
+            field="archive",
+            next_step="Use Python 3.11.4 or newer, or leave --archive out to install from PyPI "
+            "and npm.",
+        )
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise ValidationError("A SHA-256 has 64 hexadecimal digits.", field="sha256")
     if not is_address(archive):
@@ -135,8 +145,14 @@ def _download(address: str, target: Path) -> None:
             urllib.request.urlopen(address, timeout=NETWORK_SECONDS) as response,  # noqa: S310
             target.open("wb") as file,
         ):
-            shutil.copyfileobj(response, file)
+            total = 0
+            while block := response.read(_BLOCK_BYTES):
+                total += len(block)
+                if total > _LIMIT_BYTES:
+                    raise OSError(errno.EFBIG, f"it has more than {_LIMIT_BYTES} bytes")
+                file.write(block)
     except (urllib.error.URLError, HTTPException, OSError) as error:
+        target.unlink(missing_ok=True)
         raise InitializationError(
             f"The archive {address} could not be downloaded: {error}.",
             next_step=(

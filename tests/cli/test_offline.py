@@ -101,6 +101,14 @@ def test_wrong_usage_as_an_envelope() -> None:
     assert "expected a size" in ran.json["error"]["message"]
 
 
+def test_a_group_alone_shows_its_help_and_no_error() -> None:
+    plain, as_json = ctl("setup"), ctl("-o", "json", "setup")
+    assert (as_json.code, as_json.out) == (plain.code, plain.out)
+    assert plain.code == 0
+    assert "Usage: swarmctl setup" in plain.out
+    assert "success" not in as_json.out
+
+
 # --- config ----------------------------------------------------------------------------------
 
 

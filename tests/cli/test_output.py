@@ -208,6 +208,21 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert target.read_bytes() == b"new"
 
 
+def test_an_archive_is_for_nobody_else(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with archives.destination(str(tmp_path / "a.tar"), force=False) as out:
+            (part,) = tmp_path.iterdir()
+            assert part.stat().st_mode & 0o777 == 0o600
+            out.write(b"x")
+        (tmp_path / "b.tar").touch(mode=0o644)
+        with archives.destination(str(tmp_path / "b.tar"), force=True) as out:
+            out.write(b"x")
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600, 0o600]
+
+
 def test_nothing_is_left_of_a_failed_export(tmp_path: Path) -> None:
     with (
         pytest.raises(errors.Conflict),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from swarmd.errors import InitializationError, ValidationError
+from swarmd.setup import archive as archives
 from swarmd.setup import find_installed, install_code_server
 from swarmd.setup.commands import run_command
 from swarmd.setup.install import choose_recipe, install
@@ -153,6 +154,31 @@ def test_an_address_that_cannot_be_reached_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(InitializationError, match="could not be downloaded") as caught:
         install_archive(tmp_path / "server", "https://127.0.0.1:9/a.tar.gz", "0" * 64)
     assert "--archive FILE" in str(caught.value.next_step)
+
+
+def test_a_download_ends_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_LIMIT_BYTES", 20)
+    target = tmp_path / "copy"
+    with pytest.raises(InitializationError, match="more than 20 bytes") as caught:
+        archives._download(make_archive(tmp_path).as_uri(), target)
+    assert caught.value.next_step
+    assert not target.exists()
+
+
+def test_a_download_within_the_limit(tmp_path: Path) -> None:
+    source, target = make_archive(tmp_path), tmp_path / "copy"
+    archives._download(source.as_uri(), target)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_a_python_without_filters_is_told_of_before_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(InitializationError, match="cannot unpack") as caught:
+        install_archive(tmp_path / "server", "https://127.0.0.1:9/a.tar.gz", "0" * 64)
+    assert "3.11.4" in str(caught.value.next_step)
+    assert not (tmp_path / "server").exists()
 
 
 def test_an_archive_that_does_not_work_is_not_published(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def destination(name: str, *, force: bool) -> Iterator[BinaryIO]:
         raise click.UsageError(f"{name} exists. Give --force to replace it.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as out:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        # An instance's home may hold keys: nobody else reads its archive.
+        with open(os.open(part, flags, 0o600), "wb") as out:  # noqa: PTH123 - a descriptor
             yield out
         part.replace(path)
     except OSError as error:

@@ -14,12 +14,14 @@ from swarmd.cli.app import App
 from swarmd.cli.command import command
 from swarmd.cli.commands.layouts import result_line
 from swarmd.cli.render import Form
+from swarmd.cli.values import ENV_FILE, with_env
 from swarmd.messages.requests import CreateInstance
 
 _EXAMPLES = """
 swarmctl create web
 swarmctl create web --workspace https://example.org/code.git --memory 2g --label team=red
 swarmctl create homework --count 40
+swarmctl create web --env-file secrets.env    # what --env is given stands in ps
 swarmctl create -f swarm.toml          # name = "web", or several [[instances]]
 generate | swarmctl create -f -
 """
@@ -33,6 +35,7 @@ generate | swarmctl create -f -
         skip=["timeout"],
     ),
     extra=[
+        ENV_FILE,
         click.Option(
             ["file", "-f", "--file"], metavar="FILE|-", help="TOML or JSON; - is standard input."
         ),
@@ -44,8 +47,17 @@ generate | swarmctl create -f -
     ],
     examples=_EXAMPLES,
 )
-def create(app: App, params: dict[str, Any], *, file: str | None, count: int | None) -> int:
+def create(
+    app: App,
+    params: dict[str, Any],
+    *,
+    file: str | None,
+    count: int | None,
+    env_files: tuple[dict[str, str], ...],
+) -> int:
     """Flags win over the file. Several are created up to eight at a time."""
+    if env_files:
+        params = {**params, "config": with_env(params.get("config", {}), env_files)}
     wanted = [merge(item, params) for item in (read_file(file) if file else [{}])]
     if count is not None:
         wanted = [numbered(item, n) for item in wanted for n in range(1, count + 1)]

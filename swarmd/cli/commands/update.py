@@ -10,6 +10,7 @@ from swarmd.cli.app import App
 from swarmd.cli.command import command
 from swarmd.cli.commands.instances import act, select, selection
 from swarmd.cli.render import Form
+from swarmd.cli.values import ENV_FILE, with_env
 from swarmd.messages.instance import InstanceConfig
 from swarmd.messages.requests import UpdateInstance
 
@@ -25,6 +26,7 @@ swarmctl update --selector team=red --idle-timeout 1h
     Form(InstanceConfig, partial=True),
     extra=[
         *selection(letter=False),
+        ENV_FILE,
         click.Option(
             ["--unset"],
             multiple=True,
@@ -40,9 +42,11 @@ def update(
     changes: dict[str, Any],
     *,
     unset: tuple[str, ...],
+    env_files: tuple[dict[str, str], ...],
     **rest: Any,
 ) -> int:
     """Lists are replaced whole; labels, metadata and env are merged key by key."""
+    changes = with_env(changes, env_files)
     for field in unset:
         _put_null(changes, field)
     if not changes:

@@ -104,6 +104,15 @@ def _notes(options: LocalOptions, groups: Found) -> Iterator[str]:
         "network.ports takes container_port 8080, the server's own, to choose its host_port; "
         "whatever else a process of the instance opens is a port of this host already"
     )
+    yield (
+        "the port of a stopped instance is kept from other instances only: any process of this "
+        "host can listen there, and gets what a browser with an old address sends"
+    )
+    if options.tls:
+        yield (
+            "tls_key is read by the instances' account, so whoever works in an instance can read "
+            "it too: use a key that serves for nothing else"
+        )
     if not groups.enforced:
         yield (
             "without control groups, a process that empties its environment and detaches itself "

@@ -45,7 +45,9 @@ class LocalOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         str, Meta(description="Where instances with enable_public_access listen.")
     ] = "0.0.0.0"  # noqa: S104 - public access is asked for by name, and takes TLS
     tls_cert: Annotated[str, Meta(description="Certificate file; instances then speak TLS.")] = ""
-    tls_key: Annotated[str, Meta(description="Its key file.")] = ""
+    tls_key: Annotated[
+        str, Meta(description="Its key file, readable by the instances' account (and its users).")
+    ] = ""
     home: Annotated[
         Literal["managed", "user"],
         Meta(description="HOME of an instance: managed = its own folder, user = the account's."),

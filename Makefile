@@ -24,20 +24,20 @@ export SWARMD_TEST_SERVER_DIR ?= $(CURDIR)/.run/server
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##/  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 18
 
-$(VENV)/.ready: pyproject.toml tools/environment.py
+$(VENV)/.ready: pyproject.toml .make/environment.py
 	@test -n "$(PYTHON3)" || { echo "swarmd needs Python 3.11 or later as python3 on PATH (or: make PYTHON3=/path/to/python …)" >&2; exit 1; }
-	@"$(PYTHON3)" tools/environment.py $(VENV)
+	@"$(PYTHON3)" .make/environment.py $(VENV)
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	@"$(PYTHON3)" tools/environment.py $(VENV) --extra test
+	@"$(PYTHON3)" .make/environment.py $(VENV) --extra test
 	@touch $@
 
 run: $(VENV)/.ready  ## Install, start the daemon and a first instance, print its URL
-	@$(PYTHON) tools/run.py start
+	@$(PYTHON) .make/run.py start
 
 stop:  ## Stop the daemon that `make run` started; instances keep running
-	@if test -x $(PYTHON); then $(PYTHON) tools/run.py stop; else echo "nothing was installed here: nothing to stop"; fi
+	@if test -x $(PYTHON); then $(PYTHON) .make/run.py stop; else echo "nothing was installed here: nothing to stop"; fi
 
 lint: $(VENV)/.ready-test  ## ruff, formatting and types
 	$(PYTHON) -m ruff check

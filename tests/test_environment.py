@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import CHECKOUT
 
-SCRIPT = CHECKOUT / "tools" / "environment.py"
+SCRIPT = CHECKOUT / ".make" / "environment.py"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,11 @@ def test_the_index_is_the_one_that_pip_would_ask(
     (tmp_path / "pip").mkdir()
     (tmp_path / "pip" / "pip.conf").write_text("[global]\nindex-url = https://own.example/simple\n")
     assert environment.configured_index() == "https://own.example/simple"
+    (tmp_path / "pip" / "pip.conf").unlink()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if not Path("/etc/pip.conf").exists():
+        with pytest.raises(environment.CannotInstall, match="PIP_INDEX_URL"):
+            environment.configured_index()
 
 
 def test_without_any_way_it_says_what_was_tried(tmp_path: Path) -> None:
@@ -70,7 +75,7 @@ def test_without_any_way_it_says_what_was_tried(tmp_path: Path) -> None:
         "sys.modules['ensurepip'] = None\n"
         f"sys.argv = ['environment', {str(tmp_path / 'env')!r}]\n"
         f"module = runpy.run_path({str(SCRIPT)!r})\n"
-        "module['main'].__globals__['succeeds'] = lambda command: False\n"
+        "module['main'].__globals__['succeeds'] = lambda command, folder=None: False\n"
         "sys.exit(module['main']())\n"
     )
     done = subprocess.run(

@@ -15,7 +15,7 @@ from tests.e2e.conftest import MakeDaemon
 from tests.e2e.looking import healthz, nothing_runs
 from tests.support import CHECKOUT, read_process
 
-SCRIPT = CHECKOUT / "tools" / "run.py"
+SCRIPT = CHECKOUT / ".make" / "run.py"
 
 
 def run(daemon: DaemonProcess, what: str, **extra: str) -> subprocess.CompletedProcess[str]:

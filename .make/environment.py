@@ -1,9 +1,9 @@
 """Create the virtual environment of this checkout and install swarmd into it.
 
 Needs nothing but a Python of 3.11 or later: where the system's Python lacks ensurepip or pip
-(a bare Debian), pip is brought into the environment by whatever the machine has, and at last by
-fetching its wheel from the package index that pip itself is configured to use. Nothing is
-installed outside the environment.
+(a bare Debian), pip is brought into the environment by whatever the machine has: Debian's package
+of pip's wheel, unpacked but not installed, or the package index that pip is configured to use.
+Nothing is installed outside the environment.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PUBLIC_INDEX = "https://index.example/simple"
+DEBIAN_WHEELS = "python3-pip-whl"
 
 
 class CannotInstall(Exception):
@@ -98,19 +98,42 @@ def by_foreign_pip(folder: Path) -> None:
     run([sys.executable, "-m", "pip", "-q", "--python", inside(folder), "install", "pip"])
 
 
+def by_debian_wheel(folder: Path) -> None:
+    """Make it with the wheel of pip that Debian packages; apt needs no root to download it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        download: list[str | Path] = ["apt-get", "download", "-qq", DEBIAN_WHEELS]
+        if not succeeds(download, place):
+            if os.getuid() != 0 or not succeeds(["apt-get", "update", "-qq"], place):
+                raise CannotInstall("apt-get has no list of packages, or there is none")
+            run(download, place)
+        package = next(place.glob("*.deb"), None)
+        if package is None:
+            raise CannotInstall(f"apt-get brought no {DEBIAN_WHEELS}")
+        run(["dpkg-deb", "-x", package, place / "unpacked"])
+        wheel = next((place / "unpacked").rglob("pip-*.whl"), None)
+        if wheel is None:
+            raise CannotInstall(f"{DEBIAN_WHEELS} has no wheel of pip")
+        install_pip(folder, wheel)
+
+
 def by_fetched_pip(folder: Path) -> None:
     """Make it with pip fetched from the package index."""
-    bare_environment(folder)
     with tempfile.TemporaryDirectory() as temporary:
-        wheel = fetch_pip(Path(temporary))
-        # A wheel is a zip that Python can import from: pip installs itself.
-        run([inside(folder), wheel / "pip", "-q", "install", "--no-index", wheel])
+        install_pip(folder, fetch_pip(Path(temporary)))
+
+
+def install_pip(folder: Path, wheel: Path) -> None:
+    """An environment with the pip of this wheel: a zip that Python can import from."""
+    bare_environment(folder)
+    run([inside(folder), wheel / "pip", "-q", "install", "--no-index", wheel])
 
 
 ATTEMPTS = {
     "venv and ensurepip": by_venv,
     "virtualenv": by_virtualenv,
     "the system's pip": by_foreign_pip,
+    "Debian's wheel of pip": by_debian_wheel,
     "pip fetched from the package index": by_fetched_pip,
 }
 
@@ -174,7 +197,11 @@ def wheel_version(url: str) -> "tuple[int, ...]":
 
 
 def configured_index() -> str:
-    """The index that pip would ask: environment, then its files, then the public one."""
+    """The index that pip would ask: environment, then its files.
+
+    Raises:
+        CannotInstall: None is configured.
+    """
     named = os.environ.get("PIP_INDEX_URL")
     if named:
         return named
@@ -183,7 +210,10 @@ def configured_index() -> str:
     files = [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", config_home / "pip" / "pip.conf"]
     settings = configparser.RawConfigParser()
     settings.read(files)
-    return settings.get("global", "index-url", fallback=PUBLIC_INDEX)
+    index = settings.get("global", "index-url", fallback="")
+    if not index:
+        raise CannotInstall("no index is configured (PIP_INDEX_URL, pip.conf)")
+    return index
 
 
 def install(python: Path, extra: str) -> None:
@@ -199,15 +229,16 @@ def install(python: Path, extra: str) -> None:
         ) from error
 
 
-def run(command: "list[str | Path]") -> None:
+def run(command: "list[str | Path]", folder: "Path | None" = None) -> None:
     """Run a command, its output shown; raises ``CalledProcessError`` if it fails."""
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, cwd=folder)
 
 
-def succeeds(command: "list[str | Path]") -> bool:
+def succeeds(command: "list[str | Path]", folder: "Path | None" = None) -> bool:
     """Whether a quiet command can be run and exits 0."""
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        ended = subprocess.run(command, capture_output=True, check=False, cwd=folder)
+        return ended.returncode == 0
     except OSError:
         return False
 

@@ -80,7 +80,8 @@ def reload_records(
     )
     if not events:
         return Change(), ()
-    views: dict[str, ProviderView | None] = dict.fromkeys(gone)
+    unseen = [*gone, *(name for name in changed if not after[name].enabled)]
+    views: dict[str, ProviderView | None] = dict.fromkeys(unseen)
     strays = tuple(each for each in tables.strays if each.provider not in gone)
     change = Change(providers=tuple(after.values()), views=views, strays=strays, events=events)
     return change, (*new, *changed, *gone)

@@ -186,6 +186,13 @@ def stray(name: str | None) -> Stray:
             None,
         ),
         (
+            replace(WELL, disks=(Disk("data", "/d", 0, 0, "no such directory"),)),
+            PROBLEM,
+            "disk of data",
+            "/d: no such directory",
+            "Make the directory, or name another in the configuration.",
+        ),
+        (
             replace(WELL, quarantined=("x.json: torn",)),
             WARNING,
             "quarantine",

@@ -10,7 +10,7 @@ import pytest
 from swarmd.core.course import Outcome, Step
 from swarmd.core.steps import abandon, settle
 from swarmd.core.tables import Change
-from swarmd.errors import DeadlineExceeded
+from swarmd.errors import DeadlineExceeded, InstanceNotFound
 from swarmd.messages.enums import (
     DesiredState,
     InstanceStatus,
@@ -39,7 +39,6 @@ RUNNING, STOPPED = InstanceStatus.RUNNING, InstanceStatus.STOPPED
 DELETED, ERROR, UNKNOWN = InstanceStatus.DELETED, InstanceStatus.ERROR, InstanceStatus.UNKNOWN
 SUCCEEDED, FAILED = OperationState.SUCCEEDED, OperationState.FAILED
 KEPT = Failure(type="provider_error", message="it did not work", details={"cause": "boom"})
-LOST = Failure(type="provider_error", message="lost", details={"lost": True})
 
 
 def trashed(number: int = 1, **values: Any) -> Instance:
@@ -106,6 +105,21 @@ def test_a_creation_that_cannot_be_undone_is_still_to_go() -> None:
     assert "swarmctl rm --force ana/web" in ended.error.details["next_step"]
     assert ended.error.details["cause"] == "it did not work"
     assert desk.steps(desk.automatic(DELETE)) == ["stop", "trash"]
+
+
+def test_what_its_provider_has_no_more_is_deleted_by_force() -> None:
+    gone = InstanceNotFound("nothing of it is at local")
+    desk = Desk(instance(1))
+    gentle = desk.ask(DELETE)
+    desk.fail(gentle, gone)
+    error = desk.of(gentle).error
+    assert error is not None
+    assert "swarmctl rm --force ana/web" in error.details["next_step"]
+    forced = desk.ask(DELETE, force=True)
+    desk.fail(forced, gone)
+    assert (desk.of(forced).step, desk.of(forced).state) == ("purge", OperationState.RUNNING)
+    desk.end(forced)
+    assert desk.tables.instances == {}
 
 
 def test_an_undo_without_a_known_reason() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from swarmd.core.housekeeping import sweep_operations, tidy, tombstones
+from swarmd.core.housekeeping import sweep_operations, tidy, tombstones, wanted_uploads
 from swarmd.core.lifecycle import BUSY
 from swarmd.core.tables import Change, Tables
 from swarmd.core.wishes import IDEMPOTENCY_SECONDS
@@ -299,6 +299,16 @@ def test_a_key_keeps_its_operation_until_it_lapses() -> None:
     assert sweep_operations(tables, 0, later(IDEMPOTENCY_SECONDS)).drop_operations == (make_id(2),)
     all_of_them = sweep_operations(tables, 0, later(IDEMPOTENCY_SECONDS + 1)).drop_operations
     assert all_of_them == (make_id(1), make_id(2))
+
+
+def test_uploads_that_are_still_wanted() -> None:
+    desk = Desk(instance(9))
+    ended_import = desk.create(1, kind=IMPORT, name="a", upload="u1")
+    desk.fail(ended_import)
+    desk.end(ended_import)
+    desk.create(2, kind=IMPORT, name="b", upload="u2")
+    desk.ask(STOP, make_id(9))
+    assert wanted_uploads(desk.tables) == {"u2"}
 
 
 def test_tombstones_are_of_deletes_and_creations_without_an_instance() -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from swarmd.core.providers import administer, check_type, merge_records
+from swarmd.core.providers import administer, check_type, merge_records, reload_records
+from swarmd.core.reconcile import Found
+from swarmd.core.strays import stray_of
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import SwarmError, ValidationError
 from swarmd.messages.config import ProviderConfig
@@ -23,7 +25,7 @@ from swarmd.messages.requests import (
     UpdateProvider,
 )
 from tests.core.desk import LOCAL, READY, tables_of
-from tests.core.samples import instance
+from tests.core.samples import NODE, NOW, instance, observed
 
 TYPES = ("local", "docker")
 BOX = ProviderRecord(
@@ -100,6 +102,29 @@ def test_what_was_switched_at_run_time_is_remembered(
 
 def test_what_left_the_file_is_gone() -> None:
     assert merge_records((), (LOCAL, BOX)) == (BOX,)
+
+
+def test_a_reloaded_file() -> None:
+    lost = stray_of(Found("old", observed(7)), NODE, NOW)
+    old = ProviderRecord(name="old", type="local")
+    tables = both().apply(Change(providers=(LOCAL, BOX, old), views={"old": READY}, strays=(lost,)))
+    change, names = reload_records(
+        tables, (configured(enabled=False), configured(name="new", priority=2.0))
+    )
+    assert names == ("new", "local", "old")
+    assert [str(event.type) for event in change.events] == [
+        "provider_added",
+        "provider_updated",
+        "provider_removed",
+    ]
+    after_it = tables.apply(change)
+    assert set(after_it.providers) == {"local", "new", "box1"}
+    assert after_it.views.keys() == {"box1"}
+    assert after_it.strays == ()
+
+
+def test_a_reloaded_file_that_says_the_same() -> None:
+    assert reload_records(both(), (configured(),)) == (Change(), ())
 
 
 # --- verbs ------------------------------------------------------------------------------------

@@ -232,6 +232,9 @@ class World:
         return self.transact(lambda _tables: (Change(instances=rows, events=(event,)), "done"))
 
     def close(self) -> None:
+        """The supervisor first: it would start the others anew."""
+        for ref in pykka.ActorRegistry.get_by_class_name("Supervisor"):
+            ref.stop(block=True, timeout=5)
         pykka.ActorRegistry.stop_all(block=False)
         self.store.close()
 

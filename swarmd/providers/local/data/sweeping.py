@@ -100,10 +100,11 @@ def sweep(layout: Layout) -> int:
 def _unknown(layout: Layout) -> list[str]:
     """Private folders of which nothing else is there: no record, no data, nothing in the trash."""
     found = []
-    for name in sorted(os.listdir(layout.private)):  # noqa: PTH208 - ten thousand names
-        if name.startswith("."):
+    private = os.fspath(layout.private)
+    for name in os.listdir(private):  # noqa: PTH208 - ten thousand names, and no path for each
+        if name.startswith(".") or os.path.lexists(f"{private}/{name}/record.json"):
             continue
-        dirs, aside = layout.instance(name), layout.trash_of(name)
-        if not any(map(os.path.lexists, (dirs.record, dirs.root, aside.root))):
+        elsewhere = (layout.instance(name).root, layout.trash_of(name).root)
+        if not any(map(os.path.lexists, elsewhere)):
             found.append(name)
     return found

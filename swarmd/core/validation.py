@@ -42,6 +42,7 @@ _RESERVED = {
 _RESERVED_PREFIXES = {
     "VSCODE_": "VS Code uses these variables itself and may not start with them",
     "SWARMD_": "the daemon marks its instances with these variables",
+    "CODE_SERVER_": "code-server takes its configuration from these variables",
 }
 
 
@@ -73,7 +74,7 @@ def check_config(
     check_name(config.name)
     _check_supported(config, caps, provider, daemon_fields, elsewhere or {})
     _check_resources(config.resources, caps.max_resources_per_instance, provider)
-    _check_env(config.env)
+    check_env(config.env)
     _check_labels(config.labels)
     _check_metadata(config.metadata)
     _check_ports(config.network.ports)
@@ -84,7 +85,11 @@ def check_config(
 
 
 def _refuse(message: str, field: str, next_step: str) -> ValidationError:
-    return ValidationError(message, field=f"config.{field}", next_step=next_step)
+    return _refuse_at(message, f"config.{field}", next_step)
+
+
+def _refuse_at(message: str, field: str, next_step: str) -> ValidationError:
+    return ValidationError(message, field=field, next_step=next_step)
 
 
 # --- what the provider can do ----------------------------------------------------------------
@@ -140,23 +145,33 @@ def _no_room(what: str, asked: str, limit: str, provider: str) -> ResourceLimitE
 # --- what is wrong in itself -----------------------------------------------------------------
 
 
-def _check_env(env: Mapping[str, str], field: str = "env") -> None:
+def check_env(env: Mapping[str, str], *, start: str = "config.") -> None:
+    """Refuse variables that no environment can hold, and those that the daemon itself needs.
+
+    Args:
+        env: Of an instance, or of one command in it.
+        start: What the blamed fields begin with: ``config.``, or nothing for a command's.
+
+    Raises:
+        ValidationError: With the variable in ``field``.
+    """
+    field = f"{start}env"
     for key, value in env.items():
         if _ENV_KEY.fullmatch(key) is None:
-            raise _refuse(
+            raise _refuse_at(
                 f"{key!r} is not the name of an environment variable",
                 field,
                 "Use letters, digits and underscores, not beginning with a digit.",
             )
         reason = _reserved(key)
         if reason is not None:
-            raise _refuse(
+            raise _refuse_at(
                 f"the environment variable {key} is reserved: {reason}",
                 f"{field}.{key}",
                 f"Leave {key} out, or choose another name.",
             )
         if "\0" in value:
-            raise _refuse(
+            raise _refuse_at(
                 f"the value of {key} contains a NUL character",
                 f"{field}.{key}",
                 "Remove it: no environment can hold it.",
@@ -173,8 +188,8 @@ def _reserved(key: str) -> str | None:
 def _check_total(pairs: Mapping[str, str], field: str) -> None:
     total = sum(len(text.encode(errors="replace")) + 1 for pair in pairs.items() for text in pair)
     if total > MAX_TEXT:
-        raise _refuse(
-            f"{field} has {total} bytes, more than {MAX_TEXT}",
+        raise _refuse_at(
+            f"{field.removeprefix('config.')} has {total} bytes, more than {MAX_TEXT}",
             field,
             "Keep large values in a file of the workspace.",
         )
@@ -210,7 +225,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
                 "metadata",
                 f"Use 1 to {MAX_LABEL_VALUE} printable characters.",
             )
-    _check_total(metadata, "metadata")
+    _check_total(metadata, "config.metadata")
 
 
 def _check_ports(ports: tuple[PortSpec, ...]) -> None:

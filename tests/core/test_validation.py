@@ -70,6 +70,7 @@ def test_the_same_port_with_two_protocols() -> None:
         ({"env": {"HASHED_PASSWORD": "x"}}, "env.HASHED_PASSWORD", "reserved"),
         ({"env": {"VSCODE_IPC_HOOK_CLI": "x"}}, "env.VSCODE_IPC_HOOK_CLI", "reserved"),
         ({"env": {"SWARMD_ID": "x"}}, "env.SWARMD_ID", "reserved"),
+        ({"env": {"CODE_SERVER_CONFIG": "x"}}, "env.CODE_SERVER_CONFIG", "reserved"),
         ({"labels": {"a b": ""}}, "labels", "not a valid key"),
         ({"labels": {"": ""}}, "labels", "not a valid key"),
         ({"labels": {"a": "x\n"}}, "labels.a", "control"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import select
 import socket
 import time
@@ -27,6 +28,7 @@ PATH = "/healthz"
 _SLICE = 0.05  # seconds between looks at whether the call was cancelled
 _PAUSE = 0.02  # seconds after a refused connection
 _MOST = 65536
+_STATUS = re.compile(rb"[0-9]{3}")
 
 
 class Ended(Exception):
@@ -174,7 +176,7 @@ def _wanted(error: OSError) -> int:
 def _parse(raw: bytes) -> Answer:
     head, _, body = raw.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not _STATUS.fullmatch(words[1]):
         raise ConnectionError(errno.EPROTO, "the answer is not HTTP")
     return Answer(int(words[1]), body.decode(errors="replace").strip()[:500])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -17,7 +18,8 @@ def write_durably(file: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         OSError: The disk is full or the folder cannot be written; the old file stands.
     """
-    temporary = file.with_name(f".{file.name}.new")
+    # A name per thread: two writers of one file must not write into one temporary one.
+    temporary = file.with_name(f".{file.name}.{threading.get_native_id()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path

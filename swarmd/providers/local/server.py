@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,13 @@ def write_config(dirs: InstanceDirs, auth: Auth, account: Account) -> None:
         folder = os.open(dirs.root, flags)
         try:
             _replace(folder, dirs.config_file.name, render_config(auth).encode(), account)
+        except IsADirectoryError as error:
+            raise ProviderError(
+                f"the configuration of {dirs.id} cannot be written: there is a folder in its place",
+                next_step=f"Move {dirs.config_file} and {_temporary(dirs.config_file.name)} beside "
+                "it away, as far as they are folders, then start it again.",
+                details={"cause": str(error)},
+            ) from error
         finally:
             os.close(folder)
 
@@ -142,8 +150,14 @@ def read_config(dirs: InstanceDirs) -> str | None:
         file = os.open(dirs.config_file, flags)
     except OSError:
         return None
-    with open(file, "rb") as stream:  # noqa: PTH123 - a descriptor, no path
-        return stream.read(_CONFIG_MOST).decode(errors="replace")
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return None
+        return os.read(file, _CONFIG_MOST).decode(errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(file)
 
 
 def render_config(auth: Auth) -> str:
@@ -164,10 +178,14 @@ def render_config(auth: Auth) -> str:
     return f"auth: password\n{key}: {json.dumps(auth.credentials.reveal())}\ncert: false\n"
 
 
+def _temporary(name: str) -> str:
+    return f".{name}.new"
+
+
 def _replace(folder: int, name: str, data: bytes, account: Account) -> None:
     import contextlib
 
-    temporary = f".{name}.new"
+    temporary = _temporary(name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -4,6 +4,11 @@ A tiny shell is started first, under the instance's account, in a session of its
 for one line on its standard input. Meanwhile it is put into its control groups and its identity
 is written to disk; only then it is told to go and becomes the real program: same pid, same start
 time. If the daemon dies in between, the shell reads the end of its input and leaves.
+
+The shell itself must not obey the environment that it hands on: LD_PRELOAD alone would run a
+user's code before the groups and the record. So it gets each variable as the value of a name
+that nobody else reads, and exports it after it was told to go. Nothing of it is an argument,
+which everyone on the host could read.
 """
 
 from __future__ import annotations
@@ -26,8 +31,10 @@ ABANDONED = 125
 
 # "read" takes one line and not a byte more: what follows on the same pipe is the program's own.
 # The folder is entered here and not before: with the account's rights, not the daemon's.
-_WAIT = f'read -r go || exit {ABANDONED}; cd -P -- "$1" || exit 126; shift; exec "$@"'
-_SERVER = _WAIT + " </dev/null"
+_WAIT = f"read -r go || exit {ABANDONED}; "
+_BECOME = 'cd -P -- "$1" || exit 126; shift; exec "$@"'
+_PASSED = "SWARMD_"  # our own marks: by them the shell itself is found
+_HANDED = "SWARMD_ENV_"
 _UMASK = 0o022
 
 
@@ -121,14 +128,15 @@ def spawn(launch: Launch) -> Child:
         ResourceLimitError: No process, descriptor or memory is left.
         ProviderError: Any other reason.
     """
-    script = _WAIT if launch.keep_input else _SERVER
+    exports, environment = _hand_over(launch.environment)
+    script = _WAIT + exports + _BECOME + ("" if launch.keep_input else " </dev/null")
     with os_faults("starting a process"):
         process = subprocess.Popen(
             ["/bin/sh", "-c", script, "swarmd", str(launch.folder), *launch.command],
             stdin=subprocess.PIPE,
             stdout=launch.output[0],
             stderr=launch.output[1],
-            env=dict(launch.environment),
+            env=environment,
             cwd="/",
             umask=_UMASK,
             pass_fds=launch.keep,
@@ -136,17 +144,31 @@ def spawn(launch: Launch) -> Child:
             bufsize=0,
             **launch.account.popen,
         )
-    identity = identify(process.pid)
-    if identity is None:  # it was killed at once; we have not waited, so the pid is still its own
-        identity = Identity(boot="", pid=process.pid, started=0)
-    child = Child(process, identity)
+    # If it was killed at once: we have not waited, so the pid is still its own.
+    child = Child(process, Identity(boot="", pid=process.pid, started=0))
     try:
         with os_faults("putting a process into its control groups"):
+            child.identity = identify(process.pid) or child.identity
             cgroups.enter(launch.groups, process.pid)
     except BaseException:
         child.abandon()
         raise
     return child
+
+
+def _hand_over(environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The shell's commands that make this the environment, and what it must be given for it.
+
+    ``command`` keeps a variable that a shell holds fixed (UID in bash) from ending it.
+    """
+    passed = {name: value for name, value in environment.items() if name.startswith(_PASSED)}
+    lines = []
+    for number, (name, value) in enumerate(environment.items()):
+        if name not in passed:
+            held = f"{_HANDED}{number}"
+            passed[held] = f"{name}={value}"
+            lines.append(f'command export "${held}"; unset {held}; ')
+    return "".join(lines), passed
 
 
 def exit_words(status: int | None) -> str:

@@ -115,8 +115,8 @@ def _notes(options: LocalOptions, groups: Found) -> Iterator[str]:
         )
     if not groups.enforced:
         yield (
-            "without control groups, a process that empties its environment and detaches itself "
-            "outlives a stop"
+            "without control groups, a process that empties its environment and detaches itself, "
+            "or that forks and exits without end, can outlive a stop"
         )
     defaults = (("cpu", options.cpu), ("memory", options.memory), ("pids", options.pids))
     for name, value in defaults:

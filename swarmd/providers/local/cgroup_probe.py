@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from swarmd.errors import ResourceLimitError
-from swarmd.providers.local.cgroups import (
-    LIMITS,
-    Hierarchies,
-    Limits,
-    VersionOne,
-    VersionTwo,
-    hand_down,
-    remove,
-    safe_name,
-)
+from swarmd.providers.local.cgroups import ACCOUNTING, LIMITS, Hierarchies, Limits, remove, safe_name
+from swarmd.providers.local.hierarchies import VersionOne, VersionTwo, hand_down
 
+_OURS = re.compile(r"(?P<above>.*?)/swarmd/[^/]+/[0-9a-hjkmnp-tv-z]{26}(/.*)?")
 _TRIAL = Limits(cpu=1.0, memory=64 << 20, pids=100)
 
 
@@ -78,7 +72,7 @@ def read_mounts(mountinfo: str) -> tuple[Mount, ...]:
         if tail[0] == "cgroup2":
             found.append(Mount(path, 2))
         else:
-            found.append(Mount(path, 1, frozenset(tail[2].split(",")) & frozenset(LIMITS)))
+            found.append(Mount(path, 1, frozenset(tail[2].split(",")) & {*LIMITS, ACCOUNTING}))
     return tuple(found)
 
 
@@ -113,8 +107,10 @@ def _try_one(
                     bases[controller] = base
                     break
             else:
-                notes.append(f"{controller} cannot be limited: {problem}")
-    return (VersionOne(bases) if bases else None), tuple(notes)
+                what = "counted" if controller == ACCOUNTING else "limited"
+                notes.append(f"{controller} cannot be {what}: {problem}")
+    limits = bases.keys() - {ACCOUNTING}
+    return (VersionOne(bases) if limits else None), tuple(notes)
 
 
 def _try_two(
@@ -142,8 +138,13 @@ def _try_two(
 
 
 def _parents(mount: Path, own: str) -> Iterator[Path]:
-    """Where our folder may lie: in our own group first, then at the root."""
-    mine = mount / own.lstrip("/")
+    """Where our folder may lie: in our own group first, then at the root.
+
+    In an instance's group, where a daemon is that was started in its terminal, it may not: the
+    end of that instance would be the end of all.
+    """
+    inside = _OURS.fullmatch(own)
+    mine = mount / (inside["above"] if inside else own).lstrip("/")
     if mine != mount and mine.is_dir():
         yield mine
     yield mount

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from swarmd.errors import DeadlineExceeded, ProviderError, ValidationError
+from swarmd.core.validation import check_env
+from swarmd.errors import DeadlineExceeded, ProviderError, Unavailable, ValidationError
 from swarmd.messages.requests import ExecInstance
 from swarmd.providers.local import tree
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.identity import open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, spawn
 
@@ -56,22 +56,28 @@ class CommandSession:
     """A running command (``swarmd.ports.Session``).
 
     Args:
-        child: The child, told to go.
-        mark: The variable that all its processes bear, and its value.
+        child: The child, not yet told to go.
+        find: Finds all processes that it started.
         timeout: Seconds until everything that it started is ended; None: no limit.
     """
 
-    def __init__(self, child: Child, mark: tuple[str, str], timeout: float | None) -> None:
+    def __init__(
+        self, child: Child, find: Callable[[], tuple[tree.Seen, ...]], timeout: float | None
+    ) -> None:
         self._child = child
-        self._mark = mark
+        self._find = find
         self._timeout = timeout
         out, err = child.outputs
         self._streams = {out.fileno(): "stdout", err.fileno(): "stderr"}
         for pipe in (out, err, child.input):
-            if not pipe.closed:
-                os.set_blocking(pipe.fileno(), False)
-        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            os.set_blocking(pipe.fileno(), False)
         self._pidfd = open_pidfd(child.identity)
+        try:
+            self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+            raise
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._closing = threading.Lock()
@@ -79,10 +85,22 @@ class CommandSession:
         self._expired = False
         self._code: int | None = None
         self._timer: threading.Timer | None = None
-        if timeout is not None:
-            self._timer = threading.Timer(timeout, self._expire)
-            self._timer.daemon = True
-            self._timer.start()
+
+    def begin(self, *, keep_input: bool) -> None:
+        """Tell it to go. What fails before that leaves nothing running.
+
+        Raises:
+            ProviderError: It has ended meanwhile.
+        """
+        try:
+            if self._timeout is not None:
+                self._timer = threading.Timer(self._timeout, self._expire)
+                self._timer.daemon = True
+                self._timer.start()
+            self._child.go(keep_input=keep_input)
+        except BaseException:
+            self.close()
+            raise
 
     # --- the session -------------------------------------------------------------------------
 
@@ -187,13 +205,8 @@ class CommandSession:
         self._end_all()
 
     def _end_all(self) -> None:
-        name, value = self._mark
         with contextlib.suppress(ProviderError):  # what cannot be ended, ``stop`` will tell
-            tree.end(
-                lambda: tree.scan().having(name, value, self._child.identity),
-                grace=0.0,
-                check=lambda: None,
-            )
+            tree.end(self._find, grace=0.0, check=lambda: None)
 
     def _release(self) -> None:
         status = self._child.wait(5.0)
@@ -208,19 +221,60 @@ class CommandSession:
                 os.close(descriptor)
 
 
-def run(options: ExecInstance, launch: Callable[[tuple[str, str]], Launch]) -> CommandSession:
+def check(options: ExecInstance) -> None:
+    """Refuse what no process can be given, and variables that instances may not have.
+
+    Raises:
+        ValidationError: With ``field``.
+    """
+    check_env(options.env, start="")
+    for number, word in enumerate(options.command):
+        if "\0" in word:
+            raise ValidationError(
+                "the command contains a NUL character",
+                field=f"command[{number}]",
+                next_step="Remove it: no argument can hold it.",
+            )
+
+
+def run(
+    options: ExecInstance,
+    launch: Callable[[tuple[str, str]], Launch],
+    instance_id: str,
+    lives: Callable[[], bool],
+) -> CommandSession:
     """Start a command.
 
     Args:
         options: What is asked for.
         launch: Makes the launch, given the mark that its environment must bear.
+        instance_id: Whose command it is.
+        lives: Whether the instance still runs. Asked when the child can be found by whoever
+            ends the instance, and before it does anything: else a stop could overlook it.
+
+    Raises:
+        Unavailable: The instance was stopped meanwhile.
     """
     mark = new_mark()
-    child = spawn(launch(mark))
-    with os_faults("starting a command"):
-        child.go(keep_input=options.stdin)
-        timeout = None if options.timeout is None else float(options.timeout)
-        return CommandSession(child, mark, timeout)
+    wanted = launch(mark)
+    child = spawn(wanted)
+    uid, root = wanted.account.uid, child.identity
+    timeout = None if options.timeout is None else float(options.timeout)
+    try:
+        if not lives():
+            raise Unavailable(
+                f"the instance {instance_id} was stopped meanwhile", next_step="Start it."
+            )
+        session = CommandSession(
+            child, lambda: tree.scan().having(mark, root, instance_id, uid), timeout
+        )
+    except BaseException:
+        child.abandon()
+        for pipe in child.outputs:
+            pipe.close()
+        raise
+    session.begin(keep_input=options.stdin)
+    return session
 
 
 PIPES = (subprocess.PIPE, subprocess.PIPE)

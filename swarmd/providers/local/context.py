@@ -10,7 +10,7 @@ from pathlib import Path
 
 from swarmd.errors import Conflict, PermissionDenied, ProviderError
 from swarmd.messages.config import InstancesConfig
-from swarmd.messages.instance import Instance
+from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.messages.state import Node
 from swarmd.ports import Call, Clock
 from swarmd.providers.local import account as accounts
@@ -29,6 +29,14 @@ def nothing(step: str) -> None:
 
 
 @dataclass(slots=True)
+class _Turn:
+    """One instance's lock, and how many hold it or wait for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    callers: int = 0
+
+
+@dataclass(slots=True)
 class Context:
     """One provider's world.
 
@@ -43,7 +51,9 @@ class Context:
         ports: Who has which port.
         server_dir: The managed code-server.
         groups: The control groups that the probe found.
+        admission: Held from the look whether a new instance may be until its record is there.
         children: Main processes that this daemon started, and must wait for.
+        insecure: Whether instances may be reached from other hosts without TLS.
         step: Told each point at which the state on disk or in the kernel has changed: a test
             ends the process there.
     """
@@ -59,8 +69,10 @@ class Context:
     server_dir: Path
     groups: Found = Found(None)
     children: dict[str, Child] = field(default_factory=dict)
+    insecure: bool = False
     step: Callable[[str], None] = nothing
-    _turns: dict[str, threading.Lock] = field(default_factory=dict)
+    admission: threading.Lock = field(default_factory=threading.Lock)
+    _turns: dict[str, _Turn] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -85,11 +97,13 @@ class Context:
                 field="run_as",
                 next_step="Set run_as back, or export the instance and import it again.",
             )
-        if not options.allow_shared_uid:
-            self._check_shared(instance, account)
+        self.check_shared(instance, account)
         return account
 
-    def _check_shared(self, instance: Instance, account: Account) -> None:
+    def check_shared(self, instance: Instance, account: Account) -> None:
+        """Raise ``PermissionDenied`` if another owner's instances run as this account."""
+        if self.options.allow_shared_uid:
+            return
         for other in self.index.all().values():
             if other.uid == account.uid and other.owner != instance.owner:
                 raise PermissionDenied(
@@ -100,9 +114,14 @@ class Context:
                     'owners trust each other, or run the daemon as root with run_as = "owner".',
                 )
 
-    def limits(self, instance: Instance) -> Limits:
+    def host(self, config: InstanceConfig) -> str:
+        """The address that an instance listens at."""
+        public = config.network.enable_public_access
+        return self.options.public_address if public else self.options.publish_address
+
+    def limits(self, config: InstanceConfig) -> Limits:
         """What an instance may use: its own wish, else the provider's default."""
-        wanted, options = instance.config.resources, self.options
+        wanted, options = config.resources, self.options
         return Limits(
             cpu=options.cpu if wanted.cpu is None else wanted.cpu,
             memory=options.memory if wanted.memory is None else wanted.memory,
@@ -117,34 +136,45 @@ class Context:
             DeadlineExceeded, OperationCancelled: While another call had it.
         """
         with self._lock:
-            lock = self._turns.setdefault(instance_id, threading.Lock())
-        while not lock.acquire(timeout=min(0.1, call.remaining)):
-            call.check()
+            turn = self._turns.setdefault(instance_id, _Turn())
+            turn.callers += 1
         try:
-            yield
+            while not turn.lock.acquire(timeout=min(0.1, call.remaining)):
+                call.check()
+            try:
+                yield
+            finally:
+                turn.lock.release()
         finally:
-            lock.release()
+            with self._lock:  # a lock that others wait for must stay the one of all
+                turn.callers -= 1
+                if not turn.callers:
+                    del self._turns[instance_id]
 
-    def forget_turn(self, instance_id: str) -> None:
-        """Drop the lock of an instance that is no more."""
-        with self._lock:
-            self._turns.pop(instance_id, None)
-
-    def current(self, instance: Instance) -> LocalRecord | None:
-        """The record, raised to the instance's epoch, name and owner.
+    def known(self, instance: Instance) -> LocalRecord | None:
+        """The record as it is: for who only looks, and so has no turn to write it in.
 
         Raises:
             Conflict: The record is of a later epoch.
         """
         record = self.index.get(instance.id)
-        if record is None:
-            return None
-        if record.epoch > instance.epoch:
+        if record is not None and record.epoch > instance.epoch:
             raise Conflict(
                 f"{instance.ref} is at epoch {record.epoch} already, not {instance.epoch}",
                 next_step="Look at the instance again; a later operation has passed this one.",
                 details={"epoch": record.epoch},
             )
+        return record
+
+    def current(self, instance: Instance) -> LocalRecord | None:
+        """The record, raised to the instance's epoch, name and owner. In its turn only.
+
+        Raises:
+            Conflict: The record is of a later epoch.
+        """
+        record = self.known(instance)
+        if record is None:
+            return None
         now = (instance.epoch, instance.name, instance.owner)
         if (record.epoch, record.name, record.owner) == now:
             return record

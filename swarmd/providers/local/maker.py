@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from swarmd.errors import Conflict, InstanceNotFound, ValidationError
@@ -15,7 +15,7 @@ from swarmd.providers.local.context import Context
 from swarmd.providers.local.data import archive, folders, git, hostfolder, workspace
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.ports import is_free, listen
-from swarmd.providers.local.record import LocalRecord
+from swarmd.providers.local.record import ANYONE, LocalRecord
 from swarmd.providers.local.runner import Runner
 
 Fill = Callable[[Account], Path]
@@ -83,9 +83,15 @@ class Maker:
             raise
 
     def _begin(self, instance: Instance, account: Account) -> LocalRecord:
+        """Look once more whether it may be, and record it, before anyone else can do the same."""
+        with self._context.admission:
+            self._context.check_shared(instance, account)
+            validation.check_room(self._context, instance)
+            return self._record(instance, account)
+
+    def _record(self, instance: Instance, account: Account) -> LocalRecord:
         context = self._context
-        validation.check_room(context, instance)
-        host = self._runner.host(instance)
+        host = context.host(instance.config)
         wanted = validation.wanted_port(instance.config)
         port = context.ports.take(instance.id, host, wanted)
         if wanted and not is_free(host, wanted):
@@ -126,29 +132,62 @@ class Maker:
         before = context.index.config(instance.id)
         running = self._runner.is_running(record)
         waiting = self._changed(instance.config, before, instance.id) if running else ()
-        if running and record.process is not None and context.groups.hierarchies is not None:
-            paths = record.process.paths
-            context.groups.hierarchies.limit(paths, context.limits(instance))
-        elif running:
-            limits = set(LIMITS)
-            waiting = tuple(field for field in waiting if field not in limits)
-        record = self._move_port(record, instance)
+        if running and context.groups.hierarchies is None:
+            waiting = tuple(field for field in waiting if field not in LIMITS)
         call.check()
-        context.index.put_config(instance.id, instance.config)
+        with self._limited(record if running else None, instance.config, before):
+            record = self._take_over(record, instance, before)
         context.step("updated")
         return record, waiting
 
-    def _move_port(self, record: LocalRecord, instance: Instance) -> LocalRecord:
-        """Another host port was asked for: it is taken now, and used from the next start on."""
+    @contextlib.contextmanager
+    def _limited(
+        self, record: LocalRecord | None, now: InstanceConfig, before: InstanceConfig | None
+    ) -> Iterator[None]:
+        """Set the limits of what runs; the old ones again if the rest of the update fails."""
+        hierarchies = self._context.groups.hierarchies
+        if record is None or record.process is None or hierarchies is None:
+            yield
+            return
+        paths = record.process.paths
+        try:
+            hierarchies.limit(paths, self._context.limits(now))
+            yield
+        except BaseException:
+            if before is not None:
+                hierarchies.limit(paths, self._context.limits(before))
+            raise
+
+    def _take_over(
+        self, record: LocalRecord, instance: Instance, before: InstanceConfig | None
+    ) -> LocalRecord:
+        """Another host port is taken now, and used from the next start on."""
+        context = self._context
         wanted = validation.wanted_port(instance.config)
         if wanted in (0, record.port):
+            context.index.put_config(instance.id, instance.config)
             return record
+        port = context.ports.take(record.id, context.host(instance.config), wanted)
+        try:
+            context.index.put_config(instance.id, instance.config)
+            return self._move_port(record, port)
+        except BaseException:
+            context.ports.give_back(port, record.id)
+            if before is not None:
+                with contextlib.suppress(OSError):
+                    context.index.put_config(instance.id, before)
+            raise
+
+    def _move_port(self, record: LocalRecord, port: int) -> LocalRecord:
+        """The old one is reserved first: cut off in between, it must not go to anyone."""
         context = self._context
-        port = context.ports.take(record.id, self._runner.host(instance), wanted)
-        before = record.port
-        record = context.index.change(record, port=port)
-        context.ports.release(before, record.id)
-        return record
+        context.ports.release(record.port, record.id)
+        context.step("old port reserved")
+        try:
+            return context.index.change(record, port=port)
+        except BaseException:
+            context.ports.keep(record.port, record.id)
+            raise
 
     def _changed(
         self, now: InstanceConfig, before: InstanceConfig | None, instance_id: str
@@ -210,7 +249,6 @@ class Maker:
         folders.purge(context.layout, instance_id, call.check)
         context.step("purged")
         context.index.drop(instance_id)
-        context.forget_turn(instance_id)
 
     def workspace_of(self, record: LocalRecord, account: Account) -> Callable[[], int] | None:
         """What opens the host folder that is an instance's workspace; None for a managed one."""
@@ -232,5 +270,5 @@ def _unknown(instance_id: str, context: Context) -> LocalRecord:
         epoch=0,
         node=context.node.id,
         port=0,
-        uid=os.geteuid(),
+        uid=ANYONE,
     )

@@ -58,8 +58,8 @@ class Observer:
             seen = self._runner.members(record, table)
             running = any(member.identity == record.process.identity for member in seen)
             members = len(seen)
-        elif table.marks(record.id):
-            members = len(table.members(record.id))
+        elif table.bears(record.id, record.uid):
+            members = len(table.members(record.id, uid=record.uid))
         observed = self._observed(record, running, 0 if running else members, None)
         gone = record.complete and not record.trashed and record.id not in names
         if gone and not running:
@@ -111,15 +111,13 @@ class Observer:
         context = self._context
         broken = context.index.broken
         for instance_id, reason in broken.items():
-            yield self._stray(instance_id, reason, running=bool(table.marks(instance_id)))
+            yield self._stray(instance_id, reason, running=table.bears(instance_id))
         for instance_id in sorted(names - known - set(broken)):
             if _ULID.fullmatch(instance_id):
-                running = bool(table.marks(instance_id))
+                running = table.bears(instance_id)
                 yield self._stray(instance_id, "a folder without a record", running=running)
-        for instance_id in table.instances:
-            marks = table.marks(instance_id)
-            explained = instance_id in known or instance_id in broken or instance_id in names
-            if not explained and marks.get(tree.NODE_MARKER) == context.mark:
+        for instance_id in table.strays(context.mark):
+            if not (instance_id in known or instance_id in broken or instance_id in names):
                 yield self._stray(instance_id, "it runs without a record", running=True)
 
     def _stray(self, instance_id: str, reason: str, *, running: bool) -> Observed:
@@ -159,7 +157,7 @@ class Observer:
         process = record.process
         used = hierarchies.usage(process.paths) if hierarchies and process else cgroups.Usage()
         limited = "memory" in self._context.groups.enforced
-        limit = self._context.limits(instance).memory
+        limit = self._context.limits(instance.config).memory
         spent = used.cpu_seconds
         if spent is None:
             spent = sum(member.stat.cpu_ticks for member in members) / _TICKS

@@ -37,6 +37,7 @@ from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import Layout
 from swarmd.providers.local.data.rights import account_of, as_account
 from swarmd.providers.local.data.sweeping import Sweeper
+from swarmd.providers.local.identity import is_alive
 from swarmd.providers.local.launcher import Launch
 from swarmd.providers.local.maker import Maker
 from swarmd.providers.local.observe import DiskUsage, Observer, address_of
@@ -71,7 +72,6 @@ class LocalProvider:
         step: Callable[[str], None] = nothing,
     ) -> None:
         self._name = record.name
-        self._config = config
         options = read_options(record.options)
         layout = Layout(_place(data_dir(config.daemon.data_dir), record.name))
         self._context = Context(
@@ -86,6 +86,7 @@ class LocalProvider:
                 options.ports, layout.private / ".ports.json", lambda: clock.now().timestamp()
             ),
             server_dir=server_dir(config.daemon.server_dir),
+            insecure=config.daemon.insecure,
             step=step,
         )
         self._runner = Runner(self._context)
@@ -182,7 +183,7 @@ class LocalProvider:
 
     def validate(self, instance: Instance) -> None:
         """Refuse what cannot work here. No side effects."""
-        validation.check(self._context, instance, insecure=self._config.daemon.insecure)
+        validation.check(self._context, instance)
 
     def create(self, instance: Instance, call: Call) -> Observed:
         """Make everything but the running server."""
@@ -225,19 +226,20 @@ class LocalProvider:
     def export(self, instance: Instance, call: Call) -> Iterator[bytes]:
         """Its data as a tar stream."""
         record = self._known(instance)
-        dirs = self._context.layout.instance(instance.id)
-        if record.trashed:
-            dirs = self._context.layout.trash_of(instance.id)
-        account = account_of(record.uid)  # also if run_as was changed since
-        outside = self._maker.workspace_of(record, account)
-        return archive.export(dirs, call, account=account, workspace=outside)
+        with os_faults("exporting the instance"):
+            dirs = self._context.layout.instance(instance.id)
+            if record.trashed:
+                dirs = self._context.layout.trash_of(instance.id)
+            account = account_of(record.uid)  # also if run_as was changed since
+            outside = self._maker.workspace_of(record, account)
+            return archive.export(dirs, call, account=account, workspace=outside)
 
     # --- running -----------------------------------------------------------------------------
 
     def start(self, instance: Instance, call: Call) -> Observed:
         """Start it and wait until it answers."""
         with self._context.turn(instance.id, call), os_faults("starting the instance"):
-            record = self._known(instance)
+            record = self._current(instance)
             if record.trashed or not record.complete:
                 raise Conflict(
                     f"{instance.ref} is {'in the trash' if record.trashed else 'not complete'}",
@@ -248,7 +250,7 @@ class LocalProvider:
     def stop(self, instance: Instance, call: Call, *, force: bool = False) -> Observed:
         """End everything that runs in it."""
         with self._context.turn(instance.id, call), os_faults("stopping the instance"):
-            record = self._known(instance)
+            record = self._current(instance)
             grace = 0.0 if force else float(self._context.defaults.stop_grace)
             reason = "stopped" if self._runner.is_running(record) else record.exit
             return self._observer.one(self._runner.end(record, call, grace=grace, reason=reason))
@@ -284,6 +286,11 @@ class LocalProvider:
 
     def exec(self, instance: Instance, options: ExecInstance) -> Session:
         """Run a command in it, as its account, in its control groups."""
+        commands.check(options)
+        with os_faults("starting a command"):
+            return self._exec(instance, options)
+
+    def _exec(self, instance: Instance, options: ExecInstance) -> Session:
         record = self._known(instance)
         process = record.process
         if process is None or not self._runner.is_running(record):
@@ -309,12 +316,13 @@ class LocalProvider:
                 groups=process.paths,
             )
 
-        return commands.run(options, launch)
+        return commands.run(options, launch, instance.id, lambda: is_alive(process.identity))
 
     def logs(self, instance: Instance, options: LogsInstance) -> Session:
         """Open its log."""
         self._known(instance)
-        return logview.open_log(self._context.layout.instance(instance.id), options)
+        with os_faults("reading the log"):
+            return logview.open_log(self._context.layout.instance(instance.id), options)
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -323,7 +331,8 @@ class LocalProvider:
         record = self._context.index.get(instance_id)
         if record is None:
             return None
-        return self._observer.one(record, self._context.index.config(instance_id))
+        with os_faults("looking at the instance"):
+            return self._observer.one(record, self._context.index.config(instance_id))
 
     def list(self) -> Sequence[Observed]:
         """Everything, in one sweep."""
@@ -333,9 +342,10 @@ class LocalProvider:
     def address(self, instance_id: str) -> Address | None:
         """Where it answers while it runs."""
         record = self._context.index.get(instance_id)
-        if record is None or record.process is None or not self._runner.is_running(record):
-            return None
-        return address_of(record.process)
+        with os_faults("looking at the instance"):
+            if record is None or record.process is None or not self._runner.is_running(record):
+                return None
+            return address_of(record.process)
 
     def stats(self, instances: Sequence[Instance]) -> Sequence[InstanceStats]:
         """What these use right now, those that run."""
@@ -343,7 +353,14 @@ class LocalProvider:
             return self._observer.stats(instances, datetime.now(UTC), self._disk)
 
     def _known(self, instance: Instance) -> LocalRecord:
-        record = self._context.current(instance)
+        """For who only looks."""
+        return self._there(self._context.known(instance), instance)
+
+    def _current(self, instance: Instance) -> LocalRecord:
+        """For who has the instance's turn."""
+        return self._there(self._context.current(instance), instance)
+
+    def _there(self, record: LocalRecord | None, instance: Instance) -> LocalRecord:
         if record is None:
             raise InstanceNotFound(
                 f"provider {self._name} has no instance {instance.ref}",

@@ -23,6 +23,9 @@ from swarmd.providers.local.data.layout import InstanceDirs, Layout
 from swarmd.providers.local.durable import sync_folder, write_durably
 from swarmd.providers.local.identity import Identity
 
+ANYONE = -1
+"""The ``uid`` of a stand-in for a record that is lost: nobody knows whose its processes are."""
+
 NEWEST = 1
 """The version of records that this code writes, and the newest that it reads."""
 
@@ -67,6 +70,7 @@ class LocalRecord(Struct, frozen=True, kw_only=True):
     version: int = NEWEST
 
 
+_STRIPES = 64  # so many records can be written at once
 _FILE = "record.json"  # ``InstanceDirs.record``, without making ten thousand paths
 _decoder = msgspec.json.Decoder(LocalRecord)
 _config_decoder = decoder(InstanceConfig)
@@ -78,6 +82,7 @@ class Index:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._lock = threading.Lock()
+        self._writing = [threading.Lock() for _ in range(_STRIPES)]
         self._records: dict[str, LocalRecord] = {}
         self._broken: dict[str, str] = {}
 
@@ -120,6 +125,10 @@ class Index:
 
     def put(self, record: LocalRecord, *, sync: bool = True) -> LocalRecord:
         """Write a record, then let it be seen. Raises ``OSError``."""
+        with self._writing[hash(record.id) % _STRIPES]:
+            return self._put(record, sync=sync)
+
+    def _put(self, record: LocalRecord, *, sync: bool) -> LocalRecord:
         dirs = self._layout.instance(record.id)
         _make_private(dirs, sync=sync)
         write_durably(dirs.record, encode(record), sync=sync)
@@ -128,8 +137,10 @@ class Index:
         return record
 
     def change(self, record: LocalRecord, *, sync: bool = True, **changes: object) -> LocalRecord:
-        """Write a record with some fields changed."""
-        return self.put(replace(record, **changes), sync=sync)
+        """Write a record with some fields changed: the newest one, whatever the caller's says."""
+        with self._writing[hash(record.id) % _STRIPES]:
+            newest = self._records.get(record.id, record)
+            return self._put(replace(newest, **changes), sync=sync)
 
     def drop(self, instance_id: str) -> None:
         """Forget a record whose files are gone."""

@@ -11,17 +11,17 @@ from pathlib import Path
 from swarmd.errors import DeadlineExceeded, ProviderError, ResourceLimitError
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call
-from swarmd.providers.local import cgroups, server, tree
+from swarmd.providers.local import cgroups, server, tree, validation
 from swarmd.providers.local.account import Account
 from swarmd.providers.local.answer import Asker, Ended, Endpoint
 from swarmd.providers.local.context import Context
-from swarmd.providers.local.data import extensions, folders, logs, workspace
+from swarmd.providers.local.data import children, extensions, folders, logs, workspace
 from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.identity import is_alive, open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, exit_words, spawn
 from swarmd.providers.local.ports import listen
-from swarmd.providers.local.record import LocalRecord, ProcessRecord
+from swarmd.providers.local.record import ANYONE, LocalRecord, ProcessRecord
 
 _KILL_RESERVE = 3.0  # seconds kept at the end of a stop's time for what must be killed
 _LOG_LINES = 20
@@ -45,7 +45,8 @@ class Runner:
         """Every process of an instance, by any of the three ways."""
         root = record.process.identity if record.process else None
         pids = cgroups.processes(self.group_paths(record))
-        return (table or tree.scan()).members(record.id, root, pids)
+        uid = None if record.uid == ANYONE else record.uid
+        return (table or tree.scan()).members(record.id, root, pids, uid)
 
     def group_paths(self, record: LocalRecord) -> tuple[Path, ...]:
         """Its control groups: those recorded with its process, and those that it would get."""
@@ -76,6 +77,11 @@ class Runner:
         context, dirs = self._context, self._context.layout.instance(instance.id)
         folders.make(dirs, account)
         context.step("folders made")
+        with children.confined(lambda: self._make_groups(instance)):
+            return self._fill(instance, dirs, account, call)
+
+    def _fill(self, instance: Instance, dirs: InstanceDirs, account: Account, call: Call) -> Path:
+        context = self._context
         env = self.environment(instance, account)
         home = Path(env["HOME"])
         roots = context.options.roots
@@ -112,6 +118,7 @@ class Runner:
             return record if record.process.answered else self._await(record, instance, call)
         record = self.end(record, call, grace=0.0, reason=self.how_it_ended(record))
         self.check_limits()
+        validation.check_exposure(self._context, instance.config)
         account = self._context.account(instance)
         found = server.find_server(self._context.options, self._context.server_dir)
         folder = self.prepare(instance, account, call)
@@ -144,7 +151,7 @@ class Runner:
         call: Call,
     ) -> LocalRecord:
         context, dirs = self._context, self._context.layout.instance(instance.id)
-        host = self.host(instance)
+        host = self._context.host(instance.config)
         with contextlib.ExitStack() as stack, os_faults("starting code-server"):
             listener = stack.enter_context(listen(host, record.port))
             log = logs.open_for_append(dirs, account)
@@ -176,25 +183,19 @@ class Runner:
         return ProcessRecord(
             identity=child.identity,
             epoch=instance.epoch,
-            host=self.host(instance),
+            host=self._context.host(instance.config),
             port=record.port,
             tls=self._context.options.tls,
             groups=tuple(map(str, groups)),
             started_at=datetime.now(UTC).replace(microsecond=0),
         )
 
-    def host(self, instance: Instance) -> str:
-        """The address that an instance listens at."""
-        options = self._context.options
-        public = instance.config.network.enable_public_access
-        return options.public_address if public else options.publish_address
-
     def _make_groups(self, instance: Instance) -> tuple[Path, ...]:
         hierarchies = self._context.groups.hierarchies
         if hierarchies is None:
             return ()
         paths = hierarchies.make(instance.id)
-        hierarchies.limit(paths, self._context.limits(instance))
+        hierarchies.limit(paths, self._context.limits(instance.config))
         return paths
 
     # --- waiting for the first answer --------------------------------------------------------
@@ -284,7 +285,7 @@ class Runner:
             lambda: self.members(record),
             grace=min(grace, max(0.0, call.remaining - _KILL_RESERVE)),
             check=call.check,
-            kill_all=lambda: cgroups.kill_all(paths),
+            groups=paths,
         )
         self._context.step("ended")
         child = self._context.children.pop(record.id, None)

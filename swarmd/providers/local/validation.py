@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 
 from swarmd.errors import ResourceLimitError, ValidationError
-from swarmd.messages.enums import Transport
+from swarmd.messages.enums import AuthType, Transport
 from swarmd.messages.instance import Instance, InstanceConfig, PortSpec
 from swarmd.providers.local import server
 from swarmd.providers.local.context import Context
@@ -14,7 +15,7 @@ from swarmd.providers.local.data import extensions, workspace
 _MIN_PORT_UNPRIVILEGED = 1024
 
 
-def check(context: Context, instance: Instance, *, insecure: bool) -> None:
+def check(context: Context, instance: Instance) -> None:
     """Refuse what cannot work here. No side effects.
 
     Raises:
@@ -25,7 +26,7 @@ def check(context: Context, instance: Instance, *, insecure: bool) -> None:
     """
     config = instance.config
     _check_fields(context, config)
-    _check_public(context, config, insecure=insecure)
+    check_exposure(context, config)
     wanted = wanted_port(config)
     if wanted:
         context.ports.check_wanted(instance.id, wanted)
@@ -99,10 +100,28 @@ def _no_effect(field: str, reason: str) -> ValidationError:
     )
 
 
-def _check_public(context: Context, config: InstanceConfig, *, insecure: bool) -> None:
-    if config.network.enable_public_access and not (context.options.tls or insecure):
+def check_exposure(context: Context, config: InstanceConfig) -> None:
+    """Refuse what would give other hosts a terminal, or show them its password.
+
+    Asked when an instance is made and at each start: options change in between.
+
+    Raises:
+        ValidationError: It would listen beyond loopback without TLS, or without a password.
+    """
+    public = config.network.enable_public_access
+    if not public and ipaddress.ip_address(context.host(config)).is_loopback:
+        return
+    what = "public access" if public else f"publish_address {context.options.publish_address}"
+    field = "config.network.enable_public_access" if public else "publish_address"
+    if not (context.options.tls or context.insecure):
         raise ValidationError(
-            "public access without TLS would send passwords in the clear",
-            field="config.network.enable_public_access",
+            f"{what} without TLS would send passwords in the clear",
+            field=field,
             next_step="Set tls_cert and tls_key in the provider's options, or daemon.insecure.",
+        )
+    if config.auth.type is AuthType.NONE:
+        raise ValidationError(
+            f"{what} without authentication would give everyone a terminal",
+            field="config.auth.type",
+            next_step="Use auth type password, or an address of this host alone.",
         )

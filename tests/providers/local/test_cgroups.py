@@ -16,7 +16,8 @@ from swarmd.messages.requests import ExecInstance
 from swarmd.messages.units import Size
 from swarmd.providers.local import cgroups
 from swarmd.providers.local.cgroup_probe import Mount, probe, read_memberships, read_mounts
-from swarmd.providers.local.cgroups import Limits, Usage, VersionOne, VersionTwo
+from swarmd.providers.local.cgroups import Limits, Usage
+from swarmd.providers.local.hierarchies import VersionOne, VersionTwo
 from swarmd.providers.local.provider import LocalProvider
 from tests.providers.local.kit import call, make_instance
 from tests.support import require, wait_until
@@ -33,7 +34,7 @@ MOUNTS = (
 def test_mounts_and_memberships_are_read() -> None:
     assert read_mounts(MOUNTS) == (
         Mount(Path("/sys/fs/cgroup/unified"), 2),
-        Mount(Path("/sys/fs/cgroup/cpu,cpuacct"), 1, frozenset({"cpu"})),
+        Mount(Path("/sys/fs/cgroup/cpu,cpuacct"), 1, frozenset({"cpu", "cpuacct"})),
         Mount(Path("/sys/fs/cgroup/my memory"), 1, frozenset({"memory"})),
     )
     assert read_memberships("4:memory:/a\n3:cpu,cpuacct:/b\n0::/c:d\n") == {

@@ -127,8 +127,8 @@ def test_three_ways_to_find_a_process() -> None:
     assert [member.stat.pid for member in found] == [10, 11, 12, 13, 14]
     reused = replace(root, started=101)
     assert [member.stat.pid for member in table.members("a", reused)] == [12, 13]
-    assert table.instances == ("a", "b")
-    assert table.marks("c") == {}
+    assert table.bears("b")
+    assert not table.bears("c")
 
 
 @given(st.dictionaries(st.integers(2, 40), st.integers(1, 40), max_size=30), st.integers(2, 40))

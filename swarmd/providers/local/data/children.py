@@ -2,6 +2,8 @@
 
 A helper may start others that leave its process group, so each carries a mark in its
 environment. By the mark they are all found, also those of a daemon that was killed meanwhile.
+What it runs (a repository's hooks, an extension's scripts) may be a stranger's, so it runs in the
+instance's control groups, within its limits, and nothing in them outlives it.
 """
 
 from __future__ import annotations
@@ -10,22 +12,45 @@ import contextlib
 import os
 import re
 import selectors
+import shutil
 import signal
-import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from swarmd.errors import ProviderError
 from swarmd.ports import Call
+from swarmd.providers.local import cgroups, tree
 from swarmd.providers.local.account import Account
-from swarmd.providers.local.data.faults import translate
+from swarmd.providers.local.data.faults import os_faults
+from swarmd.providers.local.identity import is_alive, wait_ended
+from swarmd.providers.local.launcher import Child, Launch, spawn
 
 MARK = "SWARMD_HELPER"
 _KEPT_LINES, _KEPT_CHARS = 20, 500
 _LOOK_EVERY = 0.1  # seconds between looks at the call's cancel token
 _GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+
+MakeGroups = Callable[[], tuple[Path, ...]]
+_make_groups: ContextVar[MakeGroups] = ContextVar("_make_groups", default=tuple)
+
+
+@contextlib.contextmanager
+def confined(make: MakeGroups) -> Iterator[None]:
+    """Helpers that this thread runs meanwhile are put into control groups.
+
+    Args:
+        make: Makes them, with their limits; asked only when a helper is run. Nothing else may
+            run in them: each helper's end is the end of all that they hold.
+    """
+    token = _make_groups.set(make)
+    try:
+        yield
+    finally:
+        _make_groups.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +95,8 @@ def run(
     """
     call.check()
     end_marked(mark)
-    process = _start(argv, account, {**env, MARK: mark}, cwd)
+    with os_faults("making the helper's control groups"):
+        groups = _make_groups.get()()
     tail: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def told(line: str) -> None:
@@ -78,55 +104,66 @@ def run(
         on_line(line)
 
     try:
-        _listen(process, call, told)
-        return Ended(process.wait(), tuple(tail))
+        child, output = _start(argv, account, {**env, MARK: mark}, cwd, groups)
+    except BaseException:
+        cgroups.remove(groups)
+        raise
+    try:
+        _listen(child, output, call, told)
     finally:
-        _end(process, mark)
+        code = _end(child, output, mark, groups)
+    return Ended(code, tuple(tail))
 
 
 def _start(
-    argv: Sequence[str], account: Account, env: Mapping[str, str], cwd: Path
-) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-            umask=0o022,
-            **account.popen,
-        )
-    except FileNotFoundError as error:
+    argv: Sequence[str],
+    account: Account,
+    env: Mapping[str, str],
+    cwd: Path,
+    groups: tuple[Path, ...],
+) -> tuple[Child, IO[bytes]]:
+    """Start it the way a server is started: in its groups before it executes anything."""
+    if shutil.which(argv[0], path=env.get("PATH", os.defpath)) is None:
         raise ProviderError(
             f"{argv[0]} is not there to be run",
             next_step=f"Install {Path(argv[0]).name}, or put it on the daemon's PATH.",
-            details={"cause": str(error)},
-        ) from error
-    except OSError as error:
-        raise translate(error, f"starting {argv[0]}") from error
+        )
+    with os_faults(f"starting {argv[0]}"):
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        output = open(reading, "rb", buffering=0)  # noqa: PTH123, SIM115 - a descriptor; _end closes
+        try:
+            launch = Launch(argv, cwd, env, account, (writing, writing), groups=groups)
+            child = spawn(launch)
+        except BaseException:
+            output.close()
+            raise
+        finally:
+            os.close(writing)
+    try:
+        child.go()
+    except BaseException:
+        output.close()
+        raise
+    return child, output
 
 
-def _listen(process: subprocess.Popen[bytes], call: Call, told: Callable[[str], None]) -> None:
+def _listen(child: Child, output: IO[bytes], call: Call, told: Callable[[str], None]) -> None:
     """Read its output until it ended. Others may keep the pipe open: they are not waited for."""
-    assert process.stdout is not None
-    exit_watch = os.pidfd_open(process.pid)
+    exit_watch = os.pidfd_open(child.identity.pid)
     lines = _Lines(told)
     try:
-        os.set_blocking(process.stdout.fileno(), False)
+        os.set_blocking(output.fileno(), False)
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(output, selectors.EVENT_READ)
             selector.register(exit_watch, selectors.EVENT_READ)
             while True:
                 call.check()
                 ready = {key.fd for key, _ in selector.select(min(_LOOK_EVERY, call.remaining))}
                 over = exit_watch in ready
-                if process.stdout.fileno() in ready or over:
-                    still_open = lines.feed(_available(process.stdout.fileno()))
+                if output.fileno() in ready or over:
+                    still_open = lines.feed(_available(output.fileno()))
                     if not still_open and not over:
-                        selector.unregister(process.stdout)
+                        selector.unregister(output)
                 if over:
                     lines.finish()
                     return
@@ -172,17 +209,21 @@ class _Lines:
             self._told(text)
 
 
-def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """End what is left of it: its group, then whatever bears its mark."""
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+def _end(child: Child, output: IO[bytes], mark: str, groups: tuple[Path, ...]) -> int:
+    """End what is left of it: its process group, what bears its mark, its control groups.
+
+    Until it is waited for, its number and its group's are nobody else's.
+    """
+    if is_alive(child.identity):
+        _signal_group(child.identity.pid, signal.SIGTERM)
+        wait_ended([child.identity], _GRACE)
+    _signal_group(child.identity.pid, signal.SIGKILL)
+    code = child.wait(_GRACE)
+    output.close()
     end_marked(mark)
+    tree.end(tuple, grace=0.0, check=lambda: None, groups=groups)
+    cgroups.remove(groups)
+    return -signal.SIGKILL if code is None else code
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from swarmd.messages.instance import Instance
+from tests.cli.driver import ME
 from tests.cli.server import Served, serving
 
 
@@ -15,3 +17,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("SWARMD_SOCKET", str(path))
     with serving(path) as it:
         yield it
+
+
+@pytest.fixture
+def web(served: Served) -> Instance:
+    """An instance that is there."""
+    return served.on_loop(served.daemon.add, "web", owner=ME)

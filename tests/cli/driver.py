@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from typing import Any
 from click.testing import CliRunner
 
 from swarmd.cli.main import root
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+"""Who owns what these tests make."""
 
 COMMAND = [sys.executable, "-c", "from swarmd.cli.main import main; main()"]
 """As the entry point does it."""
@@ -76,3 +80,8 @@ def process(*words: object, env: Mapping[str, str], stdin: bytes = b"", timeout:
         check=False,
     )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def names(ran: Ran) -> list[str]:
+    """The first word of each line."""
+    return [line.split()[0] for line in ran.out.splitlines()]

@@ -10,7 +10,7 @@ from swarmd.providers.local.account import own
 from swarmd.providers.local.data import archive
 from swarmd.providers.local.data.layout import Layout
 from swarmd.providers.local.data.tarformat import END, _extended
-from tests.providers.local_data.test_archive import Limits, a_call, file, folder, pack, refuse
+from tests.providers.local_data.archives import Limits, a_call, file, folder, pack, refuse
 
 
 def test_global_records_are_bounded(layout: Layout) -> None:

@@ -27,6 +27,9 @@ _WORDS_ONLY = re.compile(r"Expected `str` matching regex '\^\(([\w|]+)\)\$'")
 _ENUM = re.compile(r"Invalid enum value (.*)")
 _PART = re.compile(r"\.([^.\[\]]+)|\[([^\[\]]*)\]")
 
+MAX_SHOWN = 100
+"""Characters of a wrong word that are compared and shown."""
+
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -85,6 +88,7 @@ def explain(error: Exception, kind: Any, *, prefix: str = "") -> Explained:
 
 
 def _unknown_key(key: str, here: Any, where: str) -> Explained:
+    key = _short(key)
     known = keys_of(here)
     near = nearest(key, known)
     listed = ", ".join(sorted(known))
@@ -95,6 +99,11 @@ def _unknown_key(key: str, here: Any, where: str) -> Explained:
         nearest=near,
         suggestion=f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {listed}.",
     )
+
+
+def _short(word: str) -> str:
+    """What was written, as far as it helps: whoever sends 1 MiB is not sent it back."""
+    return word if len(word) <= MAX_SHOWN else word[:MAX_SHOWN] + "…"
 
 
 def _missing_key(key: str, here: Any, where: str) -> Explained:
@@ -123,8 +132,9 @@ def _wrong_value(text: str, here: Any, where: str) -> Explained:
     expected = describe(here)
     near: tuple[str, ...] = ()
     if found := _ENUM.fullmatch(text):
-        near = nearest(found[1].strip("'\""), _choices(here))
-        message = f"expected {expected}, not {found[1]}"
+        given = _short(found[1])
+        near = nearest(given.strip("'\""), _choices(here))
+        message = f"expected {expected}, not {given}"
     elif found := _TYPES.fullmatch(text):
         expected = expected or _in_words(found[1])
         message = f"expected {expected}, not {_in_words(found[2])}"

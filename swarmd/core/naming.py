@@ -183,8 +183,10 @@ def _spellings(ref: str, caller: str, by_name: Mapping[tuple[str, str], str]) ->
 def nearest(word: str, known: Iterable[str], n: int = 3) -> tuple[str, ...]:
     """Up to ``n`` known words that look like this one, the nearest first.
 
-    Case is not counted, and a word that begins like this one is near as well.
+    Case is not counted, and a word that begins like this one is near as well. Only the word's
+    first 100 characters are looked at: comparing takes long, and whoever sends more means none.
     """
+    word = word[:100]
     by_lower = {k.lower(): k for k in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=0.6)
     if not close and len(word) >= 3:

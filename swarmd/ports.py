@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from swarmd.errors import DeadlineExceeded, OperationCancelled
 from swarmd.messages.config import Config, JournalConfig
+from swarmd.messages.enums import DaemonState
 from swarmd.messages.events import Event, TableRow
 from swarmd.messages.instance import Instance, InstanceStats, Reason
 from swarmd.messages.operation import Caller, Operation
@@ -337,14 +338,20 @@ class Query(Protocol):
     def status(self, caller: Caller) -> StatusReport:
         """The daemon's state and counts (seed 000, section 5.1)."""
 
+    def condition(self) -> tuple[DaemonState, tuple[str, ...]]:
+        """The daemon's state and the reasons for it: cheap, it counts nothing."""
+
     def actors(self, caller: Caller) -> ActorList:
         """The daemon's actors, as they were last heard of."""
 
     def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
-        """Why this instance is as it is, oldest first."""
+        """Why this instance is as it is, oldest first. Reads a file: not on the loop."""
 
     def history(self, caller: Caller, after_seq: int, limit: int) -> tuple[bool, tuple[Event, ...]]:
-        """Events after ``after_seq``; True first if older ones were asked for but are gone."""
+        """Events after ``after_seq``; True first if older ones were asked for but are gone.
+
+        Reads files: not on the loop.
+        """
 
     def position(self) -> tuple[str, int]:
         """The journal's id and its last published sequence number."""

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from swarmd.api.errors import INVALID_PARAMS, PARSE_ERROR, ProtocolFault
+from swarmd.api.opened import OpenStreams
+from swarmd.api.peer import UserNames
 from swarmd.core.explain import explain
-from swarmd.errors import SwarmError
 from swarmd.messages import codec
 from swarmd.messages.methods import METHODS, Kind, Method
 from swarmd.messages.operation import Caller
@@ -28,9 +29,10 @@ PROTOCOL = 1
 class Services:
     """What all connections share.
 
-    The watchers' pool only reads. ``inputs`` runs what gives bytes to a session or an upload,
-    ``closers`` what ends one: in a pool full of blocked readers neither would get its turn,
-    and nothing else wakes those readers.
+    The watchers' pool only reads. ``uploads`` writes what clients send to the disk, which may
+    be slow but takes it; what may block for ever, a command's input, has threads of its
+    connection's own (``OpenStreams.feed``). ``closers`` ends sessions: in a pool full of blocked
+    readers that would not get its turn, and nothing else wakes those readers.
     """
 
     query: Query
@@ -38,30 +40,15 @@ class Services:
     version: str
     clock: Clock
     new_id: Callable[[], str]
-    inputs: ThreadPoolExecutor
+    users: UserNames
+    uploads: ThreadPoolExecutor
     closers: ThreadPoolExecutor
-
-
-class Stream(Protocol):
-    """One stream of a connection."""
-
-    id: str
-
-    def start(self) -> None:
-        """The client knows the id now: chunks may follow."""
-
-    async def write(self, data: bytes, *, end: bool) -> Any:
-        """Take bytes from the client; answers ``Written``."""
-
-    def close(self, error: SwarmError | None = None) -> None:
-        """End it now: the client wants no more, or ``error`` tells why."""
-
-    def drop(self) -> None:
-        """The client is gone: let go of everything. Idempotent."""
 
 
 class Link(Protocol):
     """What handlers and streams see of the connection."""
+
+    streams: OpenStreams
 
     @property
     def is_open(self) -> bool:
@@ -75,18 +62,6 @@ class Link(Protocol):
 
     def abandonable(self) -> AbstractContextManager[None]:
         """What is awaited inside ends when the client disconnects."""
-
-    def add_stream(self, make: Callable[[str], Stream]) -> Stream:
-        """Keep a new stream; raises ``ResourceLimitError`` if there are too many."""
-
-    def find_stream(self, stream_id: str) -> Stream:
-        """One of this connection's streams; raises ``ValidationError``."""
-
-    def get_stream(self, stream_id: str) -> Stream | None:
-        """The same, None if there is none."""
-
-    def forget_stream(self, stream_id: str) -> None:
-        """It has ended."""
 
 
 class Call:
@@ -121,8 +96,13 @@ class Call:
         """What changes."""
         return self.services.commands
 
+    async def from_disk(self, function: Callable[[], T]) -> T:
+        """Run a read of files off the loop."""
+        return cast("T", await self.services.commands.run_short(function))
+
 
 Handler = Callable[[Call, Any], Any]
+T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
 
 HANDLERS: dict[type[Request], Handler] = {}

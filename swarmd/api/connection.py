@@ -16,21 +16,19 @@ import msgspec
 from msgspec import UNSET
 
 from swarmd.api import faults, peer, wire
-from swarmd.api.call import Call, Entry, Services, Stream
+from swarmd.api.call import Call, Entry, Services
 from swarmd.api.errors import ProtocolFault, stopping, to_wire
 from swarmd.api.framing import Framer, Oversize, is_one_object
+from swarmd.api.opened import OpenStreams, Stream
+from swarmd.api.outgoing import Outgoing
 from swarmd.api.replying import Batch, Opened, Sink
-from swarmd.errors import ResourceLimitError, ValidationError
+from swarmd.errors import ResourceLimitError
 
 MAX_IN_FLIGHT: Final = 64
 MAX_IN_FLIGHT_BYTES: Final = 4 << 20
-MAX_STREAMS: Final = 64
-MAX_UNSENT: Final = 256 << 10
-"""Bytes that the client may leave unread before its sources pause (DESIGN section 6)."""
 
 _TURN = 64
 """Requests handled before other connections get their turn."""
-_FLUSH_AT = 64 << 10
 _HANGUP_CHECK_SECONDS = 1.0
 _BRACE = ord("{")
 
@@ -59,18 +57,13 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._framer = Framer()
         self._batch: Iterator[tuple[msgspec.Raw, Sink]] = iter(())
-        self._out: list[bytes] = []
-        self._out_bytes = 0
         self._pumping = False
         self._turn_is_due = False
         self._in_flight = 0
         self._in_flight_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._abandonable: set[asyncio.Task[Any]] = set()
-        self._streams: dict[str, Stream] = {}
-        self._stream_count = 0
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self.streams = OpenStreams(self._stream_is_over)
         self._ended = False
         self._half_closed = False
         self._stopping = False
@@ -83,8 +76,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         sock = transport.get_extra_info("socket")
         self._fd: int = sock.fileno()
-        self._peer = peer.read_peer(sock)
-        self._transport.set_write_buffer_limits(high=MAX_UNSENT)
+        self._peer = peer.read_peer(sock, self._services.users)
+        self._out = Outgoing(self._transport)
         self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
@@ -108,24 +101,22 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not take what is sent."""
-        self._writable.clear()
+        self._out.pause()
 
     def resume_writing(self) -> None:
         """It took enough."""
-        self._writable.set()
+        self._out.resume()
         self._pump()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client is gone: its streams end, its operations go on."""
         self._ended = True
-        self._writable.set()
+        self._out.end()
         if self._hangup_check is not None:
             self._hangup_check.cancel()
         for task in list(self._abandonable):
             task.cancel()
-        for stream in list(self._streams.values()):
-            stream.drop()
-        self._streams.clear()
+        self.streams.drop_all()
         self._on_lost(self)
 
     # --- frames in ---------------------------------------------------------------------------
@@ -135,11 +126,12 @@ class Connection(asyncio.Protocol):
         if self._pumping or self._ended:
             return
         self._pumping = True
+        self._out.gather()
         try:
             left = self._pump_turn()
         finally:
             self._pumping = False
-            self._flush()
+            self._out.release()
         if left == 0 and not self._turn_is_due:
             self._turn_is_due = True
             self._loop.call_soon(self._next_turn)
@@ -149,8 +141,6 @@ class Connection(asyncio.Protocol):
         left = _TURN
         while left and self._may_take() and self._take_one():
             left -= 1
-            if self._out_bytes >= _FLUSH_AT:
-                self._flush()
         return left
 
     def _next_turn(self) -> None:
@@ -161,7 +151,7 @@ class Connection(asyncio.Protocol):
         return (
             self._in_flight < MAX_IN_FLIGHT
             and self._in_flight_bytes < MAX_IN_FLIGHT_BYTES
-            and self._writable.is_set()
+            and self._out.is_writable
             and not self._ended
             and not self._stopping
         )
@@ -190,11 +180,13 @@ class Connection(asyncio.Protocol):
     def _begin_batch(self, frame: bytes) -> None:
         try:
             items = wire.split_batch(frame)
+            batch = Batch([wire.id_of(item) for item in items], self.put)
+            if not batch.fits:
+                raise faults.ids_too_long()
         except ProtocolFault as fault:
             self.put(wire.encode_error(b"null", to_wire(fault, "")))
             return
-        batch = Batch(len(items), self.put)
-        self._batch = iter([(item, batch) for item in items])
+        self._batch = zip(items, batch.sinks, strict=True)
 
     def _begin(self, raw: bytes | msgspec.Raw, sink: Sink) -> None:
         """One request: answered here if it is a read, else by a task."""
@@ -257,25 +249,11 @@ class Connection(asyncio.Protocol):
     def put(self, answer: bytes | None, then: Callable[[], None] | None = None) -> None:
         """Send one answer (a whole line without its newline), then do what follows it."""
         if answer is not None:
-            self._write(answer + b"\n")
+            self._out.write(answer + b"\n")
         if then is not None:
             then()
 
-    # --- bytes out ---------------------------------------------------------------------------
-
-    def _write(self, data: bytes) -> None:
-        if self._pumping:
-            self._out.append(data)
-            self._out_bytes += len(data)
-        elif not self._ended:
-            self._transport.write(data)
-
-    def _flush(self) -> None:
-        if self._out and not self._ended:
-            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            self._transport.write(data)
-        self._out.clear()
-        self._out_bytes = 0
+    # --- whether to read on ------------------------------------------------------------------
 
     def _decide_reading(self, *, drained: bool) -> None:
         if self._ended or self._transport.is_closing():
@@ -289,7 +267,7 @@ class Connection(asyncio.Protocol):
             self._watch_for_hangup()
 
     def _close_if_done(self, *, drained: bool) -> None:
-        if drained and not self._in_flight and not self._streams:
+        if drained and not self._in_flight and not self.streams:
             self._transport.close()
 
     def _watch_for_hangup(self) -> None:
@@ -313,19 +291,13 @@ class Connection(asyncio.Protocol):
         """Whether the client can still be reached."""
         return not self._ended
 
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait for the client, and bytes of it that wait to be handled."""
-        return self._transport.get_write_buffer_size() + self._framer.buffered
-
     def notify(self, method: str, params: object) -> None:
         """Send a notification."""
-        self._write(wire.encode_notification(method, params))
+        self._out.write(wire.encode_notification(method, params))
 
     async def drained(self) -> None:
         """Wait until the client has taken what was sent, but for 256 KiB."""
-        while not self._writable.is_set():
-            await self._writable.wait()
+        await self._out.drained()
 
     @contextlib.contextmanager
     def abandonable(self) -> Iterator[None]:
@@ -339,36 +311,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._abandonable.discard(task)
 
-    def add_stream(self, make: Callable[[str], Stream]) -> Stream:
-        """Keep a new stream; raises ``ResourceLimitError`` if there are too many."""
-        if len(self._streams) >= MAX_STREAMS:
-            raise ResourceLimitError(
-                f"this connection has {MAX_STREAMS} streams open",
-                next_step="Close one with stream.close, or open another connection.",
-            )
-        self._stream_count += 1
-        stream = make(f"s{self._stream_count}")
-        self._streams[stream.id] = stream
-        return stream
-
-    def find_stream(self, stream_id: str) -> Stream:
-        """One of this connection's streams; raises ``ValidationError``."""
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            raise ValidationError(
-                f"this connection has no stream {stream_id!r}: it has ended or was never opened",
-                field="stream",
-                next_step="Use the id that the reply to the opening request gave.",
-            )
-        return stream
-
-    def get_stream(self, stream_id: str) -> Stream | None:
-        """The same, None if there is none."""
-        return self._streams.get(stream_id)
-
-    def forget_stream(self, stream_id: str) -> None:
-        """It has ended."""
-        self._streams.pop(stream_id, None)
+    def _stream_is_over(self) -> None:
         if self._half_closed:
             self._pump()
 
@@ -381,8 +324,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         for task in list(self._abandonable):
             task.cancel()
-        for stream in list(self._streams.values()):
-            stream.close(stopping())
+        self.streams.close_all(stopping())
         while self._tasks:
             await asyncio.wait(list(self._tasks))
         await self.drained()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmd.api.errors import INVALID_REQUEST, METHOD_NOT_FOUND, ProtocolFault
-from swarmd.api.framing import MAX_FRAME
 from swarmd.core.naming import nearest
+from swarmd.messages.wire import MAX_FRAME
 
 
 def too_long() -> ProtocolFault:
@@ -15,6 +15,17 @@ def too_long() -> ProtocolFault:
         INVALID_REQUEST,
         f"the line is longer than {MAX_FRAME} bytes",
         next_step="Send less at once; archives go through upload.open and stream.write.",
+        details={"limit": MAX_FRAME},
+    )
+
+
+def ids_too_long() -> ProtocolFault:
+    """A batch whose answers would not fit a line, whatever they are."""
+    return ProtocolFault(
+        INVALID_REQUEST,
+        f"the ids of this batch leave no room for its answers in {MAX_FRAME} bytes",
+        field="id",
+        next_step="Use numbers or short ids, or send fewer requests in one batch.",
         details={"limit": MAX_FRAME},
     )
 

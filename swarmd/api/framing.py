@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
-MAX_FRAME: Final = 1 << 20
-"""Bytes of one line, in either direction (DESIGN section 6)."""
+from swarmd.messages.wire import MAX_FRAME
 
 
 class Oversize(Enum):
@@ -59,10 +57,6 @@ class Framer:
         self._discarding = True
         return Oversize.FRAME if refused_now else None
 
-    def has_line(self) -> bool:
-        """Whether a whole line waits to be taken."""
-        return self._buffer.find(b"\n", self._scanned) >= 0
-
     def rest(self) -> bytes | None:
         """At the end of the stream: the line that lacks its newline, if there is one."""
         frame = b"" if self._discarding else bytes(self._buffer)
@@ -74,11 +68,6 @@ class Framer:
     def is_empty(self) -> bool:
         """Whether what is fed next begins a line."""
         return not self._buffer and not self._discarding
-
-    @property
-    def buffered(self) -> int:
-        """Bytes held."""
-        return len(self._buffer)
 
 
 def is_one_object(data: bytes) -> bool:

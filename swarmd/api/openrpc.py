@@ -25,7 +25,7 @@ from swarmd.messages import codec
 from swarmd.messages.events import Event
 from swarmd.messages.methods import METHODS, Kind, Method
 from swarmd.messages.operation import Operation
-from swarmd.messages.replies import Chunk
+from swarmd.messages.wire import Chunk
 
 OPENRPC = "1.3.2"
 _REF = "#/components/schemas/{name}"

@@ -9,8 +9,11 @@ import struct
 from dataclasses import dataclass
 
 from swarmd.messages.operation import Caller
+from swarmd.ports import Clock
 
 _CREDENTIALS = struct.Struct("3i")
+_NAME_SECONDS = 300.0
+_MAX_NAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,38 @@ class Peer:
         )
 
 
-def read_peer(connection: socket.socket) -> Peer:
-    """The peer as it was when it connected. A uid without a name is called by its number."""
+class UserNames:
+    """Names of uids, kept for a while: the user database may be a directory server.
+
+    Args:
+        clock: Tells how old a name is.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[int, tuple[float, str]] = {}
+
+    def of(self, uid: int) -> str:
+        """The user's name; a uid without one is called by its number."""
+        now = self._clock.monotonic()
+        kept = self._known.get(uid)
+        if kept is not None and now - kept[0] < _NAME_SECONDS:
+            return kept[1]
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = str(uid)
+        if len(self._known) >= _MAX_NAMES:
+            self._known.clear()
+        self._known[uid] = (now, name)
+        return name
+
+
+def read_peer(connection: socket.socket, users: UserNames) -> Peer:
+    """The peer as it was when it connected."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, gid = _CREDENTIALS.unpack(raw)
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
-    return Peer(name=name, uid=uid, gid=gid, pid=pid)
+    return Peer(name=users.of(uid), uid=uid, gid=gid, pid=pid)
 
 
 def has_hung_up(fd: int) -> bool:

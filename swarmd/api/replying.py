@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from swarmd.api import wire
-from swarmd.api.call import Stream
-from swarmd.api.framing import MAX_FRAME
+from swarmd.api.opened import Stream
+from swarmd.messages.wire import MAX_FRAME
 
 
 class Sink(Protocol):
@@ -30,22 +30,32 @@ class Opened:
 class Batch:
     """Collects the answers of one batch and sends them as one array.
 
+    The array is no longer than a line may be: room for the error that says so is kept for
+    every request that is still to be answered.
+
     Args:
-        size: Requests in it.
+        request_ids: Of its requests, as they are echoed.
         send: Where the array goes.
     """
 
-    def __init__(self, size: int, send: Callable[[bytes | None], None]) -> None:
-        self._missing = size
+    def __init__(self, request_ids: Sequence[bytes], send: Callable[[bytes | None], None]) -> None:
+        self.sinks = tuple(_Place(self, request_id) for request_id in request_ids)
+        self._missing = len(self.sinks)
         self._send = send
         self._answers: list[bytes] = []
-        self._bytes = 0
+        self._bytes = sum(place.kept for place in self.sinks)
         self._after: list[Callable[[], None]] = []
 
-    def put(self, answer: bytes | None, then: Callable[[], None] | None = None) -> None:
+    @property
+    def fits(self) -> bool:
+        """Whether there is room for the shortest answers; long ids can take it all."""
+        return self._bytes <= MAX_FRAME
+
+    def take(self, place: _Place, answer: bytes | None, then: Callable[[], None] | None) -> None:
         """One answer; the last sends them all."""
+        self._bytes -= place.kept
         if answer is not None:
-            self._keep(answer)
+            self._keep(place, answer)
         if then is not None:
             self._after.append(then)
         self._missing -= 1
@@ -54,8 +64,30 @@ class Batch:
             for follow in self._after:
                 follow()
 
-    def _keep(self, answer: bytes) -> None:
-        if self._bytes + len(answer) > MAX_FRAME:
-            answer = wire.encode_too_large(answer)
+    def _keep(self, place: _Place, answer: bytes) -> None:
+        if self._bytes + len(answer) + _COMMA > MAX_FRAME:
+            answer = place.too_large()
         self._answers.append(answer)
-        self._bytes += len(answer)
+        self._bytes += len(answer) + _COMMA
+
+
+class _Place:
+    """The sink of one request of a batch."""
+
+    __slots__ = ("_batch", "_request_id", "kept")
+
+    def __init__(self, batch: Batch, request_id: bytes) -> None:
+        self._batch = batch
+        self._request_id = request_id
+        self.kept = _SHORTEST + len(request_id) + _COMMA
+
+    def put(self, answer: bytes | None, then: Callable[[], None] | None = None) -> None:
+        self._batch.take(self, answer, then)
+
+    def too_large(self) -> bytes:
+        """The error that stands for an answer that would make the array too long."""
+        return wire.encode_too_large(self._request_id)
+
+
+_COMMA = 1
+_SHORTEST = len(wire.encode_too_large(b""))

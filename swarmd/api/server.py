@@ -12,6 +12,7 @@ from swarmd.api import handlers as _handlers  # noqa: F401 (it fills the table)
 from swarmd.api import listening
 from swarmd.api.call import Services, method_table
 from swarmd.api.connection import Connection
+from swarmd.api.peer import UserNames
 from swarmd.ports import Clock, Commands, Query
 
 MAX_CONNECTIONS: Final = 1000
@@ -49,7 +50,8 @@ class ApiServer:
             version=version,
             clock=clock,
             new_id=new_id,
-            inputs=ThreadPoolExecutor(16, thread_name_prefix="swarmd-input"),
+            users=UserNames(clock),
+            uploads=ThreadPoolExecutor(16, thread_name_prefix="swarmd-upload"),
             closers=ThreadPoolExecutor(4, thread_name_prefix="swarmd-closer"),
         )
         self._methods = method_table()
@@ -98,7 +100,7 @@ class ApiServer:
 
     def _end_threads(self) -> None:
         """They end with the sessions they close; the loop does not wait for that."""
-        self._services.inputs.shutdown(wait=False, cancel_futures=True)
+        self._services.uploads.shutdown(wait=False, cancel_futures=True)
         self._services.closers.shutdown(wait=False)
 
     def _connect(self) -> Connection:

@@ -7,20 +7,21 @@ is not taken stays where it comes from.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from swarmd.api.call import Link, Services
 from swarmd.api.encoding import to_base64
 from swarmd.api.errors import chunk_error
+from swarmd.api.opened import no_thread
 from swarmd.errors import SwarmError, Unavailable, ValidationError
-from swarmd.messages.replies import Chunk, Written
+from swarmd.messages.replies import Written
+from swarmd.messages.wire import PIECE, Chunk
 from swarmd.ports import Session, Upload
 
 T = TypeVar("T")
-
-PIECE: Final = 128 << 10
-"""Bytes of one chunk at most: as text, each may need six, and a frame has room for 1 MiB."""
 
 
 class OutStream:
@@ -95,7 +96,7 @@ class OutStream:
         if self._over:
             return
         self._over = True
-        self._link.forget_stream(self.id)
+        self._link.streams.forget(self.id)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._release()
@@ -162,11 +163,11 @@ class SessionStream(OutStream):
                     next_step="Run the command again to give it more.",
                 )
             if data:
-                await _give(self._services, lambda: self._session.write(data))
+                await self._link.streams.feed(lambda: self._session.write(data))
                 self._taken += len(data)
             if end:
                 self._input_ended = True
-                await _give(self._services, self._session.close_input)
+                await self._link.streams.feed(self._session.close_input)
             return Written(total=self._taken)
 
     def _release(self) -> None:
@@ -189,6 +190,7 @@ class UploadStream:
         self._services = services
         self._upload = upload
         self._writing = asyncio.Lock()
+        self._last: Future[Any] | None = None
         self._total = 0
         self._over = False
 
@@ -196,36 +198,55 @@ class UploadStream:
         """Nothing to send: the client begins."""
 
     async def write(self, data: bytes, *, end: bool) -> Written:
-        """Append bytes; answered once they are kept."""
+        """Append bytes; answered once they are kept. What fails ends the upload."""
         async with self._writing:
-            if self._over:
-                raise Unavailable(
-                    f"the upload {self.id} has ended", next_step="Begin again with upload.open."
-                )
-            if data:
-                self._total = await _give(self._services, lambda: self._upload.write(data))
-            if not end:
-                return Written(total=self._total)
-            finished = await _give(self._services, self._upload.finish)
+            self._check()
+            try:
+                if data:
+                    self._total = await self._run(lambda: self._upload.write(data))
+                if not end:
+                    return Written(total=self._total)
+                finished = await self._run(self._upload.finish)
+            except BaseException:
+                self.drop()
+                raise
             self._over = True
-            self._link.forget_stream(self.id)
+            self._link.streams.forget(self.id)
             return Written(total=self._total, upload=finished)
+
+    def _check(self) -> None:
+        if self._over:
+            raise Unavailable(
+                f"the upload {self.id} has ended", next_step="Begin again with upload.open."
+            )
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        self._check()
+        try:
+            work = self._services.uploads.submit(function)
+        except RuntimeError as error:
+            raise no_thread(error) from error
+        self._last = work
+        return await asyncio.wrap_future(work)
 
     def close(self, error: SwarmError | None = None) -> None:  # noqa: ARG002
         """Forget what came."""
         self.drop()
 
     def drop(self) -> None:
-        """Forget what came. Idempotent."""
-        if not self._over:
-            self._over = True
-            self._link.forget_stream(self.id)
+        """Forget what came, once what is being written is written. Idempotent."""
+        if self._over:
+            return
+        self._over = True
+        self._link.streams.forget(self.id)
+        if self._last is None:
+            self._abort()
+        else:
+            self._last.add_done_callback(self._abort)
+
+    def _abort(self, _: object = None) -> None:
+        with contextlib.suppress(RuntimeError):  # the server has ended: a start empties the spool
             self._services.closers.submit(self._upload.abort)
-
-
-async def _give(services: Services, function: Callable[[], T]) -> T:
-    """Run what hands bytes on: it may block, and must not wait behind readers."""
-    return await asyncio.get_running_loop().run_in_executor(services.inputs, function)
 
 
 def _slices(data: bytes) -> Iterator[bytes]:

@@ -1,14 +1,15 @@
 """Events towards a client: what it missed, a marker, then everything as it happens.
 
-No event is left out and none comes twice. The journal is read until it has nothing newer, and in
-the same moment, without letting anything else run, the subscription goes live: whatever was
-published before stands in the journal, whatever comes after arrives here.
+No event is left out and none comes twice. The journal is read page by page, in a thread; what is
+heard meanwhile is kept. Once a page holds everything that was published before it was read, what
+was heard since and stands behind it follows, and the subscription is live.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw
@@ -41,13 +42,13 @@ class Subscription(OutStream):
         self, stream_id: str, call: Call, request: SubscribeEvents, target: str | None
     ) -> None:
         super().__init__(stream_id, call.link, call.services, call.caller.correlation)
-        self._caller = call.caller
+        self._call = call
         self._request = request
         self._types = frozenset(request.type)
         self._target = target
-        self._commands = call.commands
         self._listener: asyncio.Task[None] | None = None
         self._live = False
+        self._meanwhile: list[Event] | None = []
         self._after = 0
         self._heard = 0
         self._told = 0
@@ -79,24 +80,42 @@ class Subscription(OutStream):
             self._after = last
             await self._tell_gap(journal, since, first=None)
         elif since is not None:
-            gone, kept = self._services.query.history(self._caller, since, 1)
+            gone, kept = await self._history(since, 1)
             if gone:
                 await self._tell_gap(journal, since, first=kept[0].seq if kept else None)
-        while events := await self._missed():
-            for event in events:
-                if self._fits(event):
-                    await self._send(data=event)
-            self._after = events[-1].seq
-        self._live = True
-        self._told = self._after
+        while not await self._caught_up():
+            pass
+        self._go_live()
         await self._send(data={"snapshot": {"journal": journal, "seq": self._told}})
 
-    async def _missed(self) -> list[Event]:
-        """The next events of the journal, none that subscribers are still to be told of."""
+    async def _caught_up(self) -> bool:
+        """Send the journal's next page; whether what is missing now was heard meanwhile."""
         await self._link.drained()
-        _, events = self._services.query.history(self._caller, self._after, _PAGE)
-        published = max(self._services.query.position()[1], self._heard)
-        return [event for event in events if event.seq <= published]
+        before, self._meanwhile = self._published(), []
+        _, events = await self._history(self._after, _PAGE)
+        published = self._published()
+        for event in events:
+            if event.seq > published:
+                break  # subscribers are still to be told of it
+            if self._fits(event):
+                await self._send(data=event)
+            self._after = event.seq
+        whole = not events or events[-1].seq >= before
+        return whole and self._meanwhile is not None
+
+    def _go_live(self) -> None:
+        heard, self._meanwhile = self._meanwhile or [], None
+        self._told = self._after
+        self._live = True
+        for event in heard:
+            self._take(event)
+
+    async def _history(self, after: int, limit: int) -> tuple[bool, tuple[Event, ...]]:
+        query, caller = self._call.query, self._call.caller
+        return await self._call.from_disk(partial(query.history, caller, after, limit))
+
+    def _published(self) -> int:
+        return max(self._services.query.position()[1], self._heard)
 
     async def _tell_gap(self, journal: str, since: int, first: int | None) -> None:
         await self._send(data={"gap": {"journal": journal, "since": since, "first": first}})
@@ -108,7 +127,7 @@ class Subscription(OutStream):
 
     async def _listen(self) -> None:
         try:
-            async for event in self._commands.subscribe(self._caller):
+            async for event in self._call.commands.subscribe(self._call.caller):
                 self._hear(event)
         except Exception as error:  # noqa: BLE001 (the client is told by the sender)
             self._fail(error)
@@ -117,7 +136,15 @@ class Subscription(OutStream):
 
     def _hear(self, event: Event) -> None:
         self._heard = max(self._heard, event.seq)
-        if self._live and self._failure is None and event.seq > self._after:
+        if self._live:
+            self._take(event)
+        elif self._meanwhile is not None:
+            self._meanwhile.append(event)
+            if len(self._meanwhile) > _PAGE:
+                self._meanwhile = None  # the journal has them: another page will tell
+
+    def _take(self, event: Event) -> None:
+        if self._failure is None and event.seq > self._after:
             self._after = event.seq
             if self._fits(event):
                 self._queue(event)

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from swarmd.api.errors import APPLICATION_ERROR, INVALID_REQUEST, PARSE_ERROR, ProtocolFault
-from swarmd.api.framing import MAX_FRAME
 from swarmd.core.explain import explain
 from swarmd.errors import ResourceLimitError
 from swarmd.messages import codec
+from swarmd.messages.wire import MAX_FRAME
 
 MAX_BATCH: Final = 1000
 """Requests of one batch: each is answered, and the answers are kept until the last is there."""
@@ -34,8 +34,13 @@ class Envelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     correlation: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
 
 
+class _Identified(Struct, frozen=True):
+    id: RequestId = None
+
+
 _envelopes = msgspec.json.Decoder(Envelope)
 _batches = msgspec.json.Decoder(list[Raw])
+_identified = msgspec.json.Decoder(_Identified)
 _anything = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -113,6 +118,14 @@ def _usable_id(value: object) -> RequestId:
     return value if fits else None  # type: ignore[return-value]
 
 
+def id_of(item: Raw) -> bytes:
+    """The id that a request of a batch is answered with; null if none can be read."""
+    try:
+        return encode_id(_identified.decode(item).id)
+    except (ValueError, RecursionError):
+        return b"null"
+
+
 # --- answers ---------------------------------------------------------------------------------
 
 
@@ -142,14 +155,13 @@ def encode_error(request_id: bytes, error: dict[str, Any]) -> bytes:
     return b'{"jsonrpc":"2.0","id":' + request_id + b',"error":' + codec.encode(error) + b"}"
 
 
-def encode_too_large(answer: bytes) -> bytes:
+def encode_too_large(request_id: bytes) -> bytes:
     """The error that stands in a batch's array for an answer that would make it too long."""
-    found: dict[str, Any] = _anything.decode(answer)
     message = f"the answers of this batch have more than {MAX_FRAME} bytes"
     details = {"next_step": "Send fewer requests in one batch.", "limit": MAX_FRAME}
     data = {"type": ResourceLimitError.type, "message": message, "details": details}
     error = {"code": APPLICATION_ERROR, "message": message, "data": data}
-    return encode_error(encode_id(found["id"]), error)
+    return encode_error(request_id, error)
 
 
 def encode_notification(method: str, params: object) -> bytes:

@@ -30,7 +30,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. ``reply`` of an operation is the noun it answers with when waited for."""
+    """One method.
+
+    ``reply`` of an operation is the noun it answers with when waited for; the operation itself
+    if the noun is gone by then.
+    """
 
     name: str
     request: type[requests.Request]
@@ -59,7 +63,7 @@ METHODS: tuple[Method, ...] = (
     Method("instance.export", requests.ExportInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.stats", requests.StatsInstance, replies.StatsList, Kind.COMMAND),
     Method("instance.credentials", requests.CredentialsInstance, replies.Credentials, Kind.READ),
-    Method("instance.why", requests.WhyInstance, replies.Story, Kind.READ),
+    Method("instance.why", requests.WhyInstance, replies.Story, Kind.COMMAND),
     Method("operation.list", requests.ListOperations, replies.OperationList, Kind.READ),
     Method("operation.get", requests.GetOperation, Operation, Kind.READ),
     Method("operation.cancel", requests.CancelOperation, Operation, Kind.COMMAND),

@@ -92,23 +92,6 @@ class Written(Struct, frozen=True, kw_only=True):
     upload: str | None = None
 
 
-class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The params of a ``stream`` notification.
-
-    ``data`` is text, an event or any JSON; ``data_b64`` is bytes. ``channel`` tells stdout
-    from stderr. The last one has ``end`` and, of a command, ``exit_code``, or ``error``.
-    """
-
-    stream: str
-    seq: int
-    data: Any = None
-    data_b64: str | None = None
-    channel: str | None = None
-    end: bool = False
-    exit_code: int | None = None
-    error: dict[str, Any] | None = None
-
-
 class ProviderCount(Struct, frozen=True, kw_only=True):
     """One provider in the status (seed 000, section 5.1)."""
 

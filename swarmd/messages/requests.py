@@ -31,7 +31,13 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Mutation(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every request for an operation takes (DESIGN 6)."""
 
-    wait: Annotated[bool, Meta(description="Answer when the operation has ended.")] = True
+    wait: Annotated[
+        bool,
+        Meta(
+            description="Answer when the operation has ended, with the instance; with the "
+            "operation if the instance is gone by then."
+        ),
+    ] = True
     timeout: Annotated[
         Duration | None, Meta(description="End the wait (not the operation) after this time.")
     ] = None
@@ -322,7 +328,7 @@ class DaemonVersion(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class DaemonPing(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ask whether the daemon and its actors answer."""
+    """Ask whether the daemon serves, and in which state it is."""
 
 
 class DaemonReload(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):

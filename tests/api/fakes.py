@@ -20,6 +20,7 @@ from swarmd.errors import (
     Conflict,
     OperationNotFound,
     ProviderNotFound,
+    ResourceLimitError,
     Unavailable,
     ValidationError,
 )
@@ -125,17 +126,43 @@ class BytesSession:
         self._more.put(None)
 
 
+class DeafSession(BytesSession):
+    """A command that never reads its input: ``write`` blocks until ``close``."""
+
+    def __init__(self) -> None:
+        super().__init__([], endless=True)
+        self.writing = threading.Event()
+
+    def write(self, data: bytes) -> None:
+        self.writing.set()
+        self.closed.wait()
+
+
 class MemoryUpload:
-    """An upload that is kept in memory."""
+    """An upload that is kept in memory.
+
+    While ``full`` a write fails; if ``slow`` it waits until ``go`` is set.
+    """
 
     def __init__(self, name: str, finished: dict[str, bytes]) -> None:
+        self.full = False
+        self.slow = False
+        self.go = threading.Event()
+        self.writing = threading.Event()
+        self.aborted_while_writing = False
         self._name = name
         self._finished = finished
         self._data = b""
         self.aborted = threading.Event()
 
     def write(self, data: bytes) -> int:
+        if self.full:
+            raise ResourceLimitError("no space left")
+        self.writing.set()
+        if self.slow:
+            self.go.wait(10)
         self._data += data
+        self.writing.clear()
         return len(self._data)
 
     def finish(self) -> str:
@@ -143,6 +170,7 @@ class MemoryUpload:
         return self._name
 
     def abort(self) -> None:
+        self.aborted_while_writing = self.writing.is_set()
         self.aborted.set()
 
 
@@ -301,6 +329,9 @@ class FakeDaemon:
             quarantined=0,
         )
 
+    def condition(self) -> tuple[DaemonState, tuple[str, ...]]:
+        return DaemonState.READY, ()
+
     def actors(self, caller: Caller) -> replies.ActorList:
         row = replies.ActorInfo(name="registry", state="running", mailbox=0, restarts=0)
         return replies.ActorList(items=(row,), dead_letters=0)
@@ -388,6 +419,9 @@ class FakeDaemon:
         return upload
 
     async def run_in_watchers(self, function: Callable[[], object]) -> object:
+        return await asyncio.to_thread(function)
+
+    async def run_short(self, function: Callable[[], object]) -> object:
         return await asyncio.to_thread(function)
 
     async def subscribe(self, caller: Caller) -> AsyncIterator[Event]:
@@ -522,8 +556,10 @@ class FakeDaemon:
 class TickClock:
     """A clock that the tests' server is given."""
 
+    seconds = 0.0
+
     def now(self) -> datetime:
         return EPOCH
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.seconds

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmd.api import ApiServer
+from swarmd.api.connection import Connection
 from tests.api.fakes import FakeDaemon, TickClock
 
 
@@ -28,6 +29,11 @@ def make_server(daemon: FakeDaemon, path: Path, group: str = "") -> ApiServer:
         clock=TickClock(),
         new_id=lambda: f"made-{next(numbers)}",
     )
+
+
+def unsent(connection: Connection) -> int:
+    """Bytes that wait for a client, and bytes of it that wait to be handled."""
+    return connection._transport.get_write_buffer_size() + len(connection._framer._buffer)
 
 
 class Raw:

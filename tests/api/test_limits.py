@@ -13,7 +13,8 @@ import pytest
 
 from swarmd.api import connection as connections
 from swarmd.api import server as servers
-from tests.api.serving import Raw, Running, running, until
+from swarmd.api.outgoing import MAX_UNSENT
+from tests.api.serving import Raw, Running, running, unsent, until
 
 
 def session(folder: Path, body: Callable[[Running, Raw], Awaitable[None]]) -> None:
@@ -113,13 +114,13 @@ def test_a_client_that_reads_nothing_costs_bounded_memory(tmp_path: Path) -> Non
             try:
                 sent += sender.send(ask * 100)
             except BlockingIOError:
-                if silent.unsent == most:
+                if unsent(silent) == most:
                     break
             await asyncio.sleep(0)
-            most = max(most, silent.unsent)
+            most = max(most, unsent(silent))
         else:
             pytest.fail(f"{sent} bytes were taken and reading never stopped")
-        assert most < (1 << 20) + connections.MAX_UNSENT + (256 << 10)
+        assert most < (1 << 20) + MAX_UNSENT + (256 << 10)
         assert "result" in await client.ask("daemon.ping")
         sender.close()
         await until(lambda: len(here.server.connections) == 1)
@@ -184,7 +185,7 @@ def test_closing_cuts_who_does_not_read_at_the_deadline(tmp_path: Path) -> None:
             sender = socket.socket(socket.AF_UNIX)
             sender.connect(str(here.path))
             sender.sendall((line(1, "instance.get", id="ana/web") + b"\n") * 10)
-            await until(lambda: any(each.unsent > 0 for each in here.server.connections))
+            await until(lambda: any(unsent(each) > 0 for each in here.server.connections))
             await here.server.close(0.05)
             assert not here.server.connections
             sender.close()

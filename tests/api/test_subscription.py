@@ -13,7 +13,7 @@ from swarmd.api import subscription
 from swarmd.messages.enums import EventType
 from swarmd.messages.events import Event
 from swarmd.messages.operation import Caller
-from tests.api.serving import Raw, Running, running, until
+from tests.api.serving import Raw, Running, running, unsent, until
 
 STARTED = EventType.INSTANCE_STARTED
 STOPPED = EventType.INSTANCE_STOPPED
@@ -52,16 +52,29 @@ def test_without_since_it_begins_now(tmp_path: Path) -> None:
     session(tmp_path, body)
 
 
-def test_it_replays_then_marks_then_goes_on_without_gap_or_duplicate(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("at_first", "each_time"),
+    [(500, 1), (500, 50), (500, 300), (100, 150), (100, 300)],
+    ids=["few", "many", "a page", "all while it reads", "more than is kept while it reads"],
+)
+def test_it_replays_then_marks_then_goes_on_without_gap_or_duplicate(
+    tmp_path: Path, at_first: int, each_time: int
+) -> None:
     async def body(here: Running, client: Raw) -> None:
-        for _ in range(500):
+        loop = asyncio.get_running_loop()
+
+        async def publish() -> None:
+            here.daemon.publish(STOPPED)
+
+        for _ in range(at_first):
             here.daemon.publish(STARTED)
         history = here.daemon.history
 
         def while_it_happens(caller: Caller, after: int, limit: int) -> Any:
             page = history(caller, after, limit)
-            if len(here.daemon.journal) < 700:
-                here.daemon.publish(STOPPED)
+            if limit > 1 and len(here.daemon.journal) < 700:
+                for _ in range(each_time):
+                    asyncio.run_coroutine_threadsafe(publish(), loop).result(10)
             return page
 
         here.daemon.history = while_it_happens  # type: ignore[assignment,method-assign]
@@ -75,7 +88,7 @@ def test_it_replays_then_marks_then_goes_on_without_gap_or_duplicate(tmp_path: P
         while len(found) < len(here.daemon.journal) - 10:
             found.append((await client.read())["params"]["data"])
         assert [each["seq"] for each in found] == list(range(11, len(here.daemon.journal) + 1))
-        assert last >= 500
+        assert last >= at_first
 
     session(tmp_path, body)
 
@@ -159,8 +172,8 @@ def test_a_subscriber_that_lags_is_cut_with_one_error(tmp_path: Path, big: int) 
                 if len(here.daemon.journal) > 200 and _cut(server_end):
                     break
             else:
-                pytest.fail(f"never cut; {server_end.unsent} bytes unsent")
-            assert server_end.unsent < 1 << 20
+                pytest.fail(f"never cut; {unsent(server_end)} bytes unsent")
+            assert unsent(server_end) < 1 << 20
             slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
             seen = 0
             last: dict[str, Any] = {}
@@ -177,7 +190,7 @@ def test_a_subscriber_that_lags_is_cut_with_one_error(tmp_path: Path, big: int) 
 
 
 def _cut(server_end: Any) -> bool:
-    return any(each._failure is not None for each in server_end._streams.values())
+    return any(each._failure is not None for each in server_end.streams._by_id.values())
 
 
 @pytest.mark.parametrize("fails", [True, False])

@@ -43,7 +43,7 @@ def version(call: Call, request: DaemonVersion) -> Version:  # noqa: ARG001
 @handles(DaemonPing)
 def ping(call: Call, request: DaemonPing) -> Pong:  # noqa: ARG001
     """``daemon.ping``: ok while the daemon serves, degraded or not."""
-    state = call.query.status(call.caller).state
+    state, _ = call.query.condition()
     return Pong(ok=state in (DaemonState.READY, DaemonState.DEGRADED), state=state)
 
 

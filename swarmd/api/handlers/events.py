@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from swarmd.api.call import Call, handles
 from swarmd.api.replying import Opened
@@ -18,7 +18,7 @@ from swarmd.messages.requests import HistoryEvents, SubscribeEvents
 async def subscribe(call: Call, request: SubscribeEvents) -> Opened:
     """``events.subscribe``."""
     target = _target_id(call, request.target)
-    stream = call.link.add_stream(lambda stream_id: Subscription(stream_id, call, request, target))
+    stream = call.link.streams.add(lambda stream_id: Subscription(stream_id, call, request, target))
     return Opened(stream, StreamOpened(stream=stream.id))
 
 
@@ -29,13 +29,13 @@ async def history(call: Call, request: HistoryEvents) -> EventPage:
     found: list[Event] = []
     after, gap = request.since, False
     while len(found) < request.limit and call.link.is_open:
-        gone, events = call.query.history(call.caller, after, request.limit)
+        page = partial(call.query.history, call.caller, after, request.limit)
+        gone, events = await call.from_disk(page)
         gap = gap or gone
         if not events:
             break
         found += (event for event in events if event_fits(event, types=types, target=target))
         after = events[-1].seq
-        await asyncio.sleep(0)  # a rare type in a long journal must not hold up the others
     journal, last_seq = call.query.position()
     return EventPage(
         items=tuple(found[: request.limit]), journal=journal, last_seq=last_seq, gap=gap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from swarmd.api.call import Call, handles
@@ -54,10 +56,10 @@ def credentials(call: Call, request: CredentialsInstance) -> Credentials:
 
 
 @handles(WhyInstance)
-def why(call: Call, request: WhyInstance) -> Story:
-    """``instance.why``."""
+async def why(call: Call, request: WhyInstance) -> Story:
+    """``instance.why``: its story is read from a file, off the loop."""
     instance = call.query.instance(call.caller, request.id)
-    items = call.query.story(call.caller, instance.id)
+    items = await call.from_disk(partial(call.query.story, call.caller, instance.id))
     return Story(id=instance.id, ref=instance.ref, items=items)
 
 
@@ -77,11 +79,15 @@ async def stats(call: Call, request: StatsInstance) -> StatsList:
     ImportInstance,
 )
 async def change(call: Call, request: Mutation) -> Instance | Operation:
-    """Every change but delete: answers with the instance as it is afterwards."""
+    """Every change but delete: answers with the instance as it is afterwards.
+
+    A retry (idempotency key) may come when the instance is gone, and so may the end of a wait:
+    then the answer is the operation, which tells what was done.
+    """
     operation = await carry_out(call, request)
     if not request.wait or call.is_notification:
         return public(operation)
-    return call.query.instance(call.caller, operation.target)
+    return _find(call, operation.target) or public(operation)
 
 
 @handles(DeleteInstance)
@@ -101,7 +107,7 @@ async def delete(call: Call, request: DeleteInstance) -> Instance | Operation:
 
 
 def _find(call: Call, ref: str) -> Instance | None:
-    """The instance if there is one: a repeated delete (idempotency key) finds it gone."""
+    """The instance if there is one; it may have gone since it was asked for."""
     try:
         return call.query.instance(call.caller, ref)
     except InstanceNotFound:

@@ -23,7 +23,7 @@ def _open(
     call: Call, session: Session, *, as_bytes: bool = False, takes_input: bool = False
 ) -> Opened:
     try:
-        stream = call.link.add_stream(
+        stream = call.link.streams.add(
             lambda stream_id: SessionStream(
                 stream_id,
                 call.link,
@@ -64,7 +64,7 @@ async def open_upload(call: Call, request: OpenUpload) -> Opened:  # noqa: ARG00
     """``upload.open``."""
     upload = await call.commands.open_upload(call.caller)
     try:
-        stream = call.link.add_stream(
+        stream = call.link.streams.add(
             lambda stream_id: UploadStream(stream_id, call.link, call.services, upload)
         )
     except Exception:
@@ -76,7 +76,7 @@ async def open_upload(call: Call, request: OpenUpload) -> Opened:  # noqa: ARG00
 @handles(WriteStream)
 async def write(call: Call, request: WriteStream) -> Written:
     """``stream.write``: answered once the bytes were taken, so that nothing piles up."""
-    stream = call.link.find_stream(request.stream)
+    stream = call.link.streams.find(request.stream)
     written: Written = await stream.write(
         from_base64(request.data_b64, "data_b64"), end=request.end
     )
@@ -86,7 +86,7 @@ async def write(call: Call, request: WriteStream) -> Written:
 @handles(CloseStream, UnsubscribeEvents)
 async def close(call: Call, request: CloseStream | UnsubscribeEvents) -> Closed:
     """``stream.close`` and ``events.unsubscribe``: false if it had ended already."""
-    stream = call.link.get_stream(request.stream)
+    stream = call.link.streams.get(request.stream)
     if stream is None:
         return Closed(closed=False)
     stream.close()

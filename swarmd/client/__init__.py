@@ -11,7 +11,8 @@ The asyncio driver is ``swarmd.client.aio.AsyncClient``; it is not imported here
 command line does not pay for asyncio.
 """
 
-from swarmd.client.protocol import Chunk, OperationStarted
+from swarmd.client.protocol import OperationStarted
 from swarmd.client.sync import Client, Stream
+from swarmd.messages.wire import Chunk
 
 __all__ = ["Chunk", "Client", "OperationStarted", "Stream"]

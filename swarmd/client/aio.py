@@ -5,32 +5,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import msgspec
 from msgspec import Raw
 
+from swarmd.client.backlog import PATIENCE_SECONDS, Backlog
 from swarmd.client.places import find_socket
 from swarmd.client.protocol import (
-    PIECE,
-    Chunk,
     Message,
     OperationStarted,
     Protocol,
     error_of,
     lost,
     unreachable,
+    unreadable,
 )
 from swarmd.client.sync import Started
 from swarmd.client.typed import method_of, read_reply
 from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
 from swarmd.messages.requests import Request
-
-MAX_WAITING: Final = 512
-"""Chunks that wait for a slow consumer before the socket is left unread."""
+from swarmd.messages.wire import PIECE, Chunk
 
 
 class AsyncClient:
@@ -48,8 +45,8 @@ class AsyncClient:
         self._broken: SwarmError | None = None
         self._answers: dict[int, asyncio.Future[Raw]] = {}
         self._started: dict[int, Started] = {}
-        self._streams: dict[str, deque[Chunk]] = {}
-        self._waiting = 0
+        self._streams: dict[str, Backlog] = {}
+        self._readers = 0
         self._changed = asyncio.Event()
         self._may_read = asyncio.Event()
         self._may_read.set()
@@ -112,7 +109,7 @@ class AsyncClient:
             request, params = method_of(request).name, request
         opened = await self.call(request, params)
         stream_id = str(opened["stream"])
-        self._streams.setdefault(stream_id, deque())
+        self._streams.setdefault(stream_id, Backlog())
         return AsyncStream(self, stream_id)
 
     async def _ask(
@@ -170,26 +167,35 @@ class AsyncClient:
             self._break(lost(self.path, error.strerror))
         except SwarmError as error:
             self._break(error)
+        except Exception as error:  # noqa: BLE001 (nobody reads on: nobody may wait for ever)
+            self._break(unreadable(error))
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Chunk):
-            self._streams.setdefault(message.stream, deque()).append(message)
-            self._waiting += 1
+            self._streams.setdefault(message.stream, Backlog()).put(message)
             self._changed.set()
         elif isinstance(message, OperationStarted):
-            told = self._started.get(message.request) if type(message.request) is int else None
-            if told is not None:
-                told(message)
+            self._tell(message)
         elif message.id is not None:
             self._settle(message.id, message.error or message.result)
         elif message.error is not None:
             self._break(message.error)
 
-    def _settle(self, request_id: int, outcome: Raw | SwarmError) -> None:
+    def _tell(self, operation: OperationStarted) -> None:
+        """What ``on_started`` raises is for the call that gave it, and for no other."""
+        request_id = operation.request
+        if type(request_id) is not int or (told := self._started.get(request_id)) is None:
+            return
+        try:
+            told(operation)
+        except Exception as error:  # noqa: BLE001 (raised by the call)
+            self._settle(request_id, error)
+
+    def _settle(self, request_id: int, outcome: Raw | Exception) -> None:
         answer = self._answers.get(request_id)
         if answer is None or answer.done():
             return
-        if isinstance(outcome, SwarmError):
+        if isinstance(outcome, Exception):
             answer.set_exception(outcome)
         else:
             answer.set_result(outcome)
@@ -203,7 +209,9 @@ class AsyncClient:
 
     def _decide_reading(self) -> None:
         """A slow consumer slows the daemon down; but whoever waits for an answer gets it."""
-        if self._waiting < MAX_WAITING or self._answers:
+        full = [each for each in self._streams.values() if each.is_full]
+        left_alone = self._readers > 0 and all(each.is_stalled for each in full)
+        if self._answers or not full or left_alone:
             self._may_read.set()
         else:
             self._may_read.clear()
@@ -211,18 +219,28 @@ class AsyncClient:
     async def next_chunk(self, stream_id: str) -> Chunk:
         """The next chunk of a stream."""
         while True:
-            if waiting := self._streams.get(stream_id):
-                self._waiting -= 1
+            waiting = self._streams.get(stream_id)
+            if waiting is not None and (chunk := waiting.take()) is not None:
                 self._decide_reading()
-                return waiting.popleft()
+                return chunk
             if self._broken is not None:
                 raise self._broken
-            self._changed.clear()
-            await self._changed.wait()
+            await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        self._changed.clear()
+        self._readers += 1
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._changed.wait()
+        except TimeoutError:
+            self._decide_reading()  # a full backlog may have lost its reader
+        finally:
+            self._readers -= 1
 
     def forget(self, stream_id: str) -> None:
         """Nobody reads this stream any more."""
-        self._waiting -= len(self._streams.pop(stream_id, ()))
+        self._streams.pop(stream_id, None)
         self._decide_reading()
 
 

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from swarmd.errors import DaemonUnreachable, InternalError, SwarmError, ValidationError, from_wire
 from swarmd.messages import codec
-
-MAX_FRAME: Final = 1 << 20
-PIECE: Final = 256 << 10
-"""Bytes that one ``stream.write`` carries."""
-
-
-class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One piece of a stream: ``data`` is text or JSON, ``data_b64`` is bytes."""
-
-    stream: str
-    seq: int = 0
-    data: Any = None
-    data_b64: str | None = None
-    channel: str | None = None
-    end: bool = False
-    exit_code: int | None = None
-    error: dict[str, Any] | None = None
-
-    @property
-    def bytes(self) -> bytes:
-        """What it carries, however it was spelled; nothing for an event."""
-        if self.data_b64 is not None:
-            return base64.b64decode(self.data_b64)
-        return self.data.encode() if isinstance(self.data, str) else b""
+from swarmd.messages.wire import MAX_FRAME, Chunk
 
 
 class OperationStarted(Struct, frozen=True, kw_only=True):
@@ -159,10 +135,7 @@ def _read_line(line: bytes) -> Message | None:
         if read.method == "operation.started":
             return _started.decode(read.params)
     except (ValueError, RecursionError) as error:
-        raise InternalError(
-            f"what answers on this socket does not speak swarmd's protocol: {error}",
-            next_step="Look which program has the socket, or give another with --socket.",
-        ) from error
+        raise unreadable(error) from error
     if read.method is not None:
         return None  # a newer daemon's notification
     if read.error is not None:
@@ -176,6 +149,14 @@ def error_of(data: Mapping[str, Any], message: str = "") -> SwarmError:
         str(data.get("type", "internal_error")),
         str(data.get("message", message)),
         data.get("details") or {},
+    )
+
+
+def unreadable(error: Exception) -> InternalError:
+    """What came is not this protocol."""
+    return InternalError(
+        f"what answers on this socket does not speak swarmd's protocol: {error}",
+        next_step="Look which program has the socket, or give another with --socket.",
     )
 
 

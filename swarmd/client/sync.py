@@ -7,7 +7,6 @@ import contextlib
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 from msgspec import Raw
 
+from swarmd.client.backlog import Backlog
 from swarmd.client.places import find_socket
 from swarmd.client.protocol import (
-    PIECE,
-    Chunk,
     Message,
     OperationStarted,
     Protocol,
@@ -26,8 +24,10 @@ from swarmd.client.protocol import (
     error_of,
     lost,
     unreachable,
+    unreadable,
 )
 from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
+from swarmd.messages.wire import PIECE, Chunk
 
 if TYPE_CHECKING:
     from swarmd.messages.requests import Request
@@ -36,11 +36,15 @@ T = TypeVar("T", Reply, Chunk)
 Started = Callable[[OperationStarted], None]
 
 _CONNECT_SECONDS = 10.0
+_HELD_SECONDS = 1.0
+"""How often who is held up by a full backlog looks again."""
 _READ = 256 << 10
 
 
 class Client:
     """One connection. Threads may share it: one reads the socket for all that wait.
+
+    A stream that is not read while answers are waited for is cut off when 4 MiB of it have come.
 
     Args:
         socket_path: Where the daemon listens; None: as ``find_socket`` finds it.
@@ -59,8 +63,9 @@ class Client:
         self._reading = False
         self._broken: SwarmError | None = None
         self._answers: dict[int, Reply | None] = {}
+        self._raised: dict[int, Exception] = {}
         self._started: dict[int, Started] = {}
-        self._streams: dict[str, deque[Chunk]] = {}
+        self._streams: dict[str, Backlog] = {}
         self._socket = self._connect()
 
     def _connect(self) -> socket.socket:
@@ -112,7 +117,8 @@ class Client:
             method: Such as ``instance.get``.
             params: A mapping or a request Struct.
             timeout: Seconds; None: the client's own.
-            on_started: Told the operation as soon as the daemon has accepted it.
+            on_started: Told the operation as soon as the daemon has accepted it, perhaps by
+                another thread that waits; what it raises, this call raises.
             correlation: A mark for everything that this causes.
 
         Raises:
@@ -145,7 +151,7 @@ class Client:
         opened = self.call(request, params)
         stream_id = str(opened["stream"])
         with self._changed:
-            self._streams.setdefault(stream_id, deque())
+            self._streams.setdefault(stream_id, Backlog())
         return Stream(self, stream_id)
 
     def _ask(
@@ -171,6 +177,9 @@ class Client:
             with self._changed:
                 self._answers.pop(request_id, None)
                 self._started.pop(request_id, None)
+                raised = self._raised.pop(request_id, None)
+        if raised is not None:
+            raise raised
         if answer is None:
             raise DeadlineExceeded(
                 f"{method} got no answer within {limit:g} s",
@@ -192,8 +201,16 @@ class Client:
         if self._broken is not None:
             raise self._broken
 
-    def _wait(self, look: Callable[[], T | None], timeout: float | None) -> T | None:
-        """What ``look`` finds; None at the timeout. One of the waiting threads reads."""
+    def _wait(
+        self, look: Callable[[], T | None], timeout: float | None, *, patient: bool = False
+    ) -> T | None:
+        """What ``look`` finds; None at the timeout. One of the waiting threads reads.
+
+        Args:
+            look: Looks, under the lock.
+            timeout: Seconds; None: for as long as it takes.
+            patient: Leave the socket unread while another stream has a full backlog.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._changed:
@@ -206,8 +223,15 @@ class Client:
                 if self._reading:
                     self._changed.wait(left)
                     continue
+                if patient and self._is_held_up():
+                    self._changed.wait(_HELD_SECONDS if left is None else min(left, _HELD_SECONDS))
+                    continue
                 self._reading = True
             self._read(left)
+
+    def _is_held_up(self) -> bool:
+        """Whether the reader of a full backlog is still at it."""
+        return any(each.is_full and not each.is_stalled for each in self._streams.values())
 
     def _read(self, timeout: float | None) -> None:
         """Read once from the socket and hand out what came."""
@@ -222,41 +246,61 @@ class Client:
             broken = lost(self.path, getattr(error, "strerror", None))
         except SwarmError as error:
             broken = error
+        except Exception as error:  # noqa: BLE001 (what was read is lost: nobody may wait for it)
+            broken = unreadable(error)
         finally:
             with self._changed:
                 self._reading = False
                 self._broken = self._broken or broken
-                told = [call for message in messages if (call := self._take(message))]
+                begun = [each for message in messages if (each := self._take(message))]
                 self._changed.notify_all()
-        for call in told:
-            call()
+        for operation in begun:
+            self._tell(operation)
 
-    def _take(self, message: Message) -> Callable[[], None] | None:
-        """Put a message where it is waited for; what is to be called without the lock."""
+    def _take(self, message: Message) -> OperationStarted | None:
+        """Put a message where it is waited for; what is to be told without the lock."""
         if isinstance(message, Chunk):
-            self._streams.setdefault(message.stream, deque()).append(message)
+            self._streams.setdefault(message.stream, Backlog()).put(message)
         elif isinstance(message, OperationStarted):
-            told = self._started.get(message.request) if type(message.request) is int else None
-            return None if told is None else lambda: told(message)
+            return message
         elif message.id is None:
             self._broken = self._broken or message.error
         elif message.id in self._answers:
             self._answers[message.id] = message
         return None
 
+    def _tell(self, operation: OperationStarted) -> None:
+        """Another thread's call may have begun it: what ``on_started`` raises is for that call."""
+        request_id = operation.request
+        if type(request_id) is not int or (told := self._started.get(request_id)) is None:
+            return
+        try:
+            told(operation)
+        except Exception as error:  # noqa: BLE001 (raised by the call that gave the function)
+            with self._changed:
+                if request_id in self._answers:
+                    self._raised[request_id] = error
+                    self._answers[request_id] = Reply(request_id)
+                self._changed.notify_all()
+
     def next_chunk(self, stream_id: str, timeout: float | None) -> Chunk | None:
         """The next chunk of a stream; None at the timeout."""
 
         def look() -> Chunk | None:
             waiting = self._streams.get(stream_id)
-            return waiting.popleft() if waiting else None
+            if waiting is None:
+                return None
+            if waiting.is_full:
+                self._changed.notify_all()  # whoever it held up
+            return waiting.take()
 
-        return self._wait(look, timeout)
+        return self._wait(look, timeout, patient=True)
 
     def forget(self, stream_id: str) -> None:
         """Nobody reads this stream any more."""
         with self._changed:
             self._streams.pop(stream_id, None)
+            self._changed.notify_all()
 
 
 class Stream:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmd.client.places import SYSTEM_SOCKET, find_socket
-from swarmd.client.protocol import Chunk, OperationStarted, Protocol, Reply, unreachable
+from swarmd.client.protocol import OperationStarted, Protocol, Reply, unreachable
+from swarmd.configuration.places import resolve_places
 from swarmd.errors import InternalError, ProviderError
+from swarmd.messages.config import Config
 from swarmd.messages.instance import Auth, InstanceConfig
 from swarmd.messages.requests import CreateInstance, ListInstances
 from swarmd.messages.secret import Secret
+from swarmd.messages.wire import Chunk
 
 LINES = [
     b'{"jsonrpc":"2.0","id":1,"result":{"a":1}}',
@@ -67,8 +71,8 @@ def test_what_is_not_the_protocol_is_told() -> None:
 
 
 def test_an_event_has_no_bytes() -> None:
-    assert Chunk(stream="s", data={"seq": 1}).bytes == b""
-    assert Chunk(stream="s", data="ü").bytes == "ü".encode()
+    assert Chunk(stream="s", seq=0, data={"seq": 1}).bytes == b""
+    assert Chunk(stream="s", seq=0, data="ü").bytes == "ü".encode()
 
 
 def test_a_permission_is_asked_for_and_a_daemon_started() -> None:
@@ -95,3 +99,22 @@ def test_the_socket_is_looked_for_in_order(tmp_path: Path) -> None:
     assert find_socket(None, env, uid=1000) == "/from/env"
     assert find_socket("/given", env, uid=1000) == "/given"
     assert find_socket("/given") == "/given"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HOME": "/home/ana"},
+        {"HOME": "/home/ana", "XDG_RUNTIME_DIR": "/run/user/7"},
+        {"HOME": "/home/ana", "XDG_STATE_HOME": "/state", "XDG_RUNTIME_DIR": "relative"},
+        {"HOME": "/home/ana", "SWARMD_STATE_DIR": "/s"},
+        {"HOME": "/home/ana", "SWARMD_SOCKET": "/x.sock"},
+    ],
+)
+@pytest.mark.parametrize("uid", [0, 7])
+def test_the_client_looks_where_the_daemon_listens(
+    env: dict[str, str], uid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listens = resolve_places(Config(), env, uid=uid).socket
+    monkeypatch.setattr(os.path, "exists", lambda path: path == listens)
+    assert find_socket(None, env, uid=uid) == listens

@@ -19,8 +19,7 @@ from swarmd.cli.render import Form
 from swarmd.cli.text import size
 from swarmd.errors import SwarmError
 from swarmd.messages import requests
-
-PIECE = 256 * 1024
+from swarmd.messages.wire import PIECE
 
 
 @command(

@@ -18,7 +18,7 @@ from swarmd.errors import DeadlineExceeded
 from swarmd.messages.requests import ListInstances
 
 if TYPE_CHECKING:
-    from swarmd.client.protocol import Chunk
+    from swarmd.client import Chunk
     from swarmd.client.sync import Stream
 
 _BURST_SECONDS = 0.2

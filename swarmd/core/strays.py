@@ -14,6 +14,12 @@ from swarmd.messages.instance import Instance, InstanceConfig, Stray
 from swarmd.messages.provider import Observed
 from swarmd.messages.secret import Secret
 
+_WISHED = {
+    InstanceStatus.RUNNING: DesiredState.RUNNING,
+    InstanceStatus.DELETED: DesiredState.DELETED,
+}
+"""What an adopted one goes on with: what was deleted stays in the trash, to be taken out of it."""
+
 
 def stray_of(found: Found, node: str, found_at: datetime) -> Stray:
     """How a stray is shown."""
@@ -84,30 +90,18 @@ def adopted(
     check_name(chosen, "name")
     check_owner(owner)
     if taken:
-        raise Conflict(
-            f"{owner}/{chosen} exists already",
-            field="name",
-            next_step="Give it another name:"
-            f" swarmctl doctor adopt {observed.id} {provider} --name NEW.",
-        )
-    # What was deleted stays deleted: it can be taken out of the trash like anything there.
+        raise _taken(f"{owner}/{chosen}", observed.id, provider)
     in_trash = observed.status is InstanceStatus.DELETED
-    running = observed.status is InstanceStatus.RUNNING
-    wished = DesiredState.RUNNING if running else DesiredState.STOPPED
-    wished = DesiredState.DELETED if in_trash else wished
-    config = observed.config or InstanceConfig(name=chosen)
-    auth = config.auth
-    if auth.type is AuthType.PASSWORD:
-        auth = msgspec.structs.replace(auth, credentials=Secret(password))
+    config, waits = _config_of(observed, chosen, password)
     return Instance(
         id=observed.id,
         name=chosen,
         owner=owner,
-        config=msgspec.structs.replace(config, name=chosen, auth=auth),
-        restart_required=("auth.credentials",) if running and auth != config.auth else (),
+        config=config,
+        restart_required=waits,
         provider=provider,
         provider_type=provider_type,
-        desired=wished,
+        desired=_WISHED.get(observed.status, DesiredState.STOPPED),
         status=InstanceStatus.DELETED if in_trash else InstanceStatus.UNKNOWN,
         created_at=now,
         updated_at=now,
@@ -115,3 +109,24 @@ def adopted(
         node=node,
         epoch=observed.epoch,
     )
+
+
+def _taken(ref: str, stray_id: str, provider: str) -> Conflict:
+    return Conflict(
+        f"{ref} exists already",
+        field="name",
+        next_step=f"Give it another name: swarmctl doctor adopt {stray_id} {provider} --name NEW.",
+    )
+
+
+def _config_of(
+    observed: Observed, name: str, password: str
+) -> tuple[InstanceConfig, tuple[str, ...]]:
+    """The configuration of an adopted one, and what of it waits for its next start."""
+    config = observed.config or InstanceConfig(name=name)
+    auth = config.auth
+    if auth.type is AuthType.PASSWORD:
+        auth = msgspec.structs.replace(auth, credentials=Secret(password))
+    running = observed.status is InstanceStatus.RUNNING
+    waits = ("auth.credentials",) if running and auth != config.auth else ()
+    return msgspec.structs.replace(config, name=name, auth=auth), waits

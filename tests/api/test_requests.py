@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
 import logging
 import os
 import pwd
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swarmd.api import peer
 from swarmd.api.call import HANDLERS, handles
-from swarmd.messages.enums import DaemonState, EventType, InstanceStatus
+from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import Failure
 from swarmd.messages.methods import METHODS
-from swarmd.messages.wire import MAX_FRAME
-from tests.api.fakes import TickClock
 from tests.api.serving import Raw, Running, running, until
 
 
@@ -228,6 +222,20 @@ def test_the_idempotency_key_goes_through(tmp_path: Path) -> None:
     session(tmp_path, body)
 
 
+def test_a_retried_create_whose_instance_is_gone_answers_with_the_operation(
+    tmp_path: Path,
+) -> None:
+    async def body(here: Running, client: Raw) -> None:
+        params = {"config": {"name": "web"}, "idempotency_key": "k"}
+        created = (await client.ask("instance.create", params))["result"]
+        here.daemon.by_id.clear()
+        again = (await client.ask("instance.create", params))["result"]
+        assert (again["kind"], again["target"]) == ("create", created["id"])
+        assert (again["state"], again["arguments"]) == ("succeeded", {})
+
+    session(tmp_path, body)
+
+
 # --- who asks --------------------------------------------------------------------------------
 
 
@@ -397,80 +405,6 @@ def test_a_result_over_the_limit_is_refused_with_the_way_out(tmp_path: Path) -> 
     session(tmp_path, body)
 
 
-# --- notifications and batches ---------------------------------------------------------------
-
-
-def test_notifications_are_carried_out_and_never_answered(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        await client.send(
-            b'{"jsonrpc":"2.0","method":"instance.create","params":{"config":{"name":"w"}}}',
-            b'{"jsonrpc":"2.0","method":"instance.delete","params":{"id":"nothing"}}',
-            b'{"jsonrpc":"2.0","method":"no.such"}',
-            b'{"jsonrpc":"2.0","method":"daemon.version"}',
-            b'{"jsonrpc":"2.0","id":null,"method":"daemon.version"}',
-        )
-        answer = await client.read()
-        assert answer["id"] is None
-        assert "result" in answer
-        await until(lambda: here.daemon.by_id)
-
-    session(tmp_path, body)
-
-
-def test_a_batch_is_answered_by_one_array(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        create = {"method": "instance.create", "params": {"config": {"name": "w"}}}
-        items: list[Any] = [
-            {"jsonrpc": "2.0", "id": 1, "method": "daemon.version"},
-            {"jsonrpc": "2.0", "id": 2, **create},
-            {"jsonrpc": "2.0", "method": "daemon.version"},
-            42,
-            {"jsonrpc": "2.0", "id": 3, "method": "instance.logs", "params": {"id": "ana/w"}},
-        ]
-        await client.send(json.dumps(items).encode())
-        assert (await client.read())["method"] == "operation.started"
-        answers = {each["id"]: each for each in await client.read()}
-        assert answers.keys() == {1, 2, 3, None}
-        assert answers[None]["error"]["code"] == -32600
-        assert answers[2]["result"]["name"] == "w"
-        assert answers[3]["error"]["data"]["type"] == "instance_not_found"
-
-    session(tmp_path, body)
-
-
-def test_a_batch_of_notifications_gets_no_answer(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        await client.send(b'[{"jsonrpc":"2.0","method":"daemon.version"}]', GOOD)
-        assert (await client.read())["id"] == 9
-
-    session(tmp_path, body)
-
-
-def test_a_batch_is_answered_within_the_limit(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        here.daemon.add("web", metadata={"big": "x" * 400_000})
-        one = {"jsonrpc": "2.0", "id": 1, "method": "instance.get", "params": {"id": "ana/web"}}
-        await client.send(json.dumps([one, one, one]).encode())
-        answers = await client.read()
-        assert ["result" in answer for answer in answers] == [True, True, False]
-        assert answers[2]["id"] == 1
-        assert answers[2]["error"]["data"]["type"] == "resource_limit_error"
-
-    session(tmp_path, body)
-
-
-def test_a_stream_opened_in_a_batch_begins_after_the_answer(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        here.daemon.add("web")
-        logs = {"jsonrpc": "2.0", "id": 3, "method": "instance.logs", "params": {"id": "ana/web"}}
-        await client.send(json.dumps([logs]).encode())
-        assert (await client.read())[0]["result"]["stream"] == "s1"
-        assert (await client.read())["params"]["data"] == "one\ntwo\n"
-        assert (await client.read())["params"]["end"] is True
-
-    session(tmp_path, body)
-
-
 # --- anything at all -------------------------------------------------------------------------
 
 LINES = st.one_of(
@@ -511,151 +445,3 @@ def test_whatever_comes_each_line_gets_one_answer(tmp_path: Path, lines: list[by
             assert (await client.read())["id"] == 9
 
     asyncio.run(main())
-
-
-# --- what must not hold up the loop ----------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("method", "params", "read"),
-    [
-        ("instance.why", {"id": "ana/web"}, "story"),
-        ("events.history", {}, "history"),
-        ("events.subscribe", {"since": 0}, "history"),
-    ],
-)
-def test_files_are_read_off_the_loop(
-    tmp_path: Path, method: str, params: dict[str, Any], read: str
-) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        here.daemon.add("web")
-        here.daemon.publish(EventType.INSTANCE_STARTED)
-        threads: list[int] = []
-        original = getattr(here.daemon, read)
-
-        def noting(*args: Any) -> Any:
-            threads.append(threading.get_ident())
-            return original(*args)
-
-        setattr(here.daemon, read, noting)
-        assert "result" in await client.ask(method, params)
-        await until(lambda: threads)
-        assert threading.get_ident() not in threads
-
-    session(tmp_path, body)
-
-
-def test_a_ping_counts_nothing(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        def counting(caller: Any) -> Any:
-            pytest.fail("it counted")
-
-        here.daemon.status = counting  # type: ignore[method-assign]
-        here.daemon.condition = lambda: (DaemonState.DEGRADED, ("x",))  # type: ignore[method-assign]
-        answer = await client.ask("daemon.ping")
-        assert answer["result"] == {"ok": True, "state": "degraded"}
-
-    session(tmp_path, body)
-
-
-def test_names_of_users_are_looked_up_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_up: list[int] = []
-    names = {7: "ana"}
-
-    def getpwuid(uid: int) -> SimpleNamespace:
-        looked_up.append(uid)
-        return SimpleNamespace(pw_name=names[uid])
-
-    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
-    clock = TickClock()
-    users = peer.UserNames(clock)
-    assert [users.of(7), users.of(7), users.of(8), users.of(8)] == ["ana", "ana", "8", "8"]
-    assert looked_up == [7, 8]
-    names[7] = "eva"
-    clock.seconds = 299.0
-    assert users.of(7) == "ana"
-    clock.seconds = 300.0
-    assert users.of(7) == "eva"
-    for uid in range(2000):
-        users.of(uid)
-    assert len(users._known) <= 1000
-
-
-@pytest.mark.parametrize("place", ["key", "value", "id"])
-def test_a_long_word_is_not_compared_and_not_sent_back(
-    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compared: list[str] = []
-
-    def close_matches(word: str, *_: object, **__: object) -> list[str]:
-        compared.append(word)
-        return []
-
-    monkeypatch.setattr(difflib, "get_close_matches", close_matches)
-    word = "xy" * 500_000
-    asked: dict[str, tuple[str, dict[str, Any]]] = {
-        "key": ("instance.get", {"id": "a", word: 1}),
-        "value": ("instance.list", {"status": [word]}),
-        "id": ("instance.get", {"id": word}),
-    }
-
-    async def body(here: Running, client: Raw) -> None:
-        here.daemon.add("web")
-        data = (await client.ask(*asked[place]))["error"]["data"]
-        assert [len(each) for each in compared] == [100]
-        assert len(json.dumps(data)) < 40_000
-        assert len(data["details"]["field"]) < 200
-
-    session(tmp_path, body)
-
-
-# --- what is gone meanwhile, and batches to the limit -----------------------------------------
-
-
-def test_a_retried_create_whose_instance_is_gone_answers_with_the_operation(
-    tmp_path: Path,
-) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        params = {"config": {"name": "web"}, "idempotency_key": "k"}
-        created = (await client.ask("instance.create", params))["result"]
-        here.daemon.by_id.clear()
-        again = (await client.ask("instance.create", params))["result"]
-        assert (again["kind"], again["target"]) == ("create", created["id"])
-        assert (again["state"], again["arguments"]) == ("succeeded", {})
-
-    session(tmp_path, body)
-
-
-def test_an_array_of_a_thousand_refusals_is_no_longer_than_a_line(tmp_path: Path) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        here.daemon.add("web", metadata={"big": "x" * 100_000})
-        get = {"jsonrpc": "2.0", "method": "instance.get", "params": {"id": "ana/web"}}
-        await client.send(json.dumps([{**get, "id": n} for n in range(1000)]).encode())
-        line = await client.reader.readline()
-        assert len(line) <= MAX_FRAME + 3  # its brackets and its newline
-        answers = json.loads(line)
-        assert [each["id"] for each in answers] == list(range(1000))
-        assert 0 < sum("result" in each for each in answers) < 10
-        small = {"jsonrpc": "2.0", "method": "daemon.version"}
-        await client.send(json.dumps([{**small, "id": n} for n in range(1000)]).encode())
-        assert all("result" in each for each in await client.read())
-
-    session(tmp_path, body)
-
-
-def test_a_batch_whose_ids_alone_fill_a_line_is_refused_before_anything_is_done(
-    tmp_path: Path,
-) -> None:
-    async def body(here: Running, client: Raw) -> None:
-        create = {
-            "jsonrpc": "2.0",
-            "method": "instance.create",
-            "params": {"config": {"name": "w"}},
-        }
-        items = [{**create, "id": f"{n:0850}"} for n in range(1000)]
-        await client.send(json.dumps(items, separators=(",", ":")).encode())
-        error = (await client.read())["error"]
-        assert (error["code"], error["data"]["details"]["field"]) == (-32600, "id")
-        assert not here.daemon.ops
-
-    session(tmp_path, body)

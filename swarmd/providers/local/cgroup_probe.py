@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmd.errors import ResourceLimitError
-from swarmd.providers.local.cgroups import ACCOUNTING, LIMITS, Hierarchies, Limits, remove, safe_name
+from swarmd.providers.local.cgroups import (
+    ACCOUNTING,
+    LIMITS,
+    Hierarchies,
+    Limits,
+    remove,
+    safe_name,
+)
 from swarmd.providers.local.hierarchies import VersionOne, VersionTwo, hand_down
 
 _OURS = re.compile(r"(?P<above>.*?)/swarmd/[^/]+/[0-9a-hjkmnp-tv-z]{26}(/.*)?")

@@ -235,7 +235,7 @@ def end(
             that forks and exits without end is in no scan, but always in its group.
 
     Returns:
-        How many processes had to be killed.
+        How many processes had to be killed by a signal of their own, the groups' kill aside.
 
     Raises:
         ProviderError: Some cannot be ended; all others are.

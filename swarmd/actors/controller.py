@@ -131,6 +131,7 @@ class Controller(SwarmActor):
         self._settings = settings
         self._reconciler = reconciler(lambda verdict: self._tell_self(_Accepted(verdict)))
         self._under_way: dict[str, _UnderWay] = {}
+        self._resumed: frozenset[str] = frozenset()
         self._retries: list[tuple[float, Outcome, Settling]] = []
         self._homeless: dict[str, float] = {}
 
@@ -174,7 +175,9 @@ class Controller(SwarmActor):
     def _begin(self) -> None:
         """What an earlier life left: tidy records that a crash cut apart, go on with the rest."""
         now = self.context.clock.now()
-        log.info("%d instances have operations under way", len(self._published.tables.active))
+        active = self._published.tables.active
+        log.info("%d instances have operations under way", len(active))
+        self._resumed = frozenset(each for waiting in active.values() for each in waiting)
 
         def decide(tables: Tables) -> tuple[Change, None]:
             return housekeeping.tidy(tables, now), None
@@ -287,8 +290,13 @@ class Controller(SwarmActor):
         return False
 
     def _deadline_of(self, operation: Operation) -> float:
-        """Monotonic seconds. An undo has time of its own: it must not be cut off as well."""
-        if operation.step == Step.UNDO.value or operation.deadline is None:
+        """Monotonic seconds.
+
+        An undo has time of its own: it must not be cut off as well. So has an operation that
+        an earlier life of the daemon left: it could do nothing while there was none.
+        """
+        resumed = operation.id in self._resumed
+        if operation.step == Step.UNDO.value or operation.deadline is None or resumed:
             return time.monotonic() + self._settings.operation_timeout
         left = (operation.deadline - self.context.clock.now()).total_seconds()
         return time.monotonic() + max(0.0, left)

@@ -134,7 +134,9 @@ def _after(operation: Operation, instance: Instance, outcome: Outcome, now: date
             changes = {"url": outcome.url, "started_at": started or now, "restart_required": ()}
             return reach(instance, InstanceStatus.RUNNING, now=now, last_error=None, **changes)
         case Step.STOP:
-            return reach(instance, InstanceStatus.STOPPED, now=now, started_at=None)
+            # The next start takes everything in: nothing waits for a restart any more.
+            changes = {"started_at": None, "restart_required": ()}
+            return reach(instance, InstanceStatus.STOPPED, now=now, **changes)
         case Step.UPDATE:
             return _updated(operation, instance, outcome, now)
         case Step.TRASH:
@@ -284,16 +286,20 @@ def _desired_after(
 ) -> DesiredState:
     """The desired state once an operation did not come to its end.
 
-    A user whose delete failed decides anew; who cancels a stop wants it to run on. A creation
+    A user whose delete failed decides anew; who cancels a stop wants it to run on, and who
+    cancels the restart of a stopped one leaves it stopped. A creation
     that could not be undone is still to go, and so is what reconciliation was to delete.
     """
     if in_trash(instance) or step is Step.UNDO:
         return DesiredState.DELETED
     if operation.origin is Origin.USER and operation.kind in _DELETING:
         return DesiredState.STOPPED
-    if operation.origin is Origin.USER and operation.kind is OperationKind.STOP and cancelled:
+    if operation.origin is Origin.USER and cancelled:
         ran = operation.arguments["was"] == InstanceStatus.RUNNING.value
-        return DesiredState.RUNNING if ran else instance.desired
+        if operation.kind is OperationKind.STOP:
+            return DesiredState.RUNNING if ran else instance.desired
+        if operation.kind is OperationKind.RESTART and not ran:
+            return DesiredState.STOPPED
     return instance.desired
 
 
@@ -340,6 +346,10 @@ def _promote(
     if waiting.cancel_requested:
         error = OperationCancelled(waiting.reason or "cancelled")
         ended = _ended(waiting, OperationState.CANCELLED, now, error)
+        kept = _kept_from_deletion(instance, behind)
+        if kept is not None:
+            events = (_end_of(ended, kept),)
+            return Change(operations=(ended,), instances=(kept,), events=events)
     elif instance is None or (in_trash(instance) and not fits_trash(waiting)):
         ended = _pointless(waiting, instance, now)
     else:
@@ -348,6 +358,17 @@ def _promote(
         instance = msgspec.structs.replace(instance, desired=desired)
         return Change(operations=(operation,), instances=(instance,))
     return Change(operations=(ended,), events=(_end_of(ended, instance),))
+
+
+def _kept_from_deletion(
+    instance: Instance | None, behind: tuple[Operation, ...]
+) -> Instance | None:
+    """The record once the delete that waited was cancelled: nobody wishes it gone any more."""
+    if instance is None or in_trash(instance) or instance.desired is not DesiredState.DELETED:
+        return None
+    if any(operation.kind in _DELETING for operation in behind):
+        return None
+    return msgspec.structs.replace(instance, desired=DesiredState.STOPPED)
 
 
 def _pointless(operation: Operation, instance: Instance | None, now: datetime) -> Operation:

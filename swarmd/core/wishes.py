@@ -131,8 +131,17 @@ def accept(tables: Tables, wish: Wish, instance_id: str) -> Verdict:
     under_way = tables.active_of(instance_id)
     joined = _same_wish(wish, under_way)
     if joined is not None:
-        return Verdict(joined.id, joined=True)
+        return Verdict(joined.id, _keyed(joined, wish), joined=True)
     return _enter(wish, operation, instance, under_way)
+
+
+def _keyed(joined: Operation, wish: Wish) -> Change:
+    """The key of a wish that joins is left at the operation, unless that has one of its own."""
+    mine = joined.caller.uid == wish.caller.uid and joined.idempotency_key is None
+    if wish.key is None or not mine:
+        return Change()
+    keyed = msgspec.structs.replace(joined, idempotency_key=wish.key, request_digest=wish.digest)
+    return Change(operations=(keyed,))
 
 
 def answered(tables: Tables, wish: Wish) -> Verdict | None:

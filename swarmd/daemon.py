@@ -243,7 +243,7 @@ class Daemon:
             if now - saved >= self.config.daemon.auto_save_interval:
                 saved = now
                 self.parts.store.save_status(codec.encode(self.parts.query.status(_SELF)))
-            if now - swept >= _SWEEP_SECONDS:
+            if self.parts.spool.due or now - swept >= _SWEEP_SECONDS:
                 swept = now
                 await self._sweep_uploads()
             await self._adopt_where_seen(adopting)

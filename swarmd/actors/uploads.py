@@ -68,6 +68,11 @@ class Spool:
         if upload_id:
             self._used.add(upload_id)
 
+    @property
+    def due(self) -> bool:
+        """Whether a sweep would find something that was imported."""
+        return bool(self._used)
+
     def sweep(self, wanted: frozenset[str]) -> None:
         """Remove what was imported, and what was sent long ago and never imported.
 

@@ -269,10 +269,11 @@ def second_life(settings: Settings, kind: type[Life]) -> None:
                 daemon.call("instance.delete", id=item["id"], force=True)
         daemon.check_consistent()
         assert daemon.tables.instances == {}
+        uploads = settings.state / "uploads"
+        wait_until(lambda: not list(uploads.iterdir()), describe=lambda: list(uploads.iterdir()))
     folders = [path.name for path in settings.data.iterdir() if not path.name.startswith(".")]
     assert folders == []
     assert [path.name for path in (settings.state / "instances").iterdir()] == []
-    assert [path.name for path in (settings.state / "uploads").iterdir()] == []
     wait_until(lambda: not settings.processes(), timeout=2, describe=settings.processes)
 
 

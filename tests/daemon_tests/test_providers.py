@@ -219,7 +219,7 @@ def test_a_wrong_file_changes_nothing(running_daemon: RunDaemon, settings: Setti
     with pytest.raises(ValidationError) as caught:
         daemon.call("daemon.reload")
     assert caught.value.field == "daemon.reconcile_interval"
-    daemon.on_loop(daemon.daemon.reload_on_signal)
+    daemon.on_loop(daemon.daemon._reload_quietly)
     assert daemon.daemon.config is before
     settings.tables = {"daemon": {"observe_interval": "1s", "state_dir": "/elsewhere"}}
     settings.write()

@@ -37,7 +37,7 @@ class LocalOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     port_range: Annotated[
         str,
         Meta(pattern=r"^\d{1,5}-\d{1,5}$", description="Ports given to instances, first-last."),
-    ] = "41000-41999"
+    ] = "21000-21999"  # below the kernel's ephemeral ports, which any connection may hold
     publish_address: Annotated[
         str, Meta(description="Where instances listen that are not public.")
     ] = "127.0.0.1"
@@ -141,7 +141,7 @@ def _unknown(key: str) -> ConfigError:
 def _check(read: LocalOptions) -> None:
     ports = read.ports
     if not ports or ports[0] < 1 or ports[-1] > 65535:
-        raise _wrong("port_range", f"{read.port_range!r} is no range of ports", '"41000-41999"')
+        raise _wrong("port_range", f"{read.port_range!r} is no range of ports", '"21000-21999"')
     if bool(read.tls_cert) != bool(read.tls_key):
         missing = "tls_key" if read.tls_cert else "tls_cert"
         raise _wrong(missing, "tls_cert and tls_key belong together", "both files")

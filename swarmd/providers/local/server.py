@@ -50,10 +50,19 @@ def find_server(options: LocalOptions, server_dir: Path) -> Server:
         if found is None:
             raise _missing(f"{options.command[0]}, the configured command, is no program")
         return Server((found, *options.command[1:]), "configured")
-    found = shutil.which(NAME)
+    found = shutil.which(NAME, path=_path_of_servers())
     if found is not None:
         return Server((found,), "PATH")
     return _managed(server_dir)
+
+
+def _path_of_servers() -> str:
+    """PATH without VS Code's own folder.
+
+    In its terminals a script of this name lies there that opens files and serves nothing.
+    """
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(each for each in folders if Path(each).name != "remote-cli")
 
 
 def _managed(server_dir: Path) -> Server:

@@ -69,7 +69,7 @@ def test_defaults_are_right_options() -> None:
     factory.check_options({})
     options = read_options({"tls_cert": "/c", "tls_key": "/k"})
     assert options.tls
-    assert options.ports == range(41000, 42000)
+    assert options.ports == range(21000, 22000)
 
 
 def test_every_option_is_described() -> None:

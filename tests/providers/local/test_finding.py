@@ -1,0 +1,32 @@
+"""Which code-server is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarmd.errors import ProviderError
+from swarmd.providers.local.options import LocalOptions
+from swarmd.providers.local.server import find_server
+
+
+def program(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    path = folder / "code-server"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_script_of_a_vs_code_terminal_is_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = program(tmp_path / "vscode" / "bin" / "remote-cli")
+    monkeypatch.setenv("PATH", str(script.parent))
+    with pytest.raises(ProviderError) as caught:
+        find_server(LocalOptions(), tmp_path / "nothing")
+    assert "swarmctl setup code-server" in (caught.value.next_step or "")
+    real = program(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{script.parent}:{real.parent}")
+    assert find_server(LocalOptions(), tmp_path / "nothing").command == (str(real),)

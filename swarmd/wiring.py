@@ -32,7 +32,7 @@ from swarmd.actors.ticker import Rhythms, Ticker
 from swarmd.actors.uploads import Spool
 from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
-from swarmd.chance import new_id, new_password
+from swarmd.chance import marks, new_id, new_password
 from swarmd.core.housekeeping import wanted_uploads
 from swarmd.core.providers import merge_records
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
@@ -264,7 +264,7 @@ class Wiring:
             socket_group=self._config().access.socket_group,
             version=__version__,
             clock=self.clock,
-            new_id=new_id,
+            new_id=marks(),
         )
 
     def _make_commands(self, hooks: Hooks) -> ActorCommands:

@@ -10,7 +10,7 @@ import importlib
 import sys
 import time
 
-MODULES = ("api", "listing", "start", "create", "cli")
+MODULES = ("api", "load", "listing", "start", "create", "cli")
 
 
 def main() -> int:

@@ -62,11 +62,11 @@ async def serve_api(path: Path) -> None:
     await asyncio.Event().wait()
 
 
-def rate(connection: socket.socket, requests: int) -> float:
+def rate(connection: socket.socket, requests: int, line: bytes = LINE) -> float:
     """Requests a second, one by one."""
     started = time.perf_counter()
     for _ in range(requests):
-        connection.sendall(LINE)
+        connection.sendall(line)
         while not connection.recv(65536).endswith(b"\n"):
             pass
     return requests / (time.perf_counter() - started)

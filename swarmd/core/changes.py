@@ -11,7 +11,6 @@ from swarmd.core.explain import explain
 from swarmd.errors import ValidationError
 from swarmd.messages import codec
 from swarmd.messages.instance import InstanceConfig
-from swarmd.messages.provider import Capabilities
 from swarmd.messages.secret import MASK
 
 DAEMON_FIELDS = ("name", "provider", "labels", "metadata", "protect", "health")
@@ -92,9 +91,3 @@ def covered(path: str, listed: Collection[str]) -> bool:
     """Whether a field or a group that holds it is listed: ``resources`` covers all of it."""
     parts = path.split(".")
     return any(".".join(parts[:n]) in listed for n in range(1, len(parts) + 1))
-
-
-def needs_restart(changed: Collection[str], caps: Capabilities) -> tuple[str, ...]:
-    """Those of these fields that take effect at the next start only."""
-    live = {*caps.live_fields, *DAEMON_FIELDS}
-    return tuple(path for path in changed if not covered(path, live))

@@ -107,18 +107,6 @@ def _all_of(tests: Sequence[Fits]) -> Fits:
     return lambda instance: all(test(instance) for test in tests)
 
 
-def compile_filter(request: ListInstances) -> Fits:
-    """One test that tells whether an instance belongs into the list.
-
-    Without ``trash`` those in the trash are hidden; with it only they are shown.
-
-    Raises:
-        ValidationError: A label or metadata filter without a key.
-    """
-    trash = request.trash
-    return _all_of([lambda i: (i.status == InstanceStatus.DELETED) is trash, *_tests(request)])
-
-
 # --- sorted instances ------------------------------------------------------------------------
 
 

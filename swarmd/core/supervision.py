@@ -7,22 +7,12 @@ failures within the window end in ``GiveUp``, loudly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from swarmd.core.backoff import delay
 
 RESTART_BASE = 0.1
 RESTART_CAP = 1.0
-
-
-class Strategy(StrEnum):
-    """Who is restarted with a failed child (the words are Erlang/OTP's)."""
-
-    ONE_FOR_ONE = "one_for_one"
-    REST_FOR_ONE = "rest_for_one"
-    ONE_FOR_ALL = "one_for_all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +81,3 @@ def decide(spec: ChildSpec, history: ChildHistory, now: float, chance: float) ->
 def overdue(last_pong: float, now: float, deadline: float) -> bool:
     """Whether a child has not answered a ping for more than ``deadline`` seconds."""
     return now - last_pong > deadline
-
-
-def to_restart(
-    order: Sequence[str], failed: str, strategy: Strategy = Strategy.REST_FOR_ONE
-) -> tuple[str, ...]:
-    """Who is stopped and started again, in the order of their start.
-
-    Args:
-        order: All children in the order of their start.
-        failed: The one that failed; unknown names restart nobody.
-        strategy: ``rest_for_one`` restarts it and all that were started after it.
-    """
-    if failed not in order:
-        return ()
-    match strategy:
-        case Strategy.ONE_FOR_ONE:
-            return (failed,)
-        case Strategy.REST_FOR_ONE:
-            return tuple(order[list(order).index(failed) :])
-        case Strategy.ONE_FOR_ALL:
-            return tuple(order)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmd.core.changes import changed_fields, covered, merge_patch, needs_restart, set_fields
+from swarmd.core.changes import changed_fields, covered, merge_patch, set_fields
 from swarmd.errors import ValidationError
 from swarmd.messages import codec
 from swarmd.messages.instance import Auth, InstanceConfig, Resources
 from swarmd.messages.secret import MASK, Secret
 from swarmd.messages.units import Duration, Size
-from tests.core.samples import caps, config
+from tests.core.samples import config
 
 BASE = config(
     env={"A": "1", "B": "2"},
@@ -125,9 +125,3 @@ def test_set_fields() -> None:
 )
 def test_covered(path: str, listed: set[str], is_covered: bool) -> None:
     assert covered(path, listed) is is_covered
-
-
-def test_needs_restart() -> None:
-    changed = ("resources.memory", "env", "labels", "protect", "health.start_timeout")
-    assert needs_restart(changed, caps(live_fields=("resources",))) == ("env",)
-    assert needs_restart(changed, caps()) == ("resources.memory", "env")

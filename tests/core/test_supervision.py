@@ -9,10 +9,8 @@ from swarmd.core.supervision import (
     ChildSpec,
     GiveUp,
     Restart,
-    Strategy,
     decide,
     overdue,
-    to_restart,
 )
 
 SPEC = ChildSpec("registry", max_restarts=5, within=60)
@@ -62,17 +60,3 @@ def test_a_restart_never_waits_two_seconds(times: list[float], chance: float) ->
 @pytest.mark.parametrize(("now", "late"), [(10.0, False), (15.0, False), (15.1, True)])
 def test_overdue(now: float, late: bool) -> None:
     assert overdue(10.0, now, 5.0) is late
-
-
-@pytest.mark.parametrize(
-    ("strategy", "failed", "restarted"),
-    [
-        (Strategy.ONE_FOR_ONE, "registry", ("registry",)),
-        (Strategy.REST_FOR_ONE, "registry", ("registry", "local", "ticker")),
-        (Strategy.REST_FOR_ONE, "ticker", ("ticker",)),
-        (Strategy.ONE_FOR_ALL, "registry", ORDER),
-        (Strategy.REST_FOR_ONE, "nobody", ()),
-    ],
-)
-def test_to_restart(strategy: Strategy, failed: str, restarted: tuple[str, ...]) -> None:
-    assert to_restart(ORDER, failed, strategy) == restarted

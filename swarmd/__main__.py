@@ -61,8 +61,10 @@ def _load(path: Path | None) -> LoadedConfig:
 def _run(loaded: LoadedConfig, load: Callable[[], LoadedConfig]) -> int:
     from swarmd.daemon import Daemon
     from swarmd.logs import configure
+    from swarmd.memory import limit_arenas
 
     os.umask(0o077)
+    limit_arenas()
     configure(loaded.config.logging)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     # A thread that computes (a sweep over /proc, say) gives way to the socket's loop within

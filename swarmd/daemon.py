@@ -21,6 +21,7 @@ from swarmd.core.housekeeping import wanted_uploads
 from swarmd.core.providers import reload_records
 from swarmd.core.tables import Change, EventDraft
 from swarmd.errors import SwarmError
+from swarmd.memory import give_back
 from swarmd.messages import codec
 from swarmd.messages.enums import DaemonState, EventType
 from swarmd.messages.operation import Caller
@@ -246,6 +247,7 @@ class Daemon:
             if self.parts.spool.due or now - swept >= _SWEEP_SECONDS:
                 swept = now
                 await self._sweep_uploads()
+                give_back()
             await self._adopt_where_seen(adopting)
             try:
                 async with asyncio.timeout(RHYTHM_SECONDS):

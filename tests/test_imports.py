@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ports": WORDS,
     "chance": set(),
     "logs": {"messages"},
+    "memory": set(),
     "core": WORDS,
     "configuration": BORDERS | {"core"},
     "setup": WORDS,

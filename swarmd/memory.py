@@ -1,0 +1,27 @@
+"""Keeping the daemon small over months: what the C library's allocator is told.
+
+Many short threads make glibc open an arena for each and keep what they leave behind: the
+resident memory then grows by a tenth over thousands of operations although nothing is held
+(mallopt(3), malloc_trim(3)). Other C libraries have neither call and are left alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+_M_ARENA_MAX = -8
+_ARENAS = 2
+
+
+def limit_arenas() -> None:
+    """At a start, before threads: let all threads share a few arenas."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def give_back() -> None:
+    """Now and then: return to the system what is free. Takes milliseconds."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -17,6 +17,10 @@ from swarmd.setup.install import choose_recipe, install
 from swarmd.setup.manifest import InstalledServer
 from tests.setup.fakes import FakeRegistry, install_from
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(tarfile, "data_filter"), reason="Python 3.11.4 and later unpack archives safely"
+)
+
 GOOD = {
     "code-server-9.9.9/package.json": b'{"version": "9.9.9"}',
     "code-server-9.9.9/out/node/entry.js": b"entry",

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from tests.support import (
     CHECKOUT,
     Process,
@@ -329,3 +331,10 @@ def _account() -> dict[str, object]:
     if os.geteuid() != 0:
         return {}
     return {"run_as": "root", "allow_root": True}
+
+
+def require_enforced(daemon: DaemonProcess, limit: str) -> None:
+    """Skip where this host does not let the daemon enforce a limit: it is refused by name there."""
+    enforced = daemon.call("provider.capabilities", name="local")["limits_enforced"]
+    if limit not in enforced:
+        pytest.skip(f"{limit} cannot be limited on this host by this user")

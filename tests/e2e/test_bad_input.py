@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from swarmd.errors import WIRE_TYPES
-from tests.daemon import DaemonProcess, Refused
+from tests.daemon import DaemonProcess, Refused, require_enforced
 
 USAGE, NOT_FOUND, FAILED = 2, 3, 1
 
@@ -145,6 +145,9 @@ def test_bad_input_is_refused_and_changes_nothing(
     case: Case, target: tuple[DaemonProcess, Path]
 ) -> None:
     daemon, folder = target
+    section, _, limit = (case.field or "").rpartition(".")
+    if case.type == "resource_limit_error" and section == "config.resources":
+        require_enforced(daemon, limit)
     before = state_of(daemon)
     with taken_port() as port:
         given = {"config": case.config} if case.config else case.params

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from swarmd.cli.main import TABLE
-from tests.daemon import DaemonProcess
+from tests.daemon import DaemonProcess, require_enforced
 from tests.support import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text()
@@ -40,6 +40,7 @@ def test_the_client_of_the_readme_works(daemon: DaemonProcess, tmp_path: Path) -
 def test_the_file_of_the_readme_makes_instances(daemon: DaemonProcess) -> None:
     text = next(block for block in blocks("toml") if "homework" in block)
     without = re.sub(r"extensions = .*\n", "", text)  # they would come from the marketplace
+    require_enforced(daemon, "memory")
     daemon.ctl_json("create", "-f", "-", "--count", "2", "--no-start", given=without)
     assert {item["name"] for item in daemon.instances()} == {"homework-1", "homework-2"}
 

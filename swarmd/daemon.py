@@ -42,7 +42,7 @@ log = logging.getLogger("swarmd")
 _ACTOR_SECONDS = 5.0
 _LANES_SECONDS = 5.0
 _API_SECONDS = 5.0
-_SWEEP_SECONDS = 30.0
+TRIM_SECONDS = 30.0
 _SELF = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
 
@@ -244,7 +244,7 @@ class Daemon:
             if now - saved >= self.config.daemon.auto_save_interval:
                 saved = now
                 self.parts.store.save_status(codec.encode(self.parts.query.status(_SELF)))
-            if self.parts.spool.due or now - swept >= _SWEEP_SECONDS:
+            if self.parts.spool.due or now - swept >= TRIM_SECONDS:
                 swept = now
                 await self._sweep_uploads()
                 give_back()

@@ -8,7 +8,6 @@ memory are measured; at the end there may be at most 5 more descriptors and 2 % 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import threading
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmd.daemon import TRIM_SECONDS
 from tests.daemon import DaemonProcess
 
 AT_ONCE = 2
@@ -38,15 +38,20 @@ class Size:
 
 
 def measure(daemon: DaemonProcess) -> Size:
-    """The median of a few looks, half a second apart, while nothing is asked of it."""
+    """The least of many looks while nothing is asked of it.
+
+    They span the daemon's own round of giving memory back: what it held until then was
+    rubbish, and when in the round one looks is chance.
+    """
     seen = []
-    for _ in range(7):
+    begun = time.monotonic()
+    while time.monotonic() - begun < TRIM_SECONDS + 5.0:
         threading.Event().wait(0.5)
         lines = Path(f"/proc/{daemon.pid}/status").read_text().splitlines()
         status = dict(line.split(":", 1) for line in lines)
         descriptors = len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
         seen.append((descriptors, int(status["VmRSS"].split()[0]), int(status["Threads"])))
-    return Size(*(round(statistics.median(column)) for column in zip(*seen, strict=True)))
+    return Size(*map(min, zip(*seen, strict=True)))
 
 
 def cycle(daemon: DaemonProcess, number: int) -> None:

@@ -15,9 +15,9 @@ from swarmd.messages.provider import (
     MemoryLimits,
     StorageLimits,
 )
-from swarmd.providers.local.account import OWNER
 from swarmd.providers.local.cgroup_probe import Found, read_memberships, read_mounts
 from swarmd.providers.local.options import LocalOptions
+from swarmd.providers.shared.account import OWNER
 
 LEAST_MEMORY = 64 << 20
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,27 +13,20 @@ from swarmd.messages.config import InstancesConfig
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.messages.state import Node
 from swarmd.ports import Call, Clock
-from swarmd.providers.local import account as accounts
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.cgroup_probe import Found
 from swarmd.providers.local.cgroups import Limits
 from swarmd.providers.local.data.layout import Layout
 from swarmd.providers.local.launcher import Child
 from swarmd.providers.local.options import LocalOptions
-from swarmd.providers.local.ports import PortBook
 from swarmd.providers.local.record import Index, LocalRecord
+from swarmd.providers.shared import account as accounts
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.portbook import PortBook
+from swarmd.providers.shared.turns import Turns
 
 
 def nothing(step: str) -> None:
     """The default of ``Context.step``."""
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One instance's lock, and how many hold it or wait for it."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    callers: int = 0
 
 
 @dataclass(slots=True)
@@ -72,8 +65,7 @@ class Context:
     insecure: bool = False
     step: Callable[[str], None] = nothing
     admission: threading.Lock = field(default_factory=threading.Lock)
-    _turns: dict[str, _Turn] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def mark(self) -> str:
@@ -128,28 +120,9 @@ class Context:
             pids=options.pids if wanted.pids is None else wanted.pids,
         )
 
-    @contextlib.contextmanager
-    def turn(self, instance_id: str, call: Call) -> Iterator[None]:
-        """One call at a time for one instance: a late one and its successor do not mix.
-
-        Raises:
-            DeadlineExceeded, OperationCancelled: While another call had it.
-        """
-        with self._lock:
-            turn = self._turns.setdefault(instance_id, _Turn())
-            turn.callers += 1
-        try:
-            while not turn.lock.acquire(timeout=min(0.1, call.remaining)):
-                call.check()
-            try:
-                yield
-            finally:
-                turn.lock.release()
-        finally:
-            with self._lock:  # a lock that others wait for must stay the one of all
-                turn.callers -= 1
-                if not turn.callers:
-                    del self._turns[instance_id]
+    def turn(self, instance_id: str, call: Call) -> AbstractContextManager[None]:
+        """One call at a time for one instance."""
+        return self.turns.of(instance_id, call)
 
     def known(self, instance: Instance) -> LocalRecord | None:
         """The record as it is: for who only looks, and so has no turn to write it in.

@@ -22,9 +22,9 @@ from typing import IO
 
 from swarmd.errors import ProviderError
 from swarmd.providers.local import cgroups
-from swarmd.providers.local.account import Account
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.identity import Identity, identify
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.faults import os_faults
 
 ABANDONED = 125
 """The exit status of a shell that was never told to go."""

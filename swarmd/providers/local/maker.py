@@ -10,13 +10,15 @@ from swarmd.errors import Conflict, InstanceNotFound, ValidationError
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.ports import Call
 from swarmd.providers.local import server, validation
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.context import Context
-from swarmd.providers.local.data import archive, folders, git, hostfolder, workspace
-from swarmd.providers.local.data.faults import os_faults
-from swarmd.providers.local.ports import is_free, listen
+from swarmd.providers.local.data import archive, folders, workspace
+from swarmd.providers.local.ports import listen
 from swarmd.providers.local.record import ANYONE, LocalRecord
 from swarmd.providers.local.runner import Runner
+from swarmd.providers.shared import codeserver, giturl, hostfolder
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.shared.portbook import is_free
 
 Fill = Callable[[Account], Path]
 LIMITS = ("resources.cpu", "resources.memory", "resources.pids")
@@ -41,7 +43,7 @@ class Maker:
         """The same, with the data of an archive."""
         context = self._context
         wanted = instance.config.workspace
-        if wanted not in (None, "", "managed") and not git.is_url(str(wanted)):
+        if wanted not in (None, "", "managed") and not giturl.is_url(str(wanted)):
             raise ValidationError(
                 "an archive brings its workspace, so it cannot lie at a host path",
                 field="config.workspace",
@@ -197,7 +199,7 @@ class Maker:
         fields = ("workspace", "workspace_path", "network", "env", "extensions")
         found = [name for name in fields if getattr(now, name) != getattr(before, name)]
         dirs = self._context.layout.instance(instance_id)
-        if server.render_config(now.auth) != server.read_config(dirs):
+        if codeserver.render_config(now.auth) != server.read_config(dirs):
             found.append("auth")
         return tuple(found)
 
@@ -255,7 +257,7 @@ class Maker:
         config = self._context.index.config(record.id)
         if config is None or config.workspace in (None, "", "managed"):
             return None
-        if git.is_url(str(config.workspace)):
+        if giturl.is_url(str(config.workspace)):
             return None
         roots = self._context.options.roots
         return lambda: hostfolder.open_host(config, roots, account)

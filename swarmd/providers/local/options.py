@@ -12,15 +12,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from swarmd.errors import ConfigError
-from swarmd.messages.codec import convert
 from swarmd.messages.units import Size
+from swarmd.providers.shared.options import (
+    check_address,
+    check_pair,
+    check_ports,
+    check_roots,
+    convert_options,
+    range_of,
+    wrong,
+)
 
 Limit = Literal["cpu", "memory", "pids"]
-_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
 class LocalOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,8 +99,7 @@ class LocalOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def ports(self) -> range:
         """The port range, as a range."""
-        first, last = self.port_range.split("-")
-        return range(int(first), int(last) + 1)
+        return range_of(self.port_range)
 
     @property
     def tls(self) -> bool:
@@ -109,65 +113,16 @@ def read_options(options: Mapping[str, object]) -> LocalOptions:
     Raises:
         ConfigError: A key is unknown or a value is wrong; ``field`` is relative to the table.
     """
-    try:
-        read = convert(dict(options), LocalOptions)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise _as_config_error(str(error)) from None
-    _check(read)
-    return read
-
-
-def _as_config_error(text: str) -> ConfigError:
-    match = _PATH.match(text)
-    what, path = (match["what"], match["path"]) if match else (text, None)
-    unknown = re.search(r"unknown field `(.+)`", what)
-    if unknown:
-        return _unknown(unknown[1])
-    return ConfigError(
-        f"{path or 'options'}: {what}",
-        field=path,
-        next_step="Correct the value; config.example.toml shows every key.",
-    )
-
-
-def _unknown(key: str) -> ConfigError:
-    import difflib
-
-    near = difflib.get_close_matches(key, LocalOptions.__struct_fields__, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "config.example.toml shows every key."
-    return ConfigError(f"the local provider has no option {key!r}", field=key, next_step=hint)
-
-
-def _check(read: LocalOptions) -> None:
-    ports = read.ports
-    if not ports or ports[0] < 1 or ports[-1] > 65535:
-        raise _wrong("port_range", f"{read.port_range!r} is no range of ports", '"21000-21999"')
-    if bool(read.tls_cert) != bool(read.tls_key):
-        missing = "tls_key" if read.tls_cert else "tls_cert"
-        raise _wrong(missing, "tls_cert and tls_key belong together", "both files")
+    read = convert_options(options, LocalOptions, "local")
+    check_ports(read.ports, read.port_range)
+    check_pair("tls_cert", read.tls_cert, "tls_key", read.tls_key)
     for key in ("publish_address", "public_address"):
-        _check_address(key, getattr(read, key))
-    for root in read.roots:
-        if not Path(root).is_absolute():
-            raise _wrong("roots", f"{root!r} is not an absolute path", '"/srv/workspaces"')
+        check_address(key, getattr(read, key))
+    check_roots(read.roots)
     for name in read.env_allow:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise _wrong("env_allow", f"{name!r} is no name of a variable", '["SSH_AUTH_SOCK"]')
-
-
-def _check_address(key: str, value: str) -> None:
-    import ipaddress
-
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        raise _wrong(key, f"{value!r} is no IP address", '"127.0.0.1"') from None
-
-
-def _wrong(field: str, message: str, expected: str) -> ConfigError:
-    return ConfigError(
-        f"{field}: {message}", field=field, next_step=f"Give {expected}, or leave it out."
-    )
+            raise wrong("env_allow", f"{name!r} is no name of a variable", '["SSH_AUTH_SOCK"]')
+    return read
 
 
 def data_dir(configured: str, environ: Mapping[str, str] = os.environ) -> Path:

@@ -27,25 +27,25 @@ from swarmd.messages.provider import (
 from swarmd.messages.requests import ExecInstance, LogsInstance
 from swarmd.messages.state import Node
 from swarmd.ports import Call, Clock, Session, UpdateOutcome
-from swarmd.providers.local import account as accounts
 from swarmd.providers.local import capabilities, commands, server, validation
-from swarmd.providers.local.answer import Asker, Ended, Endpoint
 from swarmd.providers.local.cgroup_probe import probe
 from swarmd.providers.local.context import Context, nothing
 from swarmd.providers.local.data import archive, logview, usage
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import Layout
-from swarmd.providers.local.data.rights import account_of, as_account
 from swarmd.providers.local.data.sweeping import Sweeper
 from swarmd.providers.local.identity import is_alive
 from swarmd.providers.local.launcher import Launch
 from swarmd.providers.local.maker import Maker
 from swarmd.providers.local.observe import DiskUsage, Observer, address_of
 from swarmd.providers.local.options import data_dir, read_options, server_dir
-from swarmd.providers.local.ports import PortBook
 from swarmd.providers.local.record import Index, LocalRecord
 from swarmd.providers.local.runner import Runner
 from swarmd.providers.local.upkeep import LogKeeper
+from swarmd.providers.shared import account as accounts
+from swarmd.providers.shared.answer import Asker, Ended, Endpoint
+from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.shared.portbook import PortBook
+from swarmd.providers.shared.rights import account_of, as_account
 
 _UPKEEP_SECONDS = 2.0
 _CHECK_SECONDS = 5.0

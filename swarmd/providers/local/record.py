@@ -20,8 +20,8 @@ from msgspec.structs import replace
 from swarmd.messages.codec import decoder, encode
 from swarmd.messages.instance import Auth, InstanceConfig
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
-from swarmd.providers.local.durable import sync_folder, write_durably
 from swarmd.providers.local.identity import Identity
+from swarmd.providers.shared.durable import sync_folder, write_durably
 
 ANYONE = -1
 """The ``uid`` of a stand-in for a record that is lost: nobody knows whose its processes are."""

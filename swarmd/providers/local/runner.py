@@ -12,16 +12,16 @@ from swarmd.errors import DeadlineExceeded, ProviderError, ResourceLimitError
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call
 from swarmd.providers.local import cgroups, server, tree, validation
-from swarmd.providers.local.account import Account
-from swarmd.providers.local.answer import Asker, Ended, Endpoint
 from swarmd.providers.local.context import Context
 from swarmd.providers.local.data import children, extensions, folders, logs, workspace
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.identity import is_alive, open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, exit_words, spawn
 from swarmd.providers.local.ports import listen
 from swarmd.providers.local.record import ANYONE, LocalRecord, ProcessRecord
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.answer import Asker, Ended, Endpoint
+from swarmd.providers.shared.faults import os_faults
 
 _KILL_RESERVE = 3.0  # seconds kept at the end of a stop's time for what must be killed
 _LOG_LINES = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,20 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmd.errors import ProviderError, SwarmError
-from swarmd.messages.enums import AuthType
 from swarmd.messages.instance import Auth, Instance
-from swarmd.providers.local.account import Account
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.options import LocalOptions
 from swarmd.providers.local.tree import EPOCH_MARKER, MARKER, NODE_MARKER
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.codeserver import RESERVED, identity_arguments, render_config
+from swarmd.providers.shared.faults import os_faults
 
 NAME = "code-server"
-CONTAINER_PORT = 8080
-"""The port that VS Code has inside: ``network.ports`` names it to choose its host port."""
 
 _INHERITED = re.compile(r"PATH|LANG|LC_[A-Z_]+|TERM|TZ")
-_RESERVED = re.compile(r"VSCODE_.*|(HASHED_)?PASSWORD|SWARMD_.*|CODE_SERVER_.*")
 _CONFIG_MOST = 64 << 10
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -116,12 +112,7 @@ def arguments(
         str(dirs.user_data),
         "--extensions-dir",
         str(dirs.extensions),
-        "--cookie-suffix",
-        instance.id,
-        "--app-name",
-        instance.name,
-        "--disable-telemetry",
-        "--disable-update-check",
+        *identity_arguments(instance),
         *tls,
         str(folder),
     )
@@ -167,24 +158,6 @@ def read_config(dirs: InstanceDirs) -> str | None:
         return None
     finally:
         os.close(file)
-
-
-def render_config(auth: Auth) -> str:
-    """The configuration as YAML; text is quoted as JSON does it, which YAML reads alike.
-
-    Raises:
-        ProviderError: There is no password.
-    """
-    if auth.type is AuthType.NONE:
-        return "auth: none\ncert: false\n"
-    if auth.credentials is None:
-        raise ProviderError(
-            "the instance has no password",
-            field="config.auth.credentials",
-            next_step="Give one with an update of auth.credentials.",
-        )
-    key = "hashed-password" if auth.type is AuthType.HASHED_PASSWORD else "password"
-    return f"auth: password\n{key}: {json.dumps(auth.credentials.reveal())}\ncert: false\n"
 
 
 def _temporary(name: str) -> str:
@@ -247,7 +220,7 @@ def environment(
         "SHELL": account.shell if _usable(account.shell) else "/bin/sh",
     }
     chosen |= dict(instance.config.env) | dict(added)
-    allowed = {name: value for name, value in chosen.items() if not _RESERVED.fullmatch(name)}
+    allowed = {name: value for name, value in chosen.items() if not RESERVED.fullmatch(name)}
     return allowed | marks(instance, mark)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 
 from swarmd.errors import ResourceLimitError, ValidationError
-from swarmd.messages.enums import AuthType, Transport
+from swarmd.messages.enums import Transport
 from swarmd.messages.instance import Instance, InstanceConfig, PortSpec
 from swarmd.providers.local import server
 from swarmd.providers.local.context import Context
-from swarmd.providers.local.data import extensions, workspace
+from swarmd.providers.local.data import workspace
+from swarmd.providers.shared import exposure
+from swarmd.providers.shared.codeserver import CONTAINER_PORT
+from swarmd.providers.shared.wishes import check_extensions
 
 _MIN_PORT_UNPRIVILEGED = 1024
 
@@ -33,7 +35,7 @@ def check(context: Context, instance: Instance) -> None:
     check_room(context, instance)
     account = context.account(instance)
     workspace.check(config, context.options.roots, account)
-    extensions.check(config)
+    check_extensions(config)
     server.find_server(context.options, context.server_dir)
 
 
@@ -65,12 +67,12 @@ def wanted_port(config: InstanceConfig) -> int:
 
 def _check_port(number: int, port: PortSpec) -> None:
     field = f"config.network.ports[{number}]"
-    if port.container_port != server.CONTAINER_PORT or port.protocol is not Transport.TCP:
+    if port.container_port != CONTAINER_PORT or port.protocol is not Transport.TCP:
         raise ValidationError(
             f"port {port.container_port}/{port.protocol} cannot be published: a process of a "
             "local instance opens its ports on this host itself",
             field=f"{field}.container_port",
-            next_step=f"Name only container_port {server.CONTAINER_PORT}, the server's own.",
+            next_step=f"Name only container_port {CONTAINER_PORT}, the server's own.",
         )
     privileged = 0 < port.host_port < _MIN_PORT_UNPRIVILEGED
     if privileged and os.geteuid() != 0:
@@ -108,20 +110,5 @@ def check_exposure(context: Context, config: InstanceConfig) -> None:
     Raises:
         ValidationError: It would listen beyond loopback without TLS, or without a password.
     """
-    public = config.network.enable_public_access
-    if not public and ipaddress.ip_address(context.host(config)).is_loopback:
-        return
-    what = "public access" if public else f"publish_address {context.options.publish_address}"
-    field = "config.network.enable_public_access" if public else "publish_address"
-    if not (context.options.tls or context.insecure):
-        raise ValidationError(
-            f"{what} without TLS would send passwords in the clear",
-            field=field,
-            next_step="Set tls_cert and tls_key in the provider's options, or daemon.insecure.",
-        )
-    if config.auth.type is AuthType.NONE:
-        raise ValidationError(
-            f"{what} without authentication would give everyone a terminal",
-            field="config.auth.type",
-            next_step="Use auth type password, or an address of this host alone.",
-        )
+    encrypted = context.options.tls or context.insecure
+    exposure.check(config, context.host(config), encrypted=encrypted)

@@ -11,8 +11,8 @@ from swarmd.errors import ProviderError
 from swarmd.messages.enums import AuthType
 from swarmd.messages.instance import Auth
 from swarmd.messages.secret import Secret
-from swarmd.providers.local import server
 from swarmd.providers.local.provider import LocalProvider
+from swarmd.providers.shared import codeserver
 from tests.providers.local.conftest import Make
 from tests.providers.local.kit import PASSWORD, call, make_instance, running
 
@@ -48,7 +48,7 @@ def test_the_environment_is_an_allow_list(
 
 
 def test_home_may_be_the_users(make: Make) -> None:
-    from swarmd.providers.local.account import own
+    from swarmd.providers.shared.account import own
 
     provider = make(home="user")
     instance = make_instance()
@@ -88,7 +88,7 @@ def test_the_password_stands_in_its_file_alone(provider: LocalProvider, data: Pa
     ],
 )
 def test_the_configuration_file(auth: Auth, text: str) -> None:
-    assert server.render_config(auth) == text
+    assert codeserver.render_config(auth) == text
 
 
 def test_a_password_is_needed(provider: LocalProvider) -> None:

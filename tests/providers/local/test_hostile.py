@@ -14,11 +14,11 @@ import pytest
 from swarmd.errors import ProviderError, ResourceLimitError
 from swarmd.messages.enums import InstanceStatus
 from swarmd.providers.local import cgroup_probe, cgroups, identity, launcher, tree
-from swarmd.providers.local.account import own
 from swarmd.providers.local.cgroup_probe import probe
 from swarmd.providers.local.cgroups import Limits
 from swarmd.providers.local.identity import Identity
 from swarmd.providers.local.provider import LocalProvider
+from swarmd.providers.shared.account import own
 from tests.providers.local.kit import call, make_instance, ulid
 from tests.providers.local.test_processes import seen
 from tests.support import require, wait_until

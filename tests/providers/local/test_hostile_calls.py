@@ -22,12 +22,13 @@ from swarmd.errors import (
 from swarmd.messages.enums import AuthType
 from swarmd.messages.instance import Auth, Instance
 from swarmd.messages.requests import ExecInstance, LogsInstance
-from swarmd.providers.local import answer, commands, server
-from swarmd.providers.local.account import Account
+from swarmd.providers.local import commands, server
 from swarmd.providers.local.cgroup_probe import Found
-from swarmd.providers.local.durable import write_durably
 from swarmd.providers.local.launcher import Child, Launch, spawn
 from swarmd.providers.local.provider import LocalProvider
+from swarmd.providers.shared import answer
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.durable import write_durably
 from tests.providers.local.conftest import Make
 from tests.providers.local.kit import call, make_instance, running
 from tests.support import wait_until
@@ -95,7 +96,7 @@ def test_who_waits_for_a_turn_keeps_others_out(provider: LocalProvider) -> None:
     waiter = threading.Thread(target=second)
     with context.turn("a", call()):
         waiter.start()
-        wait_until(lambda: context._turns["a"].callers == 2)
+        wait_until(lambda: context.turns.callers("a") == 2)
     assert entered.wait(10)
     cancelled = threading.Event()
     cancelled.set()
@@ -103,7 +104,7 @@ def test_who_waits_for_a_turn_keeps_others_out(provider: LocalProvider) -> None:
         pass
     leave.set()
     waiter.join(10)
-    assert not context._turns
+    assert context.turns.callers("a") == 0
 
 
 def test_a_stale_record_undoes_nothing(provider: LocalProvider, instance: Instance) -> None:

@@ -17,10 +17,10 @@ from swarmd.errors import (
 from swarmd.messages.instance import Auth, Instance, Network, PortSpec, Resources
 from swarmd.messages.requests import ExecInstance
 from swarmd.messages.units import Size
-from swarmd.providers.local.account import own
 from swarmd.providers.local.data import children
 from swarmd.providers.local.identity import identify
 from swarmd.providers.local.provider import LocalProvider
+from swarmd.providers.shared.account import own
 from tests.providers.local.conftest import Make
 from tests.providers.local.kit import call, make_instance
 from tests.providers.local.test_cgroups import limit_in_force, real

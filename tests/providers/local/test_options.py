@@ -22,10 +22,11 @@ from swarmd.errors import (
 from swarmd.messages.enums import Isolation, Transport
 from swarmd.messages.instance import Network, PortSpec, Resources
 from swarmd.messages.units import Size, Storage
-from swarmd.providers.local import account, factory
+from swarmd.providers.local import factory
 from swarmd.providers.local.cgroup_probe import Found
 from swarmd.providers.local.options import LocalOptions, data_dir, read_options, server_dir
 from swarmd.providers.local.provider import LocalProvider
+from swarmd.providers.shared import account
 from tests.providers.local.conftest import Make
 from tests.providers.local.kit import call, make_instance
 

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from swarmd.errors import OperationCancelled, ProviderError, ResourceLimitError
 from swarmd.providers.local import identity, launcher, tree
-from swarmd.providers.local.account import own
-from swarmd.providers.local.answer import Answer, Asker, Ended, Endpoint, within
-from swarmd.providers.local.durable import write_durably
 from swarmd.providers.local.identity import Identity, parse_stat
-from swarmd.providers.local.ports import QUARANTINE_SECONDS, PortBook, choose, holder, is_free
+from swarmd.providers.local.ports import holder
+from swarmd.providers.shared.account import own
+from swarmd.providers.shared.answer import Answer, Asker, Ended, Endpoint, within
+from swarmd.providers.shared.durable import write_durably
+from swarmd.providers.shared.portbook import QUARANTINE_SECONDS, PortBook, choose, is_free
 from tests.support import free_port, wait_until
 
 # --- identity --------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ import pytest
 
 from swarmd.errors import ValidationError
 from swarmd.ports import Call
-from swarmd.providers.local.account import own
 from swarmd.providers.local.data import archive
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
-from swarmd.providers.local.data.tarformat import END, Kind, Member, header, padded
+from swarmd.providers.shared.account import own
+from swarmd.providers.shared.tarformat import END, Kind, Member, header, padded
 
 Limits = archive.Limits
 

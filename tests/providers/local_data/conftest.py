@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account, own
 from swarmd.providers.local.data import folders
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
+from swarmd.providers.shared.account import Account, own
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 
 from swarmd.errors import OperationCancelled, ProviderError
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account, own
 from swarmd.providers.local.data import archive, folders
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
+from swarmd.providers.shared.account import Account, own
 from tests.providers.local_data.archives import (
     a_call,
     file,
@@ -247,7 +247,7 @@ def test_memory_is_bounded(layout: Layout, dirs: InstanceDirs) -> None:
     program = (
         "import sys, time, resource; from pathlib import Path\n"
         "from swarmd.ports import Call\n"
-        "from swarmd.providers.local.account import own\n"
+        "from swarmd.providers.shared.account import own\n"
         "from swarmd.providers.local.data import archive\n"
         "from swarmd.providers.local.data.layout import Layout\n"
         "layout = Layout(Path(sys.argv[1]))\n"

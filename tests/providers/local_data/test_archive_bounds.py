@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from swarmd.providers.local.account import own
 from swarmd.providers.local.data import archive
 from swarmd.providers.local.data.layout import Layout
-from swarmd.providers.local.data.tarformat import END, _extended
+from swarmd.providers.shared.account import own
+from swarmd.providers.shared.tarformat import END, _extended
 from tests.providers.local_data.archives import Limits, a_call, file, folder, pack, refuse
 
 

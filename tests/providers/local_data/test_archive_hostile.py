@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from swarmd.errors import ProviderError, ResourceLimitError, ValidationError
 from swarmd.ports import Call
-from swarmd.providers.local.account import own
 from swarmd.providers.local.data import archive, folders
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
-from swarmd.providers.local.data.tarformat import END, Extent, Kind, Member, header, padded
+from swarmd.providers.shared.account import own
+from swarmd.providers.shared.tarformat import END, Extent, Kind, Member, header, padded
 from tests.providers.local_data.archives import (
     Limits,
     a_call,

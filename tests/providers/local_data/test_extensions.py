@@ -10,9 +10,9 @@ import pytest
 from swarmd.errors import OperationCancelled, ProviderError, ValidationError
 from swarmd.messages.instance import InstanceConfig
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import extensions
 from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.shared.account import Account
 
 PROGRAM = """
 import pathlib, sys

@@ -21,10 +21,11 @@ from swarmd.errors import (
     ValidationError,
 )
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders, sweeping
-from swarmd.providers.local.data.faults import translate
-from swarmd.providers.local.data.layout import PARTS, InstanceDirs, Layout
+from swarmd.providers.local.data.layout import InstanceDirs, Layout
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.archive import PARTS
+from swarmd.providers.shared.faults import translate
 from tests.providers.local_data.conftest import deepen
 from tests.support import wait_until
 

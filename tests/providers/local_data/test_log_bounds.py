@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import logfiles, logs
 from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.shared.account import Account
 from tests.providers.local_data.test_logs import lines, seen, write
 
 

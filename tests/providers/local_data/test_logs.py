@@ -19,9 +19,9 @@ from swarmd.errors import ProviderError, ResourceLimitError
 from swarmd.messages.requests import LogsInstance
 from swarmd.messages.units import Duration
 from swarmd.ports import Session
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders, logfiles, logs, logview
 from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.shared.account import Account
 from tests.support import wait_until
 
 

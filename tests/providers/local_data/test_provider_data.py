@@ -10,7 +10,7 @@ import pytest
 
 from swarmd.errors import ProviderError, ValidationError
 from swarmd.messages.requests import ExecInstance
-from swarmd.providers.local.account import Account
+from swarmd.providers.shared.account import Account
 from tests.providers.local.kit import STANDIN, call, make_instance, make_provider
 from tests.support import require, wait_until
 

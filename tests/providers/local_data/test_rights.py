@@ -12,10 +12,11 @@ import pytest
 from swarmd.errors import ProviderError, SwarmError, ValidationError
 from swarmd.messages.instance import InstanceConfig
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account, own
-from swarmd.providers.local.data import archive, extensions, folders, hostfolder, workspace
+from swarmd.providers.local.data import archive, extensions, folders, workspace
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
-from swarmd.providers.local.data.rights import _number, account_of, as_account
+from swarmd.providers.shared import hostfolder
+from swarmd.providers.shared.account import Account, own
+from swarmd.providers.shared.rights import _number, account_of, as_account
 
 
 @pytest.fixture

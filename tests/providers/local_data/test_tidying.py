@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders, sweeping, usage
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
-from swarmd.providers.local.data.rights import as_account
 from swarmd.providers.local.observe import DiskUsage
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.rights import as_account
 from tests.providers.local_data.conftest import deepen
 from tests.support import wait_until
 

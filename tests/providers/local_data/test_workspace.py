@@ -15,9 +15,10 @@ import pytest
 from swarmd.errors import DeadlineExceeded, OperationCancelled, ProviderError, ValidationError
 from swarmd.messages.instance import InstanceConfig
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account
-from swarmd.providers.local.data import beneath, folders, git, workspace
+from swarmd.providers.local.data import folders, workspace
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
+from swarmd.providers.shared import beneath, giturl
+from swarmd.providers.shared.account import Account
 from tests.support import wait_until
 
 
@@ -201,11 +202,11 @@ def test_subfolders_that_are_refused(
     ],
 )
 def test_urls_that_are_read(url: str, protocol: str, given: str) -> None:
-    assert git.is_url(url)
-    remote = git.parse(url)
+    assert giturl.is_url(url)
+    remote = giturl.parse(url)
     assert (remote.protocol, remote.url) == (protocol, given)
     assert "s3cret" not in repr(remote)
-    assert "s3cret" not in git.shown(url)
+    assert "s3cret" not in giturl.shown(url)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +353,7 @@ def test_purge_ends_a_clone_that_a_killed_daemon_left(
         "import sys, time; from pathlib import Path\n"
         "from swarmd.messages.instance import InstanceConfig\n"
         "from swarmd.ports import Call\n"
-        "from swarmd.providers.local.account import own\n"
+        "from swarmd.providers.shared.account import own\n"
         "from swarmd.providers.local.data import workspace\n"
         "from swarmd.providers.local.data.layout import Layout\n"
         "dirs = Layout(Path(sys.argv[1])).instance(sys.argv[2])\n"

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 
 from swarmd.errors import ProviderError
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account, own
 from swarmd.providers.local.data import folders
-from swarmd.providers.local.data.beneath import open_beneath
-from swarmd.providers.local.data.extraction import Limits, unpack
-from swarmd.providers.local.data.faults import translate
-from swarmd.providers.local.data.layout import PARTS, InstanceDirs
-from swarmd.providers.local.data.rights import as_account
-from swarmd.providers.local.data.tarformat import (
+from swarmd.providers.local.data.extraction import unpack
+from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.shared.account import Account, own
+from swarmd.providers.shared.archive import PARTS, Limits
+from swarmd.providers.shared.beneath import open_beneath
+from swarmd.providers.shared.faults import translate
+from swarmd.providers.shared.rights import as_account
+from swarmd.providers.shared.tarformat import (
     BLOCK,
     END,
     Extent,

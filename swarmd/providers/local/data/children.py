@@ -24,10 +24,10 @@ from typing import IO
 from swarmd.errors import ProviderError
 from swarmd.ports import Call
 from swarmd.providers.local import cgroups, tree
-from swarmd.providers.local.account import Account
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.identity import is_alive, wait_ended
 from swarmd.providers.local.launcher import Child, Launch, spawn
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.faults import os_faults
 
 MARK = "SWARMD_HELPER"
 _KEPT_LINES, _KEPT_CHARS = 20, 500

@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
-from swarmd.errors import ProviderError, ValidationError
+from swarmd.errors import ProviderError
 from swarmd.messages.instance import InstanceConfig
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import children
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
-from swarmd.providers.local.data.rights import as_account
-
-FIELD = "config.extensions"
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\.[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9.+-]+)?")
-
-
-def check(config: InstanceConfig) -> None:
-    """Refuse what is neither a marketplace id nor an absolute path of a .vsix file.
-
-    A file is read by the installing command, and so with the rights of the account that the
-    instance runs as: it discloses nothing that a terminal in the instance would not.
-
-    Raises:
-        ValidationError: With the entry in ``field``.
-    """
-    for index, wanted in enumerate(config.extensions):
-        if not _is_file(wanted):
-            if _ID.fullmatch(wanted) is None:
-                raise _refused(
-                    index, f"{wanted!r} is no extension", "Give publisher.name or a .vsix file."
-                )
-            continue
-        path = PurePosixPath(wanted)
-        if not path.is_absolute() or ".." in path.parts or "\0" in wanted:
-            raise _refused(
-                index,
-                f"the extension file {wanted!r} is not an absolute path without ..",
-                "Give the file's absolute path on the host of the daemon.",
-            )
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.shared.rights import as_account
+from swarmd.providers.shared.wishes import EXTENSIONS_FIELD, check_extensions, is_file, refused
 
 
 def install(
@@ -73,7 +45,7 @@ def install(
         ValidationError: A file that the account cannot read.
         ProviderError: An extension that does not exist or cannot be fetched; names it.
     """
-    check(config)
+    check_extensions(config)
     done = _read_stamp(dirs)
     installed = []
     for index, wanted in enumerate(config.extensions):
@@ -120,15 +92,11 @@ def _install_one(
     if ended.code != 0:
         raise ProviderError(
             f"the extension {wanted} could not be installed",
-            field=f"{FIELD}[{index}]",
+            field=f"{EXTENSIONS_FIELD}[{index}]",
             next_step="Check its spelling and that it can be fetched from here, "
             "or give a .vsix file that the instance's account can read.",
             details={"cause": ended.cause, "extension": wanted, "exit_code": ended.code},
         )
-
-
-def _is_file(wanted: str) -> bool:
-    return wanted.lower().endswith(".vsix") or "/" in wanted
 
 
 def _fingerprint(index: int, wanted: str, account: Account) -> str:
@@ -136,26 +104,22 @@ def _fingerprint(index: int, wanted: str, account: Account) -> str:
 
     Asked as the account, so that nobody learns from us which files there are elsewhere.
     """
-    if not _is_file(wanted):
+    if not is_file(wanted):
         return "id"
     try:
         with as_account(account):
             found = Path(wanted).stat()
     except FileNotFoundError:
-        raise _refused(
+        raise refused(
             index,
             f"the extension file {wanted} does not exist",
             "Put it there, on the host of the daemon.",
         ) from None
     except OSError as error:
-        raise _refused(
+        raise refused(
             index, f"the extension file {wanted} cannot be reached: {error}", "Choose another path."
         ) from error
     return f"{found.st_size}.{found.st_mtime_ns}"
-
-
-def _refused(index: int, message: str, next_step: str) -> ValidationError:
-    return ValidationError(message, field=f"{FIELD}[{index}]", next_step=next_step)
 
 
 def _stamp(dirs: InstanceDirs) -> Path:

@@ -10,45 +10,28 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders
-from swarmd.providers.local.data.beneath import open_beneath
-from swarmd.providers.local.data.faults import os_faults
-from swarmd.providers.local.data.layout import PARTS, InstanceDirs, Layout
-from swarmd.providers.local.data.tarformat import Kind, Member, leads_outside
-from swarmd.providers.local.data.tarreader import Stream, TarReader, refused
+from swarmd.providers.local.data.layout import InstanceDirs, Layout
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.archive import (
+    MODES,
+    PARTS,
+    SMALLER,
+    Limits,
+    Rules,
+    check_symlink,
+    hardlink_parts,
+    shown,
+)
+from swarmd.providers.shared.beneath import open_beneath
+from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.shared.tarformat import Kind, Member
+from swarmd.providers.shared.tarreader import Stream, TarReader, refused
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_MODES = 0o1777  # set-user-id and set-group-id are taken off: nothing here may raise rights
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much an archive may hold.
-
-    Args:
-        size: Bytes of data, holes not counted.
-        apparent: Bytes of all files, holes counted.
-        entries: Members.
-        folders: Members that are folders; they are remembered until the end.
-        folder_names: Bytes of the names of those folders, together.
-        name: Bytes of one component of a name.
-        path: Bytes of a whole name, and of a link's target.
-        depth: Components of a name.
-    """
-
-    size: int = 256 << 30
-    apparent: int = 16 << 40
-    entries: int = 10_000_000
-    folders: int = 500_000
-    folder_names: int = 64 << 20
-    name: int = 255
-    path: int = 4000
-    depth: int = 256
 
 
 def unpack(
@@ -99,54 +82,15 @@ class _Extraction:
         self._limits = limits
         self._call = call
         self._folders: dict[bytes, tuple[int, int]] = {}
-        self._size = self._apparent = self._entries = self._folder_names = 0
+        self._rules = Rules(limits)
+        self._folder_names = 0
 
     def take(self, reader: TarReader) -> None:
         for member, data in reader.members():
             self._call.check()
-            parts = self._checked_name(member)
-            self._count(member)
+            parts = self._rules.admit(member)
             self._put(member, parts, data)
         self._finish_folders()
-
-    # --- what is refused before anything is made ---
-
-    def _checked_name(self, member: Member) -> list[bytes]:
-        name, limits = member.name, self._limits
-        shown = _shown(name)
-        if not name or b"\0" in name or b"\0" in member.target:
-            raise refused(f"the archive has a name that is none: {shown}")
-        if name.startswith(b"/"):
-            raise refused(f"the archive has an absolute name: {shown}")
-        parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-        if b".." in parts:
-            raise refused(f"the archive has a name with .. in it: {shown}")
-        if len(name) > limits.path or len(member.target) > limits.path:
-            raise refused(f"the archive has a name or target over {limits.path} bytes: {shown}")
-        if len(parts) > limits.depth:
-            raise refused(f"the archive has a name deeper than {limits.depth}: {shown}")
-        if any(len(part) > limits.name for part in parts):
-            raise refused(f"the archive has a name part over {limits.name} bytes: {shown}")
-        if parts and parts[0] not in _PART_NAMES:
-            raise refused(f"the archive has a member outside {', '.join(PARTS)}: {shown}")
-        if len(parts) < 2 and member.kind is not Kind.FOLDER:
-            raise refused(
-                f"the archive has a member that is no folder in a folder's place: {shown}"
-            )
-        return parts
-
-    def _count(self, member: Member) -> None:
-        limits = self._limits
-        self._entries += 1
-        self._apparent += member.size
-        extents = member.extents
-        self._size += member.size if extents is None else sum(part.size for part in extents)
-        if self._entries > limits.entries:
-            raise refused(f"the archive has more than {limits.entries} members", _SMALLER)
-        if self._size > limits.size:
-            raise refused(f"the archive holds more than {limits.size} bytes", _SMALLER)
-        if self._apparent > limits.apparent:
-            raise refused(f"the archive's files are larger than {limits.apparent} bytes", _SMALLER)
 
     # --- making ---
 
@@ -211,7 +155,7 @@ class _Extraction:
             return
         except IsADirectoryError as error:
             raise refused(
-                f"the archive replaces a folder by a file: {_shown(member.name)}"
+                f"the archive replaces a folder by a file: {shown(member.name)}"
             ) from error
 
     def _folder(self, parent: int, parts: list[bytes], member: Member) -> None:
@@ -226,13 +170,13 @@ class _Extraction:
         name, limits = b"/".join(parts), self._limits
         if name not in self._folders:
             self._folder_names += len(name)
-        self._folders[name] = (member.mode & _MODES, member.mtime_ns)
+        self._folders[name] = (member.mode & MODES, member.mtime_ns)
         if self._folder_names > limits.folder_names:
             raise refused(
-                f"the archive's folders have names of over {limits.folder_names} bytes", _SMALLER
+                f"the archive's folders have names of over {limits.folder_names} bytes", SMALLER
             )
         if len(self._folders) > limits.folders:
-            raise refused(f"the archive has more than {self._limits.folders} folders", _SMALLER)
+            raise refused(f"the archive has more than {self._limits.folders} folders", SMALLER)
 
     def _file(self, parent: int, name: bytes, member: Member, data: Iterator[memoryview]) -> None:
         descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
@@ -244,36 +188,28 @@ class _Extraction:
                 _write_sparse(descriptor, member, data)
             if self._account.foreign:
                 os.fchown(descriptor, self._account.uid, self._account.gid)
-            os.fchmod(descriptor, member.mode & _MODES)
+            os.fchmod(descriptor, member.mode & MODES)
             os.utime(descriptor, ns=(member.mtime_ns, member.mtime_ns))
         finally:
             os.close(descriptor)
 
     def _symlink(self, parent: int, parts: list[bytes], member: Member) -> None:
-        if not member.target:
-            raise refused(f"the archive has a link to nothing: {_shown(member.name)}")
-        if not member.outside and leads_outside(b"/".join(parts), member.target):
-            raise refused(
-                f"the archive has a link out of the tree: {_shown(member.name)} -> "
-                f"{_shown(member.target)}"
-            )
+        check_symlink(member, parts)
         os.symlink(member.target, parts[-1], dir_fd=parent)
         self._own(parts[-1], parent)
         times = (member.mtime_ns, member.mtime_ns)
         os.utime(parts[-1], ns=times, dir_fd=parent, follow_symlinks=False)
 
     def _hardlink(self, parent: int, name: bytes, member: Member) -> None:
-        shown = f"{_shown(member.name)} -> {_shown(member.target)}"
-        parts = [part for part in member.target.split(b"/") if part not in (b"", b".")]
-        if member.target.startswith(b"/") or b".." in parts or not parts:
-            raise refused(f"the archive has a hard link out of the tree: {shown}")
+        words = f"{shown(member.name)} -> {shown(member.target)}"
+        parts = hardlink_parts(member)
         try:
             folder = open_beneath(self._top, b"/".join(parts[:-1]) or b".", _FOLDER)
             try:
                 file = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
                 try:
                     if not stat.S_ISREG(os.fstat(file).st_mode):
-                        raise refused(f"the archive has a hard link to no file: {shown}")
+                        raise refused(f"the archive has a hard link to no file: {words}")
                 finally:
                     os.close(file)
                 os.link(
@@ -285,7 +221,7 @@ class _Extraction:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE):
                 raise
             raise refused(
-                f"the archive has a hard link to what it does not hold: {shown}"
+                f"the archive has a hard link to what it does not hold: {words}"
             ) from error
 
     def _finish_folders(self) -> None:
@@ -305,7 +241,6 @@ class _Extraction:
 
 
 _PART_NAMES = frozenset(part.encode() for part in PARTS)
-_SMALLER = "Remove what is not needed, then export it again."
 
 
 def _write(descriptor: int, data: memoryview) -> None:
@@ -325,12 +260,8 @@ def _write_sparse(descriptor: int, member: Member, data: Iterator[memoryview]) -
     os.ftruncate(descriptor, member.size)
 
 
-def _shown(name: bytes) -> str:
-    return repr(name[:200].decode(errors="replace"))
-
-
 def _over_a_link(parts: list[bytes], error: OSError) -> Exception:
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EEXIST):
-        name = _shown(b"/".join(parts).rstrip(b"/"))
+        name = shown(b"/".join(parts).rstrip(b"/"))
         return refused(f"the archive writes through a link or a file: {name}")
     return error

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swarmd.errors import Conflict, ProviderError
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import children
-from swarmd.providers.local.data.faults import os_faults
-from swarmd.providers.local.data.layout import PARTS, InstanceDirs, Layout
+from swarmd.providers.local.data.layout import InstanceDirs, Layout
 from swarmd.providers.local.data.removal import remove_children
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.archive import PARTS
+from swarmd.providers.shared.faults import os_faults
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

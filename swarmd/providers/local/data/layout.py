@@ -23,10 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmd.errors import StateError, ValidationError
-from swarmd.providers.local.data.faults import os_faults
-
-PARTS = ("workspace", "home", "user-data", "extensions")
-"""The folders of an instance that hold data, by the names that they have in an archive too."""
+from swarmd.providers.shared.faults import os_faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmd.errors import ProviderError
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.faults import os_faults
 
 LIVE = "server.log"
 BLOCK = 65536

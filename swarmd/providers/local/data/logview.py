@@ -13,10 +13,10 @@ from swarmd.errors import ProviderError
 from swarmd.messages.requests import LogsInstance
 from swarmd.ports import Session
 from swarmd.providers.local.data import folders
-from swarmd.providers.local.data.faults import os_faults
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.data.logfiles import LogFiles
 from swarmd.providers.local.data.logs import LIVE
+from swarmd.providers.shared.faults import os_faults
 
 STREAM, NOTICE = "log", "notice"
 _IN_MODIFY, _IN_ATTRIB = 0x2, 0x4

@@ -6,8 +6,8 @@ import os
 import stat
 
 from swarmd.providers.local.data import folders
-from swarmd.providers.local.data.beneath import open_beneath
 from swarmd.providers.local.data.layout import InstanceDirs
+from swarmd.providers.shared.beneath import open_beneath
 
 ENTRIES_MOST = 5_000_000
 _WAITING_MOST = 64 << 20  # bytes of the paths of folders that are still to be looked at

@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath
 from swarmd.errors import ValidationError
 from swarmd.messages.instance import InstanceConfig
 from swarmd.ports import Call
-from swarmd.providers.local.account import Account
 from swarmd.providers.local.data import folders, git
-from swarmd.providers.local.data.beneath import open_beneath, real_path
-from swarmd.providers.local.data.faults import os_faults, translate
-from swarmd.providers.local.data.hostfolder import Roots, host_folder, locate
 from swarmd.providers.local.data.layout import InstanceDirs, Layout
-from swarmd.providers.local.data.rights import as_account
-
-PATH_FIELD = "config.workspace_path"
+from swarmd.providers.shared import giturl
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.beneath import open_beneath, real_path
+from swarmd.providers.shared.faults import os_faults, translate
+from swarmd.providers.shared.hostfolder import Roots, host_folder, locate
+from swarmd.providers.shared.rights import as_account
+from swarmd.providers.shared.wishes import PATH_FIELD, check_subfolder
 
 
 def check(config: InstanceConfig, roots: Roots, account: Account | None = None) -> None:
@@ -34,12 +34,12 @@ def check(config: InstanceConfig, roots: Roots, account: Account | None = None) 
     Raises:
         ValidationError: With ``field`` and what to do instead.
     """
-    _check_subfolder(config.workspace_path)
+    check_subfolder(config.workspace_path)
     wanted = config.workspace
     if wanted is None or wanted in ("", "managed"):
         return
-    if git.is_url(wanted):
-        _check_remote(git.parse(wanted), roots, account)
+    if giturl.is_url(wanted):
+        _check_remote(giturl.parse(wanted), roots, account)
         return
     host_folder(wanted, roots, account)
 
@@ -72,12 +72,12 @@ def prepare(
         ProviderError: The clone failed.
         ResourceLimitError: The disk is full; nothing half-made is left.
     """
-    _check_subfolder(config.workspace_path)
+    check_subfolder(config.workspace_path)
     wanted = config.workspace
     folder = dirs.workspace
     if wanted is not None and wanted not in ("", "managed"):
-        if git.is_url(wanted):
-            remote = _check_remote(git.parse(wanted), roots, account)
+        if giturl.is_url(wanted):
+            remote = _check_remote(giturl.parse(wanted), roots, account)
             _clone_once(_Clone(remote, dirs, account, home or dirs.home, dict(env or {})), call)
         else:
             folder = host_folder(wanted, roots, account)
@@ -91,19 +91,19 @@ def prepare(
 
 @dataclass(frozen=True, slots=True)
 class _Clone:
-    remote: git.Remote
+    remote: giturl.Remote
     dirs: InstanceDirs
     account: Account
     home: Path
     env: Mapping[str, str]
 
 
-def _check_remote(remote: git.Remote, roots: Roots, account: Account | None) -> git.Remote:
+def _check_remote(remote: giturl.Remote, roots: Roots, account: Account | None) -> giturl.Remote:
     """A repository on this host must lie below the roots, like a host folder."""
     if remote.protocol != "file":
         return remote
     found = locate(remote.url.removeprefix("file://"), roots, account)
-    return git.Remote(f"file://{found}", "file")
+    return giturl.Remote(f"file://{found}", "file")
 
 
 def _clone_once(job: _Clone, call: Call) -> None:
@@ -114,7 +114,7 @@ def _clone_once(job: _Clone, call: Call) -> None:
             _stamp(job.dirs).exists() or filled
         ):  # it arrives by one rename: something there = all there
             return
-    call.progress(f"cloning {git.shown(job.remote.url)}", None)
+    call.progress(f"cloning {giturl.shown(job.remote.url)}", None)
     layout = Layout(job.dirs.root.parent)
     with os_faults("preparing the clone"):
         parent = _make_parent(job)
@@ -179,23 +179,6 @@ def _stamp(dirs: InstanceDirs) -> Path:
 
 
 # --- the folder that VS Code opens -----------------------------------------------------------
-
-
-def _check_subfolder(wanted: str | None) -> None:
-    if not wanted:
-        return
-    path = PurePosixPath(wanted)
-    if path.is_absolute():
-        why, next_step = "is absolute", "Give a path relative to the workspace."
-    elif ".." in path.parts:
-        why, next_step = "has .. in it", "Give a path below the workspace."
-    elif "\0" in wanted:
-        why, next_step = "has a zero byte in it", "Give the path without it."
-    else:
-        return
-    raise ValidationError(
-        f"the workspace_path {wanted!r} {why}", field=PATH_FIELD, next_step=next_step
-    )
 
 
 def _subfolder(workspace: Path, wanted: str, account: Account) -> Path:

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from swarmd.errors import ProviderError, ValidationError
 from swarmd.messages.instance import InstanceConfig
-from swarmd.providers.local.account import Account, own
-from swarmd.providers.local.data.beneath import open_beneath, real_path
-from swarmd.providers.local.data.faults import os_faults, translate
-from swarmd.providers.local.data.rights import as_account
+from swarmd.providers.shared.account import Account, own
+from swarmd.providers.shared.beneath import open_beneath, real_path
+from swarmd.providers.shared.faults import os_faults, translate
+from swarmd.providers.shared.rights import as_account
 
 FIELD = "config.workspace"
 _HELPER_TIMEOUT = 10.0

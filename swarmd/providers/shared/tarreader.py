@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from swarmd.errors import ValidationError
-from swarmd.providers.local.data.tarformat import (
+from swarmd.providers.shared.tarformat import (
     BLOCK,
     FORMAT,
     FORMAT_KEY,

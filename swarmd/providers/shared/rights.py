@@ -20,7 +20,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from swarmd.providers.local.account import Account
+from swarmd.providers.shared.account import Account
 
 _SETGROUPS = {
     "x86_64": 116,

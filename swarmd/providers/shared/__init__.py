@@ -1,0 +1,1 @@
+"""What more than one type of provider needs: ports, archives, host folders, code-server's words."""

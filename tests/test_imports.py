@@ -42,6 +42,8 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "ulid": {"chance"},
     "pykka": {"actors"} | JOINS_ALL,
     "click": {"cli"},
+    "docker": {"providers"},
+    "requests": {"providers"},
     "tomli_w": {"cli", "configuration"},
 }
 """Library → rooms that may import it. What is not here is not a dependency."""

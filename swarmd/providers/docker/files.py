@@ -1,0 +1,169 @@
+"""The files that a container gets before its start: the password and what it was made with."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from swarmd.messages import codec
+from swarmd.messages.instance import Auth, InstanceConfig
+from swarmd.providers.docker.container import CONFIG_DIR
+from swarmd.providers.shared.codeserver import render_config
+
+_MOST = 1 << 20
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """``instance.json``: an instance's configuration without its password.
+
+    Args:
+        config: As it was told last.
+        applied: As it was when the server was started last; None: never.
+        installed: The extensions that were installed, as they were asked for.
+    """
+
+    config: InstanceConfig
+    applied: InstanceConfig | None = None
+    installed: tuple[str, ...] = ()
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a file is."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What ``/etc/swarmd`` of a container says."""
+
+    made: Made | None = None
+    settings: str | None = None
+
+
+def bare(config: InstanceConfig) -> InstanceConfig:
+    """A configuration without its secret."""
+    return replace(config, auth=Auth(type=config.auth.type))
+
+
+def settings_tar(
+    owner: Owner, auth: Auth, made: Made, more: Iterable[tuple[str, bytes]] = ()
+) -> bytes:
+    """The archive that is put into ``/``: ``/etc/swarmd``, 0700 and the instance's user's.
+
+    Args:
+        owner: The user that the server runs as.
+        auth: With the password.
+        made: What ``instance.json`` will say.
+        more: Further files of the same folder.
+
+    Raises:
+        ProviderError: There is no password.
+    """
+    files = [
+        ("config.yaml", render_config(auth).encode()),
+        ("instance.json", encode_made(made)),
+        *more,
+    ]
+    return tar_of(
+        owner,
+        [
+            (CONFIG_DIR, None, 0o700),
+            *((f"{CONFIG_DIR}/{name}", data, 0o600) for name, data in files),
+        ],
+    )
+
+
+def made_tar(owner: Owner, made: Made) -> bytes:
+    """The archive that replaces ``instance.json`` alone."""
+    return tar_of(owner, [(f"{CONFIG_DIR}/instance.json", encode_made(made), 0o600)])
+
+
+def tar_of(owner: Owner, members: Iterable[tuple[str, bytes | None, int]]) -> bytes:
+    """A small archive: (absolute path, content or None for a folder, mode)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path, data, mode in members:
+            info = tarfile.TarInfo(path.lstrip("/"))
+            info.uid, info.gid, info.mode = owner.uid, owner.gid, mode
+            if data is None:
+                info.type = tarfile.DIRTYPE
+            else:
+                info.size = len(data)
+            archive.addfile(info, io.BytesIO(data or b""))
+    return buffer.getvalue()
+
+
+def encode_made(made: Made) -> bytes:
+    """As it stands in the file; nothing secret is in it."""
+    return codec.encode(
+        replace(made, config=bare(made.config), applied=made.applied and bare(made.applied))
+    )
+
+
+def read_kept(chunks: Iterable[bytes]) -> Kept:
+    """Read an archive of ``/etc/swarmd``; what cannot be read is as if it were not there."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
+            for member in archive:
+                if member.isreg() and member.size <= _MOST:
+                    stream = archive.extractfile(member)
+                    if stream is not None:
+                        found[PurePosixPath(member.name).name] = stream.read()
+    except tarfile.TarError:
+        return Kept()
+    settings = found.get("config.yaml")
+    return Kept(
+        made=_decode_made(found.get("instance.json")),
+        settings=None if settings is None else settings.decode(errors="replace"),
+    )
+
+
+def _decode_made(raw: bytes | None) -> Made | None:
+    if raw is None:
+        return None
+    try:
+        return codec.decoder(Made).decode(raw)
+    except msgspec.MsgspecError:
+        return None
+
+
+def files_in(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The small regular files of an archive, by their base names."""
+    with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isreg() else None
+            if stream is not None and member.size <= _MOST:
+                yield PurePosixPath(member.name).name, stream.read()
+
+
+class _Reader(io.RawIOBase):
+    """Chunks as a file that can be read once."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._rest) < size:
+            piece = next(self._chunks, None)
+            if piece is None:
+                break
+            self._rest += piece
+        size = len(self._rest) if size < 0 else size
+        given, self._rest = self._rest[:size], self._rest[size:]
+        return given

@@ -1,7 +1,9 @@
 """A stand-in for code-server: the same options, a fraction of the weight.
 
 Run it with ``[sys.executable, "-I", "-S", ".../tests/standin.py"]``. It answers every path like
-``/healthz`` on the inherited descriptor. What it does wrong is chosen by words in the variable
+``/healthz`` on the inherited descriptor (``--socket-fd``), or where ``--bind-addr`` says, as in a
+container. ``--install-extension`` makes the folder below ``--extensions-dir`` that the real one
+makes. What it does wrong is chosen by words in the variable
 ``STANDIN`` or at the beginning of ``--app-name`` (``mute-web``), separated by hyphens:
 
 exit        says why and ends at once, with status 3
@@ -14,6 +16,8 @@ orphan      the same, and they ignore SIGTERM
 eat         takes memory until something stops it
 chatty      writes a line for each request
 """
+
+# ruff: noqa: PTH103, PTH118, PTH119 - pathlib would double the time that it takes to start
 
 import os
 import signal
@@ -65,11 +69,33 @@ def serve(listener: socket.socket, chosen: set[str]) -> None:
                 print("request", count, flush=True)
 
 
+def listen() -> socket.socket:
+    """The listener that we inherited, or one of our own."""
+    if inherited := option("--socket-fd"):
+        return socket.socket(fileno=int(inherited))
+    host, _, port = option("--bind-addr").rpartition(":")
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, int(port)))
+    return listener
+
+
+def install(wanted: str) -> None:
+    """Make an extension's folder, ``publisher.name-version``, and say so."""
+    folder = option("--extensions-dir")
+    name, _, version = os.path.basename(wanted).removesuffix(".vsix").partition("@")
+    if folder:
+        os.makedirs(os.path.join(folder, f"{name}-{version or '1.0.0'}"), exist_ok=True)
+    print("Extension", wanted, "was successfully installed.")
+
+
 def main() -> None:
     """Do what was chosen."""
     chosen = switches()
     if "--install-extension" in sys.argv:
-        print("Extension", option("--install-extension"), "was successfully installed.")
+        for number, argument in enumerate(sys.argv[:-1]):
+            if argument == "--install-extension":
+                install(sys.argv[number + 1])
         return
     print("stand-in", " ".join(sorted(chosen)) or "plain", flush=True)
     if "exit" in chosen:
@@ -87,7 +113,7 @@ def main() -> None:
             hoard.append(bytearray(b"x" * (4 << 20)))
     if "mute" in chosen:
         signal.pause()
-    with socket.socket(fileno=int(option("--socket-fd"))) as listener:
+    with listen() as listener:
         listener.listen(64)
         serve(listener, chosen)
 

@@ -1,0 +1,68 @@
+"""The engine that the tests use, and what of them is left in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from tests.support import require
+
+PATIENCE = 60
+"""Seconds that one answer of an engine may take: disks are shared by all tests."""
+
+
+def engine_url() -> str:
+    """The default engine of this machine."""
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+@contextmanager
+def engine_client(url: str = "") -> Iterator[docker.DockerClient]:
+    """A client of its own, closed at the end; skips if the engine does not answer.
+
+    Args:
+        url: Of the engine; empty: the default one.
+    """
+    try:
+        client = docker.DockerClient(base_url=url or engine_url(), timeout=PATIENCE)
+    except (DockerException, requests.RequestException) as error:
+        require("docker", found=False, reason=f"no engine at {url or engine_url()}: {error}")
+        raise AssertionError from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def require_docker() -> str:
+    """The url of the default engine; skips, or fails if required, where there is none."""
+    with engine_client() as client:
+        client.ping()
+    return engine_url()
+
+
+def leftovers(client: docker.DockerClient, *labels: str) -> list[str]:
+    """Containers, volumes and networks that bear all these labels (``key`` or ``key=value``)."""
+    api, filters = client.api, {"label": list(labels)}
+    containers = [
+        f"container {found['Names']}" for found in api.containers(all=True, filters=filters)
+    ]
+    volumes = [f"volume {found['Name']}" for found in api.volumes(filters=filters)["Volumes"] or ()]
+    networks = [f"network {found['Name']}" for found in api.networks(filters=filters)]
+    return [*containers, *volumes, *networks]
+
+
+def remove_all(client: docker.DockerClient, *labels: str) -> None:
+    """Remove whatever bears all these labels."""
+    api, filters = client.api, {"label": list(labels)}
+    for container in api.containers(all=True, filters=filters):
+        api.remove_container(container["Id"], force=True, v=True)
+    for volume in api.volumes(filters=filters)["Volumes"] or ():
+        api.remove_volume(volume["Name"], force=True)
+    for network in api.networks(filters=filters):
+        api.remove_network(network["Id"])

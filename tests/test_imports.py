@@ -183,7 +183,7 @@ def test_the_client_loads_no_asyncio() -> None:
 
 
 def test_the_command_line_loads_neither_actors_nor_asyncio() -> None:
-    loaded = loaded_after("import swarmd.cli.main")
+    loaded = loaded_after("import swarmd.cli.main, swarmd.cli.root")
     rooms_loaded = {name.split(".")[1] for name in ours(loaded) if "." in name}
     assert rooms_loaded <= {"cli", "client", "messages", "errors", "ports", "configuration"}
     assert third_parties(loaded) <= {"click", "msgspec"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import socket
 import threading
@@ -367,6 +366,8 @@ class Stream:
         return self._write(first, end=end)
 
     def _write(self, data: bytes, *, end: bool) -> Any:
+        import base64  # few commands send bytes
+
         spelled = base64.b64encode(data).decode("ascii")
         params = {"stream": self.id, "data_b64": spelled, "end": end}
         return self._client.call("stream.write", params)

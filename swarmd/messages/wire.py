@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, Final
 
 from msgspec import Struct
@@ -37,5 +36,7 @@ class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def bytes(self) -> bytes:
         """What it carries, however it was spelled; nothing for an event."""
         if self.data_b64 is not None:
+            import base64  # few commands get bytes
+
             return base64.b64decode(self.data_b64)
         return self.data.encode() if isinstance(self.data, str) else b""

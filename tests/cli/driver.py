@@ -14,7 +14,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from swarmd.cli.main import root
+from swarmd.cli.root import root
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 """Who owns what these tests make."""

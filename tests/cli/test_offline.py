@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmd.cli.main import TABLE, root
+from swarmd.cli.root import TABLE, root
 from swarmd.configuration import parse
 from swarmd.messages.config import Config
 from tests.cli.driver import clean_env, ctl, process

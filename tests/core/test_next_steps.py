@@ -10,7 +10,7 @@ import pytest
 
 import swarmd.core
 from swarmd.cli.groups import LazyGroup
-from swarmd.cli.main import root
+from swarmd.cli.root import root
 
 CORE = Path(swarmd.core.__path__[0])
 COMMAND = re.compile(r"swarmctl((?: (?!swarmctl)[a-z-]+| --[a-z-]+| \{[^}]*\}| [A-Z]+)+)")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmd.cli.main import TABLE
+from swarmd.cli.root import TABLE
 from tests.daemon import DaemonProcess, require_enforced
 from tests.support import CHECKOUT
 

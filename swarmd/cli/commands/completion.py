@@ -16,7 +16,7 @@ def completion(app: App, *, shell: str) -> None:
     """Print the completion script of a shell."""
     from click.shell_completion import get_completion_class
 
-    from swarmd.cli.main import root
+    from swarmd.cli.root import root
 
     made = get_completion_class(shell)
     if made is None:

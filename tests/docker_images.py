@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,11 @@ from pathlib import Path
 import docker
 from docker.errors import ImageNotFound
 
-from tests import docker_files
+from swarmd.setup import find_installed
+from tests import docker_debian, docker_files
+from tests.docker_engine import engine_client
 from tests.docker_files import RootFiles, add_python, find_program
+from tests.support import code_server_directory, require
 
 STANDIN = Path(__file__).with_name("standin.py")
 REPOSITORY = "swarmd-test"
@@ -52,6 +56,28 @@ CHANGES = (
 def tiny(client: docker.DockerClient) -> str:
     """The name of the small image in this engine; it is built if it is not there."""
     return cached(client, "tiny", _tiny_inputs(), _build_tiny)
+
+
+def real(client: docker.DockerClient) -> str:
+    """The name of the image with the real code-server; it is built (two minutes) if need be.
+
+    Skips, or fails if required, where there is no code-server or no Debian to be had.
+    """
+    server_dir = code_server_directory()
+    server = find_installed(server_dir)
+    if server is None:
+        require("code-server", found=False, reason=f"none in {server_dir}")
+        raise AssertionError
+    made_of = (
+        Path(docker_debian.__file__).read_bytes(),
+        f"{server.version} {server.installed_at} {USER_ID} {CHANGES}".encode(),
+    )
+
+    def build(client: docker.DockerClient, name: str) -> None:
+        docker_debian.require_debootstrap()
+        load(client, name, docker_debian.stream(server_dir, server, "coder", USER_ID))
+
+    return cached(client, "real", made_of, build)
 
 
 # --- by content ---------------------------------------------------------------------------------
@@ -130,7 +156,7 @@ def _build_tiny(client: docker.DockerClient, name: str) -> None:
     add_python(files, STANDIN)
     files.copy(STANDIN, "/usr/lib/standin.py")
     files.text("/usr/bin/code-server", _SERVER, mode=0o755)
-    load(client, name, files.tar())
+    load(client, name, [files.tar()])
 
 
 def add_account(files: RootFiles) -> None:
@@ -144,7 +170,21 @@ def add_account(files: RootFiles) -> None:
         files.folder(folder, mode=0o1777)
 
 
-def load(client: docker.DockerClient, name: str, data: bytes) -> None:
-    """Make an image of a root file system."""
+def load(client: docker.DockerClient, name: str, tar: Iterable[bytes]) -> None:
+    """Make an image of the tar of a root file system."""
     repository, _, tag = name.partition(":")
-    client.api.import_image_from_data(data, repository=repository, tag=tag, changes=list(CHANGES))
+    client.api.import_image_from_stream(
+        iter(tar), repository=repository, tag=tag, changes=list(CHANGES)
+    )
+
+
+def main() -> None:
+    """Make both images in the default engine, before tests with a time limit ask for them."""
+    with engine_client() as client:
+        for make in (tiny, real):
+            began = time.monotonic()
+            print(make(client), f"{time.monotonic() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

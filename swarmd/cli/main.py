@@ -40,6 +40,6 @@ def _leave(end: SystemExit) -> NoReturn:
     if not isinstance(code, int):
         raise end
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # what counts was flushed and seen to
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # full, closed, none at all
             stream.flush()
     os._exit(code)

@@ -322,3 +322,10 @@ def test_ls_watch_redraws_a_terminal(
     terminal.until("ana/web")
     terminal.type("\x03")
     assert terminal.finish() == 130
+
+
+def test_a_closed_stderr_changes_no_exit_code(env: dict[str, str]) -> None:
+    shell = ["sh", "-c", '"$@" 2>&-', "sh", *COMMAND, "version", "-o", "json"]
+    done = subprocess.run(shell, env=env, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["success"] is True

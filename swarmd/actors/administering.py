@@ -15,6 +15,7 @@ from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
+from swarmd.core.housekeeping import after_all_ends
 from swarmd.core.notes import event_of
 from swarmd.core.providers import administer
 from swarmd.core.strays import adopted
@@ -200,7 +201,7 @@ class Administrator:
                 password=password,
                 taken=stray.id in tables.instances
                 or (observed is not None and not in_trash and (owner, name) in tables.names),
-                now=now,
+                now=after_all_ends(tables, stray.id, now),
             )
             left = tuple(each for each in tables.strays if each != stray)
             why = Reason(at=now, what="adopted", why=stray.reason, by=caller.name)

@@ -22,6 +22,7 @@ from swarmd.actors.provider import Looked, LookNow, RunStep
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact, no_reply
 from swarmd.core import housekeeping
+from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import event_of
 from swarmd.core.reconcile import Found, Plan, Undo, lost_failure, reconcile, settle
 from swarmd.core.steps import Step
@@ -303,7 +304,7 @@ def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
         record,
         status=InstanceStatus.ERROR,
         last_error=failure,
-        updated_at=now,
+        updated_at=at_or_after(record, now),
         observation=record.observation + 1,
     )
     return _told(record, after, failure.message, now)

@@ -57,7 +57,10 @@ def tidy(tables: Tables, now: datetime) -> Change:
 
 
 def _last_ended(tables: Tables) -> dict[str, Operation]:
-    """Of each instance the operation that ended last, if the record is older than its end."""
+    """Of each instance the operation that ended last, if the record is older than its end.
+
+    These times are the instance's own and never go back (``lifecycle.at_or_after``).
+    """
     last: dict[str, Operation] = {}
     for operation in tables.operations.values():
         instance = tables.instances.get(operation.target)
@@ -104,6 +107,7 @@ def _made_up_for(missed: Operation, instance: Instance, now: datetime) -> Instan
     kind, went_well = missed.kind, missed.state is OperationState.SUCCEEDED
     forced = kind is OperationKind.PURGE or bool(missed.arguments.get("force"))
     changes: dict[str, Any] = {}
+    now = max(now, missed.ended_at or now)
     if in_trash(instance) and not went_well:
         return replace(instance, desired=DesiredState.DELETED, updated_at=now)
     match kind:
@@ -159,6 +163,12 @@ def _end_all(operations: Iterable[Operation], now: datetime) -> Change:
         )
     events = (event_of(EventType.OPERATION_ENDED, None, each, reason=each.reason) for each in ended)
     return Change(operations=tuple(ended), events=tuple(events))
+
+
+def after_all_ends(tables: Tables, instance_id: str, now: datetime) -> datetime:
+    """Now, but not before an operation on this id ended: a new record of it missed none."""
+    ends = (each.ended_at for each in tables.operations.values() if each.target == instance_id)
+    return max((now, *(end or now for end in ends)))
 
 
 def sweep_operations(tables: Tables, kept: int, now: datetime) -> Change:

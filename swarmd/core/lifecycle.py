@@ -8,7 +8,7 @@ reaches everything that a provider can observe, so that reality can always be re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from swarmd.errors import InternalError
@@ -102,7 +102,7 @@ def move(
     Args:
         instance: The record as it is.
         to: The next status; the same one applies ``changes`` alone.
-        now: When; becomes ``updated_at``.
+        now: When; becomes ``updated_at`` as ``at_or_after`` says.
         story: Past reasons, for the error.
         **changes: Other fields of the record.
 
@@ -117,7 +117,21 @@ def move(
         )
     if to != instance.status:
         changes.setdefault("observation", instance.observation + 1)
-    return replace(instance, status=to, updated_at=now, **changes)
+    return replace(instance, status=to, updated_at=at_or_after(instance, now), **changes)
+
+
+def at_or_after(instance: Instance, now: datetime) -> datetime:
+    """Now, but never before the record's last change: the clock may have been set back.
+
+    So the times of one instance and its operations tell what came first, whatever the clock
+    did; ``housekeeping.tidy`` relies on it.
+    """
+    return max(now, instance.updated_at)
+
+
+def after(instance: Instance, now: datetime) -> datetime:
+    """The same, and later than the record's last change."""
+    return max(now, instance.updated_at + timedelta.resolution)
 
 
 def reach(instance: Instance, to: InstanceStatus, *, now: datetime, **changes: Any) -> Instance:

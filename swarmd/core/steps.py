@@ -23,7 +23,7 @@ from swarmd.core.course import (
     in_trash,
     next_step,
 )
-from swarmd.core.lifecycle import reach
+from swarmd.core.lifecycle import after, reach
 from swarmd.core.notes import event_of, failure_of, reason_of
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import (
@@ -70,6 +70,7 @@ def settle(tables: Tables, outcome: Outcome, now: datetime) -> Change:
     instance = tables.instances.get(operation.target)
     if instance is None:
         return _close(tables, _pointless(operation, None, now), None, now, Change())
+    now = after(instance, now)
     error = outcome.error
     if isinstance(error, InstanceNotFound) and operation.kind is OperationKind.DELETE:
         if operation.arguments.get("force") and outcome.step is Step.STOP:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from swarmd.core.course import STARTING, Step, all_wished, begin, fits_trash, in_trash, wished
+from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import event_of, reason_of
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import Conflict, InstanceNotFound, OperationNotFound
@@ -327,7 +328,8 @@ def _enter(
         losers.append(told)
         reasons.append((instance.id, reason_of(operation, f"end the {loser.kind}", told.reason)))
     desired = wished(operation, instance.desired)
-    instance = msgspec.structs.replace(instance, desired=desired, updated_at=wish.now)
+    now = at_or_after(instance, wish.now)
+    instance = msgspec.structs.replace(instance, desired=desired, updated_at=now)
     if not under_way:
         operation, instance = begin(operation, instance, wish.now)
     change = Change(

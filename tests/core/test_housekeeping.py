@@ -7,7 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from swarmd.core.housekeeping import sweep_operations, tidy, tombstones, wanted_uploads
+from swarmd.core.housekeeping import (
+    after_all_ends,
+    sweep_operations,
+    tidy,
+    tombstones,
+    wanted_uploads,
+)
 from swarmd.core.lifecycle import BUSY
 from swarmd.core.tables import Change, Tables
 from swarmd.core.wishes import IDEMPOTENCY_SECONDS
@@ -194,11 +200,52 @@ def test_an_update_is_committed_once() -> None:
     assert again.record().config.env == {"A": "3"}
     assert again.record().revision == 3
     assert again.of(first).state is SUCCEEDED
-    # A clock that went back makes an old record look as if it had missed the end.
+    # However the record came to be older than an end: what it has is not done again.
     stale = msgspec.structs.replace(again.record(), updated_at=later(-9))
     again.apply(Change(instances=(stale,)))
     again.apply(tidy(again.tables, again.now))
     assert again.record().revision == 3
+
+
+# --- the clock is set back ----------------------------------------------------------------------
+
+
+def test_an_end_is_noticed_though_the_clock_was_set_back_before_it() -> None:
+    desk = Desk(instance(1))
+    delete = desk.ask(DELETE, force=True)
+    desk.end(delete)
+    desk.now = later(-3600)
+    again = torn_end(desk, delete)
+    assert again.of(delete).state is SUCCEEDED
+    assert again.tables.instances == {}
+
+
+def test_no_end_is_done_again_though_the_clock_was_set_back_behind_it() -> None:
+    desk = Desk(instance(1))
+    desk.fail(desk.ask(DELETE))
+    desk.now = later(-3600)
+    assert desk.run(desk.ask(START)).state is SUCCEEDED
+    assert desk.record().desired is DesiredState.RUNNING
+    fresh = tables_of(desk.record(), operations=tuple(desk.tables.operations.values()))
+    assert tidy(fresh, desk.now) == Change()
+
+
+def test_a_record_that_missed_an_end_has_it_once_whatever_the_clock_says() -> None:
+    desk = Desk(instance(1))
+    stop = desk.ask(STOP)
+    before = desk.tables
+    change = desk.end(stop)
+    desk.now = later(-3600)
+    torn(desk, before, change)  # which tidies twice
+
+
+def test_what_is_adopted_has_missed_no_end() -> None:
+    desk = Desk(instance(1))
+    desk.run(desk.ask(DELETE, force=True))
+    ended_at = max(each.ended_at or NOW for each in desk.tables.operations.values())
+    assert after_all_ends(desk.tables, WEB, later(-3600)) == ended_at
+    assert after_all_ends(desk.tables, WEB, later(3600)) == later(3600)
+    assert after_all_ends(desk.tables, make_id(9), NOW) == NOW
 
 
 # --- ended ------------------------------------------------------------------------------------

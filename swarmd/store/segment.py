@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ class Segment:
         self.header = header
         self.length = length
         self._index: Index | None = None
+        self._indexing = threading.Lock()
 
     @property
     def first_seq(self) -> int:
@@ -92,22 +94,28 @@ class Segment:
         return self.header.first_seq
 
     def index(self) -> Index:
-        """Made at the first look into the segment, then kept."""
-        if self._index is None:
-            index = Index()
-            for seq, offset in numbers(self.path, self.length):
-                if seq is not None:
-                    index.add(seq, offset)
-            self._index = index
-        return self._index
+        """Made at the first look into the segment, then kept; readers and the writer share it.
+
+        Who cuts the file meanwhile waits, lest an index of what was cut be kept.
+        """
+        with self._indexing:
+            if self._index is None:
+                index = Index()
+                for seq, offset in numbers(self.path, self.length):
+                    if seq is not None:
+                        index.add(seq, offset)
+                self._index = index
+            return self._index
 
     def start_index(self, index: Index) -> None:
         """Take over an index that was made while the segment was checked or begun."""
-        self._index = index
+        with self._indexing:
+            self._index = index
 
     def forget_index(self) -> None:
-        """The file was cut: look through it again when needed."""
-        self._index = None
+        """The file was cut, and ``length`` says where: look through it again when needed."""
+        with self._indexing:
+            self._index = None
 
     def read(self, after_seq: int, limit: int) -> list[Event]:
         """Up to ``limit`` events behind ``after_seq``; a line that is no event is left out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus
 from swarmd.messages.events import TableRow
 from swarmd.store import segment
-from swarmd.store.segment import Index
+from swarmd.store.segment import Index, Segment
 from tests.store.samples import Opened, SetClock, event, opened
+from tests.support import wait_until
 
 ROW = TableRow(
     id="i1",
@@ -248,6 +250,38 @@ def test_a_long_segment_is_read_from_the_middle(tmp_path: Path) -> None:
     with opened(root) as store:  # now its index is made by reading
         assert _seqs(store, 1200, 3) == (False, [1201, 1202, 1203])
         assert _seqs(store, 1499) == (False, [1500, 1501])
+
+
+def test_an_index_made_while_the_journal_goes_back_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path / "state") as store:
+        _write(store, 1, 3)
+    (path,) = _segments(tmp_path / "state")
+    whole = path.stat().st_size
+    one = Segment(str(path), segment.read_header(str(path)), whole)
+    first_event = one.index().seek(1)
+    assert first_event is not None
+    one.forget_index()
+    threads: list[threading.Thread] = []
+    find_numbers = segment.numbers
+
+    def cut() -> None:
+        one.length = first_event
+        one.forget_index()
+
+    def cut_meanwhile(name: str, end: int) -> Iterator[tuple[int | None, int]]:
+        if not threads:
+            threads.append(threading.Thread(target=cut))
+            threads[0].start()
+            wait_until(lambda: one.length == first_event)
+            threads[0].join(0.05)  # it ends only if nothing holds it
+        return find_numbers(name, end)
+
+    monkeypatch.setattr(segment, "numbers", cut_meanwhile)
+    one.index()
+    threads[0].join()
+    assert one.index().seek(1) is None
 
 
 def test_names_of_segments() -> None:

@@ -156,14 +156,14 @@ ENV_FILE = click.Option(
 """``--env-file``: argv is for every user of the host to read, a file is not."""
 
 
-def with_env(config: dict[str, Any], files: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """A configuration with the variables of these files; those of ``--env`` win."""
+def with_env(params: dict[str, Any], files: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """Params that have ``env``, with the variables of these files; those of ``--env`` win."""
     if not files:
-        return config
+        return params
     env: dict[str, str] = {}
     for each in files:
         env |= each
-    return {**config, "env": {**env, **config.get("env", {})}}
+    return {**params, "env": {**env, **params.get("env", {})}}
 
 
 def json_or_text(text: str) -> Any:

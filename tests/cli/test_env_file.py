@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from swarmd.messages import requests
+from tests.api.fakes import BytesSession
 from tests.cli.driver import ctl
 from tests.cli.server import Served
 
@@ -54,6 +56,31 @@ def test_update_takes_variables_from_a_file(served: Served, file: Path) -> None:
     assert env_of(served)["TOKEN"] == "s3cret=with=signs"
 
 
+def test_import_takes_variables_from_a_file(served: Served, file: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "web.tar"
+    archive.write_bytes(bytes(1024))
+    ran = ctl("import", archive, "copy", "--env-file", file, "--env", "EMPTY=no")
+    assert ran.code == 0, ran.err
+    assert env_of(served) == WANTED | {"EMPTY": "no"}
+
+
+def test_exec_takes_variables_from_a_file(served: Served, file: Path) -> None:
+    asked: list[requests.Request] = []
+
+    def session(request: requests.Request) -> BytesSession:
+        asked.append(request)
+        return BytesSession([], exit_code=0)
+
+    served.daemon.make_session = session
+    assert ctl("create", "web").code == 0
+    ran = ctl("exec", "web", "--env-file", file, "--env", "EMPTY=no", "--", "env", "--env-file")
+    assert ran.code == 0, ran.err
+    (request,) = asked
+    assert isinstance(request, requests.ExecInstance)
+    assert request.env == WANTED | {"EMPTY": "no"}
+    assert request.command == ("env", "--env-file")
+
+
 @pytest.mark.parametrize("text", ["TOKEN", "=s3cret", "A=1\ns3cret"])
 def test_a_wrong_line_is_told_by_its_number_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "f.env"
@@ -73,6 +100,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_help_says_what_it_is_for() -> None:
-    for command in ("create", "update"):
+    for command in ("create", "update", "exec", "import"):
         text = " ".join(ctl(command, "--help").out.split())
         assert "who is on the host sees what --env is given" in text

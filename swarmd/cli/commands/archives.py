@@ -17,6 +17,7 @@ from swarmd.cli.commands.instances import NAME
 from swarmd.cli.commands.layouts import result_line
 from swarmd.cli.render import Form
 from swarmd.cli.text import size
+from swarmd.cli.values import ENV_FILE, with_env
 from swarmd.errors import SwarmError
 from swarmd.messages import requests
 from swarmd.messages.wire import PIECE
@@ -87,12 +88,15 @@ def destination(name: str, *, force: bool) -> Iterator[BinaryIO]:
         arguments={"config.name": "NAME"},
         skip=["upload", "timeout"],
     ),
-    extra=[click.Argument(["source"], metavar="FILE|-")],
+    extra=[click.Argument(["source"], metavar="FILE|-"), ENV_FILE],
     examples="swarmctl import web.tar web2 --memory 2g",
     own_help=True,
 )
-def import_archive(app: App, params: dict[str, Any], *, source: str) -> None:
+def import_archive(
+    app: App, params: dict[str, Any], *, source: str, env_files: tuple[dict[str, str], ...]
+) -> None:
     """Create an instance from an archive that export wrote; - is standard input."""
+    params = {**params, "config": with_env(params["config"], env_files)}
     with opened(source) as data:
         upload = send(app, data, source)
     instance = app.operate(

@@ -15,6 +15,7 @@ from swarmd.cli.commands.instances import NAME
 from swarmd.cli.commands.layouts import event_line
 from swarmd.cli.output import dumps
 from swarmd.cli.render import Form
+from swarmd.cli.values import ENV_FILE, with_env
 from swarmd.errors import SwarmError
 from swarmd.messages import requests
 
@@ -40,12 +41,22 @@ def logs(app: App, params: dict[str, Any]) -> None:
         skip=["stdin"],
     ),
     extra=[
-        click.Option(["interactive", "-i", "--stdin"], is_flag=True, help="Pass standard input on.")
+        ENV_FILE,
+        click.Option(
+            ["interactive", "-i", "--stdin"], is_flag=True, help="Pass standard input on."
+        ),
     ],
     examples="swarmctl exec web -- git status\ntar c . | swarmctl exec web -i -- tar x",
 )
-def exec_in(app: App, params: dict[str, Any], *, interactive: bool) -> int:
+def exec_in(
+    app: App,
+    params: dict[str, Any],
+    *,
+    interactive: bool,
+    env_files: tuple[dict[str, str], ...],
+) -> int:
     """Put -- before a command that has options of its own. Its exit code is passed on."""
+    params = with_env(params, env_files)
     with app.stream("instance.exec", {**params, "stdin": interactive}) as stream:
         if interactive:
             threading.Thread(target=_pump, args=(stream,), daemon=True).start()

@@ -11,12 +11,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
 FORMAT_KEY, FORMAT = b"SWARMD.format", b"1"
 OUTSIDE_KEY = b"SWARMD.outside"
-_NAME, _LINK, _OCTAL_SIZE = 100, 100, 8**11
+_NAME, _LINK, _OCTAL_SIZE, _OCTAL_ID = 100, 100, 8**11, 8**7
 
 
 class Kind(enum.Enum):
@@ -84,11 +85,17 @@ def padded(data: bytes) -> bytes:
 
 def opening() -> bytes:
     """What stands first in our archives: the version of their format."""
-    return _extended(b"g", b"swarmd", {FORMAT_KEY: FORMAT})
+    return _extended(b"g", {FORMAT_KEY: FORMAT})
 
 
-def header(member: Member) -> bytes:
-    """The blocks before a member's data."""
+def header(member: Member, uid: int = 0, gid: int = 0) -> bytes:
+    """The blocks before a member's data.
+
+    Args:
+        member: What it is.
+        uid: Whose it is, for who unpacks it as another than that; else root's.
+        gid: Its group.
+    """
     records = {b"mtime": _seconds(member.mtime_ns)}
     if not _is_text(member.name) or not _is_text(member.target):
         records = {b"hdrcharset": b"BINARY", **records}
@@ -106,19 +113,28 @@ def header(member: Member) -> bytes:
         }
     if member.stored >= _OCTAL_SIZE:
         records[b"size"] = b"%d" % member.stored
-    return _extended(b"x", member.name, records) + _block(
+    if max(uid, gid) >= _OCTAL_ID:
+        records |= {b"uid": b"%d" % uid, b"gid": b"%d" % gid}
+    return _extended(b"x", records) + _block(
         member.name,
         member.kind.value,
         member.stored,
+        owner=(uid, gid),
         mode=member.mode,
         mtime=max(0, member.mtime_ns // 10**9),
         target=member.target,
     )
 
 
-def _extended(kind: bytes, name: bytes, records: Mapping[bytes, bytes]) -> bytes:
-    data = b"".join(_record(key, value) for key, value in records.items())
-    return _block(b"pax/" + name, kind, len(data)) + padded(data)
+def _extended(kind: bytes, records: Mapping[bytes, bytes]) -> bytes:
+    data = b"".join([_record(key, value) for key, value in records.items()])
+    return _before_records(kind, len(data)) + padded(data)
+
+
+@lru_cache(maxsize=256)
+def _before_records(kind: bytes, size: int) -> bytes:
+    """Half of all header blocks; few are different, for nobody reads their names."""
+    return _block(b"pax", kind, size)
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -131,12 +147,19 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _block(
-    name: bytes, kind: bytes, size: int, *, mode: int = 0o644, mtime: int = 0, target: bytes = b""
+    name: bytes,
+    kind: bytes,
+    size: int,
+    *,
+    owner: tuple[int, int] = (0, 0),
+    mode: int = 0o644,
+    mtime: int = 0,
+    target: bytes = b"",
 ) -> bytes:
     fields = (
         name[-_NAME:].ljust(_NAME, b"\0"),
         b"%07o\0" % (mode & 0o7777),
-        b"%07o\0" % 0 * 2,
+        *(b"%07o\0" % (number if number < _OCTAL_ID else 0) for number in owner),
         b"%011o\0" % (size if size < _OCTAL_SIZE else 0),
         b"%011o\0" % min(mtime, _OCTAL_SIZE - 1),
         b" " * 8,
@@ -150,7 +173,7 @@ def _block(
 
 def checksum(block: bytes) -> int:
     """The sum over a header block, its own field taken as blanks."""
-    return sum(block[:148]) + 8 * 0x20 + sum(block[156:BLOCK])
+    return sum(block[:BLOCK]) - sum(block[148:156]) + 8 * 0x20
 
 
 def leads_outside(name: bytes, target: bytes) -> bool:

@@ -34,6 +34,7 @@ _NAMES = {
     b"V": "a volume label",
     b"D": "an incremental folder",
 }
+_NO_FILES = (b"3", b"4", b"6")
 _NUMBER = re.compile(rb"\d{1,19}")
 _TIME = re.compile(rb"(-?)(\d{1,18})(?:\.(\d{1,9})\d*)?")
 
@@ -72,6 +73,9 @@ class Stream:
 
     def exactly(self, size: int) -> bytes:
         """Exactly so many bytes, which the caller has bounded."""
+        if size <= len(self._rest):  # nearly always: a header block
+            part, self._rest = self._rest[:size], self._rest[size:]
+            return bytes(part)
         return b"".join(self.slices(size))
 
     def skip(self, size: int) -> None:
@@ -106,10 +110,19 @@ class _Pending:
 
 
 class TarReader:
-    """Iterates over (member, slices of its data). The data must be taken before going on."""
+    """Iterates over (member, slices of its data). The data must be taken before going on.
 
-    def __init__(self, stream: Stream) -> None:
+    Args:
+        stream: The archive.
+        pass_over: Told of the name and kind of every device and pipe, which is then left out.
+            Without it they are refused.
+    """
+
+    def __init__(
+        self, stream: Stream, pass_over: Callable[[bytes, str], None] | None = None
+    ) -> None:
         self._stream = stream
+        self._pass_over = pass_over
         self._global: dict[bytes, bytes] = {}
         self._seen = False
 
@@ -192,6 +205,9 @@ class TarReader:
             known = Kind(kind)
         except ValueError:
             what = _NAMES.get(kind, f"a member of unknown kind {kind!r}")
+            if self._pass_over is not None and kind in _NO_FILES:
+                self._pass_over(name, what)
+                return
             raise refused(f"the archive has {what}: {shown!r}") from None
         if known is Kind.FILE and name.endswith(b"/"):  # how the oldest archives mark folders
             known = Kind.FOLDER

@@ -16,7 +16,7 @@ from tests.providers.local_data.archives import Limits, a_call, file, folder, pa
 def test_global_records_are_bounded(layout: Layout) -> None:
     def chunks() -> Iterator[bytes]:
         for number in range(300):
-            yield _extended(b"g", b"x", {b"k%d" % number: b"a" * 900_000})
+            yield _extended(b"g", {b"k%d" % number: b"a" * 900_000})
             if number > 3:
                 pytest.fail("it went on reading")
         yield END
@@ -26,11 +26,11 @@ def test_global_records_are_bounded(layout: Layout) -> None:
 
 def test_the_number_of_global_records_is_bounded(layout: Layout) -> None:
     many = {b"k%d" % number: b"a" for number in range(300)}
-    assert "global headers" in str(refuse(layout, [_extended(b"g", b"x", many), END]))
+    assert "global headers" in str(refuse(layout, [_extended(b"g", many), END]))
 
 
 def test_extended_headers_of_one_member_are_bounded(layout: Layout) -> None:
-    headers = b"".join(_extended(b"x", b"x", {b"k%d" % n: b"a"}) for n in range(20))
+    headers = b"".join(_extended(b"x", {b"k%d" % n: b"a"}) for n in range(20))
     assert "extended headers" in str(refuse(layout, [headers + pack(file("workspace/a"))]))
 
 

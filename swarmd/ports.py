@@ -187,6 +187,13 @@ class Provider(Protocol):
     def discard(self, stray_id: str, call: Call) -> None:
         """Remove a stray, with its data: a human said so."""
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever a look would show something new, from any thread.
+
+        Asked once, after ``initialize``; ends with ``dispose``. A provider that hears of
+        nothing by itself does nothing: it is looked at regularly all the same.
+        """
+
     def upkeep(self, now: datetime) -> None:
         """Regular small work: rotate logs, forget old port reservations. Bounded time."""
 

@@ -77,6 +77,11 @@ class LookNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """The provider has heard that something is different."""
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What a sweep saw; ``observed`` is None if the provider did not answer.
 
@@ -124,6 +129,7 @@ class ProviderActor(SwarmActor):
         self._ready = False
         self._refused: SwarmError | None = None
         self._early: list[RunStep] = []
+        self._look_waits = threading.Event()
         self._looked = 0.0
         self._kept_up = 0.0
 
@@ -142,6 +148,9 @@ class ProviderActor(SwarmActor):
                 self._run(message)
             case LookNow() if self._ready or self._refused is not None:
                 self._look(message.confirm)
+            case Changed() if self._ready and not self._look_waits.is_set():
+                # One look that has not begun yet sees all that has changed until then.
+                self._look(())
             case Tick():
                 self._tick(message.now)
 
@@ -157,10 +166,15 @@ class ProviderActor(SwarmActor):
         try:
             if not self._initialized.is_set():
                 self._provider.initialize()
+                self._provider.watch(self._tell_changed)
                 self._initialized.set()
         except Exception as failure:  # noqa: BLE001  # the provider's border
             error = as_swarm_error(failure, f"provider {self._provider.name} cannot start")
         self.context.directory.tell(self.name, _Initialized(error))
+
+    def _tell_changed(self) -> None:
+        """From the provider's own thread; by name, for this actor's successor may hear it."""
+        self.context.directory.tell(self.name, Changed())
 
     def _ready_or_not(self, error: SwarmError | None) -> None:
         self._ready, self._refused = error is None, error
@@ -204,8 +218,10 @@ class ProviderActor(SwarmActor):
             self._tell_blind(self._refused.message)
             return
         try:
+            self._look_waits.set()
             self._watch.submit(_LOOK, lambda: self._sweep(confirm), threading.Event())
         except SwarmError as error:
+            self._look_waits.clear()
             self._tell_blind(error.message)
 
     def _tell_blind(self, why: str) -> None:
@@ -216,6 +232,7 @@ class ProviderActor(SwarmActor):
 
     def _sweep(self, confirm: tuple[str, ...]) -> None:
         """In a lane: one list call, the provider's health, and direct questions if asked."""
+        self._look_waits.clear()
         provider, began = self._provider, time.monotonic()
         observed: Sequence[Observed] | None = None
         absent: set[str] = set()

@@ -68,7 +68,6 @@ class Plan:
     """Everything that decides what a container is like.
 
     Args:
-        limit_storage: Whether the driver can limit the container's own disk.
         bind: A folder of the engine's host that is the workspace.
     """
 
@@ -76,7 +75,6 @@ class Plan:
     options: DockerOptions
     image: Image
     marks: Marks
-    limit_storage: bool = False
     bind: str | None = None
 
     @property
@@ -185,7 +183,6 @@ class Plan:
                 },
             },
             **rights(options),
-            **self._storage(),
         }
 
     def _mounts(self) -> list[dict[str, Any]]:
@@ -197,11 +194,6 @@ class Plan:
         if self.bind is None:
             return [volume]
         return [volume, {"Type": "bind", "Source": self.bind, "Target": self.project}]
-
-    def _storage(self) -> dict[str, Any]:
-        if not self.limit_storage:
-            return {}
-        return {"StorageOpt": {"size": str(storage_of(self.config, self.options))}}
 
 
 def rights(options: DockerOptions) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,19 @@ class Owner:
     gid: int
 
 
+ROOT = Owner(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file on its way into a container; without data it is a folder."""
+
+    path: str
+    data: bytes | None
+    mode: int
+    owner: Owner = ROOT
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What ``/etc/swarmd`` of a container says."""
@@ -59,48 +73,44 @@ def bare(config: InstanceConfig) -> InstanceConfig:
 def settings_tar(
     owner: Owner, auth: Auth, made: Made, more: Iterable[tuple[str, bytes]] = ()
 ) -> bytes:
-    """The archive that is put into ``/``: ``/etc/swarmd``, 0700 and the instance's user's.
+    """The archive that is put into ``/``: ``/etc/swarmd`` with the files that the server reads.
+
+    The folder and what was made with are root's: nobody in the container changes them.
 
     Args:
         owner: The user that the server runs as.
         auth: With the password.
         made: What ``instance.json`` will say.
-        more: Further files of the same folder.
+        more: Further files for that user.
 
     Raises:
         ProviderError: There is no password.
     """
-    files = [
-        ("config.yaml", render_config(auth).encode()),
-        ("instance.json", encode_made(made)),
-        *more,
-    ]
-    return tar_of(
-        owner,
-        [
-            (CONFIG_DIR, None, 0o700),
-            *((f"{CONFIG_DIR}/{name}", data, 0o600) for name, data in files),
-        ],
+    files = [("config.yaml", render_config(auth).encode()), *more]
+    own = [File(f"{CONFIG_DIR}/{name}", data, 0o600, owner) for name, data in files]
+    return tar_of([*made_files(made), *own])
+
+
+def made_files(made: Made) -> tuple[File, ...]:
+    """The folder of settings, and ``instance.json`` in it."""
+    return (
+        File(CONFIG_DIR, None, 0o755),
+        File(f"{CONFIG_DIR}/instance.json", encode_made(made), 0o600),
     )
 
 
-def made_tar(owner: Owner, made: Made) -> bytes:
-    """The archive that replaces ``instance.json`` alone."""
-    return tar_of(owner, [(f"{CONFIG_DIR}/instance.json", encode_made(made), 0o600)])
-
-
-def tar_of(owner: Owner, members: Iterable[tuple[str, bytes | None, int]]) -> bytes:
-    """A small archive: (absolute path, content or None for a folder, mode)."""
+def tar_of(files: Iterable[File]) -> bytes:
+    """A small archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path, data, mode in members:
-            info = tarfile.TarInfo(path.lstrip("/"))
-            info.uid, info.gid, info.mode = owner.uid, owner.gid, mode
-            if data is None:
+        for file in files:
+            info = tarfile.TarInfo(file.path.lstrip("/"))
+            info.uid, info.gid, info.mode = file.owner.uid, file.owner.gid, file.mode
+            if file.data is None:
                 info.type = tarfile.DIRTYPE
             else:
-                info.size = len(data)
-            archive.addfile(info, io.BytesIO(data or b""))
+                info.size = len(file.data)
+            archive.addfile(info, io.BytesIO(file.data or b""))
     return buffer.getvalue()
 
 
@@ -113,16 +123,7 @@ def encode_made(made: Made) -> bytes:
 
 def read_kept(chunks: Iterable[bytes]) -> Kept:
     """Read an archive of ``/etc/swarmd``; what cannot be read is as if it were not there."""
-    found: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
-            for member in archive:
-                if member.isreg() and member.size <= _MOST:
-                    stream = archive.extractfile(member)
-                    if stream is not None:
-                        found[PurePosixPath(member.name).name] = stream.read()
-    except tarfile.TarError:
-        return Kept()
+    found = dict(files_in(chunks))
     settings = found.get("config.yaml")
     return Kept(
         made=_decode_made(found.get("instance.json")),
@@ -140,8 +141,11 @@ def _decode_made(raw: bytes | None) -> Made | None:
 
 
 def files_in(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """The small regular files of an archive, by their base names."""
-    with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
+    """The small regular files of an archive, by their base names, as far as it can be read."""
+    with (
+        contextlib.suppress(tarfile.TarError),
+        tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive,
+    ):
         for member in archive:
             stream = archive.extractfile(member) if member.isreg() else None
             if stream is not None and member.size <= _MOST:

@@ -10,12 +10,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from swarmd.errors import ConfigError
 from swarmd.messages.units import Size, Storage
+from swarmd.providers.docker.where import Where, check_where, is_loopback, read_url
 from swarmd.providers.shared.options import (
     check_address,
     check_pair,
@@ -25,9 +24,6 @@ from swarmd.providers.shared.options import (
     range_of,
     wrong,
 )
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_SCHEMES = ("unix", "tcp", "ssh")
 
 
 class DockerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +119,7 @@ class DockerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Annotated[int, Meta(ge=16)],
         Meta(description="Processes and threads of an instance that asks for none."),
     ] = 2048
+    allow_root: Annotated[bool, Meta(description="Let instances run as root inside.")] = False
     allow_sudo: Annotated[
         bool,
         Meta(description="Leave containers the rights that sudo in the image needs."),
@@ -146,24 +143,30 @@ class DockerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return bool(self.tls_cert)
 
     @property
-    def scheme(self) -> str:
-        """How the engine is reached: unix, tcp or ssh."""
-        return urlsplit(self.engine).scheme
+    def where(self) -> Where:
+        """The engine's place."""
+        return Where(
+            url=self.engine,
+            ca=self.engine_ca,
+            cert=self.engine_cert,
+            key=self.engine_key,
+            ssh_options=self.ssh_options,
+            insecure=self.engine_insecure,
+        )
 
     @property
     def engine_host(self) -> str | None:
         """The host of the engine, if it is another than this one."""
-        host = urlsplit(self.engine).hostname
-        if self.scheme == "unix" or (self.scheme == "tcp" and host in LOOPBACK):
+        target = read_url(self.engine)
+        if target.scheme == "unix" or (target.scheme == "tcp" and is_loopback(target.host)):
             return None
-        return host
+        return target.host
 
     @property
     def engine_login(self) -> str | None:
         """Where ssh goes for a tunnel to the engine's host; None if that is this host."""
-        host = self.engine_host
-        user = urlsplit(self.engine).username
-        return f"{user}@{host}" if host and user and self.scheme == "ssh" else host
+        target, host = read_url(self.engine), self.engine_host
+        return f"{target.user}@{host}" if host and target.user else host
 
 
 def read_options(options: Mapping[str, object]) -> DockerOptions:
@@ -173,7 +176,7 @@ def read_options(options: Mapping[str, object]) -> DockerOptions:
         ConfigError: A key is unknown or a value is wrong; ``field`` is relative to the table.
     """
     read = convert_options(options, DockerOptions, "docker")
-    _check_engine(read)
+    check_where(read.where)
     check_ports(read.ports, read.port_range)
     check_pair("tls_cert", read.tls_cert, "tls_key", read.tls_key)
     for key in ("publish_address", "public_address"):
@@ -187,46 +190,6 @@ def read_options(options: Mapping[str, object]) -> DockerOptions:
         raise wrong("network", f"{read.network!r} is no name of a network", '"swarmd"')
     _check_login(read)
     return read
-
-
-def _check_engine(read: DockerOptions) -> None:
-    try:
-        parts = urlsplit(read.engine)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise wrong("engine", f"{read.engine!r} is no URL", '"tcp://box1:2376"') from None
-    if parts.scheme not in _SCHEMES:
-        raise wrong(
-            "engine",
-            f"{read.engine!r} begins with none of unix://, tcp://, ssh://",
-            '"unix:///var/run/docker.sock"',
-        )
-    if parts.password is not None:
-        raise wrong("engine", "a URL with a password is not kept", '"ssh://user@host", and a key')
-    if parts.scheme == "unix" and (host or not parts.path.startswith("/")):
-        raise wrong("engine", f"{read.engine!r} names no path", '"unix:///var/run/docker.sock"')
-    if parts.scheme == "tcp" and (not host or not port):
-        raise wrong("engine", f"{read.engine!r} lacks host or port", '"tcp://box1:2376"')
-    if parts.scheme == "ssh" and (not host or host.startswith("-")):
-        raise wrong("engine", f"{read.engine!r} names no host", '"ssh://user@box1"')
-    _check_tls(read, host)
-
-
-def _check_tls(read: DockerOptions, host: str | None) -> None:
-    check_pair("engine_cert", read.engine_cert, "engine_key", read.engine_key)
-    given = [key for key in ("engine_ca", "engine_cert") if getattr(read, key)]
-    if given and read.scheme != "tcp":
-        raise wrong(given[0], "only an engine at tcp:// takes certificates", "an engine at tcp://")
-    if read.ssh_options and read.scheme != "ssh":
-        raise wrong("ssh_options", "only an engine at ssh:// takes them", "an engine at ssh://")
-    plain = read.scheme == "tcp" and not read.engine_ca
-    if plain and host not in LOOPBACK and not read.engine_insecure:
-        raise ConfigError(
-            "engine: tcp:// without TLS lets everyone on the way be root on that host",
-            field="engine_ca",
-            next_step="Give engine_ca, engine_cert and engine_key, use ssh://, or set "
-            "engine_insecure.",
-        )
 
 
 def _check_login(read: DockerOptions) -> None:

@@ -164,6 +164,9 @@ class LocalProvider:
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         return "".join(f"; {one}" for one in found[:3]) + more
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nothing: what its processes do is seen by looking."""
+
     def upkeep(self, now: datetime) -> None:
         """Rotate the logs of what runs, forget old reservations, for two seconds at most."""
         del now  # reservations are kept on the provider's own clock

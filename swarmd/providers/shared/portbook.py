@@ -57,12 +57,20 @@ class PortBook:
         ports: The range to choose from.
         file: Where reservations are kept.
         now: Seconds since the epoch.
+        free: Asks the host whether an address and port can be had.
     """
 
-    def __init__(self, ports: range, file: Path, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ports: range,
+        file: Path,
+        now: Callable[[], float],
+        free: Callable[[str, int], bool] | None = None,
+    ) -> None:
         self._ports = ports
         self._file = file
         self._now = now
+        self._free = free or is_free
         self._lock = threading.Lock()
         self._owners: dict[int, str] = {}
         self._until: dict[int, float] = {}
@@ -99,7 +107,7 @@ class PortBook:
                     self._owners,
                     self._until,
                     self._now(),
-                    lambda port: is_free(address, port),
+                    lambda port: self._free(address, port),
                 )
             if port is None:
                 raise self._exhausted()

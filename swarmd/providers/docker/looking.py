@@ -1,0 +1,309 @@
+"""What is there: containers and volumes as ``Observed``. One list call answers for all.
+
+The list says how each container is called and whether it runs. When it was started and how
+it ended is learnt from the engine's events and from our own starts, not asked for one by one.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from swarmd.messages.enums import InstanceStatus, Transport
+from swarmd.messages.instance import InstanceConfig
+from swarmd.messages.provider import Address, Observed
+from swarmd.providers.docker.container import CONFIG_DIR
+from swarmd.providers.docker.context import SHORT, Context
+from swarmd.providers.docker.engine import NotThere
+from swarmd.providers.docker.files import Kept, read_kept
+from swarmd.providers.docker.marks import (
+    ID,
+    PROVIDER,
+    Marks,
+    Name,
+    State,
+    read_marks,
+    read_name,
+    volume_name,
+)
+from swarmd.providers.docker.options import DockerOptions
+from swarmd.providers.shared.codeserver import CONTAINER_PORT
+
+_RUNNING = ("running", "paused", "restarting")
+_EXITED = re.compile(r"Exited \((\d+)\)")
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+_ASKED_AT_ONCE = 16
+"""Containers whose end is looked into in one sweep: those that ended while nobody listened."""
+
+GONE = "its container was removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container of ours, as the list shows it."""
+
+    ref: str
+    name: Name | None
+    marks: Marks
+    state: str
+    words: str
+    published: str = ""
+
+    @property
+    def id(self) -> str:
+        """The instance's id."""
+        return self.marks.id
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that its name carries; that of its birth if someone renamed it."""
+        return self.name.epoch if self.name else self.marks.epoch
+
+    @property
+    def status(self) -> State:
+        """What its name says: complete if it is none of ours."""
+        return self.name.state if self.name else State.COMPLETE
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything of it runs."""
+        return self.state in _RUNNING
+
+
+def read_seen(summary: Mapping[str, Any]) -> Seen | None:
+    """A container of the engine's list; None if it is none of an instance."""
+    marks = read_marks(summary.get("Labels"))
+    if marks is None:
+        return None
+    names = [read_name(name) for name in summary.get("Names") or ()]
+    own = next((name for name in names if name is not None and name.id == marks.id), None)
+    ports = summary.get("Ports") or ()
+    inner = [port for port in ports if port.get("PrivatePort") == CONTAINER_PORT]
+    return Seen(
+        ref=summary["Id"],
+        name=own,
+        marks=marks,
+        state=str(summary.get("State", "")).lower(),
+        words=str(summary.get("Status", "")),
+        published=next((port["IP"] for port in inner if port.get("IP")), ""),
+    )
+
+
+class Looker:
+    """Looks; changes nothing at the engine."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._volumes: dict[str, Marks] = {}
+        self._started: dict[str, datetime] = {}
+        self._ended: dict[str, str] = {}
+
+    # --- asking the engine -------------------------------------------------------------------
+
+    def containers(self, instance_id: str | None = None, within: float = SHORT) -> list[Seen]:
+        """All of ours at this provider, or those of one instance, the current one first."""
+        labels = [f"{PROVIDER}={self._context.name}"]
+        labels += [f"{ID}={instance_id}"] if instance_id else []
+        read = map(read_seen, self._context.engine.containers(labels, within))
+        found = [seen for seen in read if seen is not None]
+        return sorted(found, key=lambda seen: (seen.id, -seen.epoch))
+
+    def find(self, instance_id: str, within: float = SHORT) -> Seen | None:
+        """The container of an instance; None if it has none."""
+        return next(iter(self.containers(instance_id, within)), None)
+
+    def volume(self, instance_id: str, within: float = SHORT) -> Marks | None:
+        """The marks of an instance's volume; None if it has none, or it is not ours."""
+        try:
+            found = self._context.engine.volume(volume_name(instance_id), within)
+        except NotThere:
+            return None
+        marks = read_marks(found.get("Labels"))
+        if marks is None or marks.provider != self._context.name:
+            return None
+        self.note_volume(marks)
+        return marks
+
+    def refresh(self) -> None:
+        """Read which volumes there are: what has lost its container is known by its volume."""
+        labels = [f"{PROVIDER}={self._context.name}"]
+        read = [
+            read_marks(one.get("Labels")) for one in self._context.engine.volumes(labels, SHORT)
+        ]
+        with self._lock:
+            self._volumes = {marks.id: marks for marks in read if marks is not None}
+
+    def kept(self, ref: str, within: float = SHORT) -> Kept:
+        """What the folder of settings in a container says."""
+        try:
+            return read_kept(self._context.engine.get_archive(ref, CONFIG_DIR, within))
+        except NotThere:
+            return Kept()
+
+    # --- notes -------------------------------------------------------------------------------
+
+    def note_volume(self, marks: Marks) -> None:
+        """A volume is there."""
+        with self._lock:
+            self._volumes[marks.id] = marks
+
+    def forget(self, instance_id: str, refs: Iterable[str] = ()) -> None:
+        """An instance, or containers of it, are gone."""
+        with self._lock:
+            self._volumes.pop(instance_id, None)
+            for ref in refs:
+                self._started.pop(ref, None)
+                self._ended.pop(ref, None)
+
+    def note_start(self, ref: str, at: datetime) -> None:
+        """A container was started."""
+        with self._lock:
+            self._started[ref] = at.astimezone(UTC).replace(microsecond=0)
+            self._ended.pop(ref, None)
+
+    def note_end(self, ref: str, words: str) -> None:
+        """A container ended; what was said of its end first stands."""
+        with self._lock:
+            self._started.pop(ref, None)
+            self._ended.setdefault(ref, words)
+
+    def how_it_ended(self, ref: str) -> str | None:
+        """In words, if that was heard of."""
+        with self._lock:
+            return self._ended.get(ref)
+
+    def ports_taken(self, seen: Iterable[Seen]) -> dict[int, str]:
+        """Ports of the engine's host and the instances that have them."""
+        with self._lock:
+            everyone = [*self._volumes.values(), *(one.marks for one in seen)]
+        return {port: marks.id for marks in everyone for port in marks.ports.values()}
+
+    # --- what it all means -------------------------------------------------------------------
+
+    def everything(self) -> list[Observed]:
+        """All instances here, in one sweep: those with a container, and those with a volume."""
+        found = self.containers()
+        self._look_into([seen for seen in found if seen.state == "exited"])
+        known = {seen.id for seen in found}
+        with self._lock:
+            lonely = [marks for marks in self._volumes.values() if marks.id not in known]
+            live = {seen.ref for seen in found}
+            self._started = {ref: at for ref, at in self._started.items() if ref in live}
+            self._ended = {ref: how for ref, how in self._ended.items() if ref in live}
+        return [*map(self.observed, found), *map(without_container, lonely)]
+
+    def one(self, instance_id: str, *, config: bool = False) -> Observed | None:
+        """One instance, asked for directly."""
+        seen = self.find(instance_id)
+        if seen is None:
+            marks = self.volume(instance_id)
+            return None if marks is None else without_container(marks)
+        self._look_into([seen] if seen.state == "exited" else [])
+        made = self.kept(seen.ref).made if config else None
+        return self.observed(seen, made.config if made else None)
+
+    def observed(self, seen: Seen, config: InstanceConfig | None = None) -> Observed:
+        """A container as everyone else knows it."""
+        with self._lock:
+            started, ended = self._started.get(seen.ref), self._ended.get(seen.ref)
+        runs = seen.runs and seen.status is not State.TRASHED
+        return Observed(
+            id=seen.id,
+            epoch=seen.epoch,
+            status=_status(seen),
+            node=seen.marks.node,
+            name=seen.marks.name,
+            owner=seen.marks.owner,
+            complete=seen.status is not State.NEW,
+            address=self.address(seen) if runs else None,
+            started_at=started if runs else None,
+            exit=None if runs else _exit(seen, ended),
+            config=config,
+        )
+
+    def address(self, seen: Seen) -> Address | None:
+        """Where people reach it while it runs."""
+        port = seen.marks.ports.get((CONTAINER_PORT, Transport.TCP))
+        if port is None:
+            return None
+        options = self._context.options
+        host = people_reach(options, seen.published or options.publish_address)
+        return Address(host=host, port=port, tls=options.tls)
+
+    def _look_into(self, ended: list[Seen]) -> None:
+        """Ask how these ended, if nobody heard it, a few at a time."""
+        with self._lock:
+            unknown = [seen for seen in ended if seen.ref not in self._ended]
+        for seen in unknown[:_ASKED_AT_ONCE]:
+            try:
+                state = self._context.engine.inspect(seen.ref, SHORT).get("State") or {}
+            except NotThere:
+                continue
+            if state.get("Status") == "exited":
+                self.note_end(seen.ref, ended_words(state))
+
+
+def _status(seen: Seen) -> InstanceStatus:
+    if seen.status is State.TRASHED:
+        return InstanceStatus.DELETED
+    if seen.state in ("paused", "dead", "removing"):
+        return InstanceStatus.ERROR
+    if seen.runs:
+        return InstanceStatus.RUNNING
+    return InstanceStatus.CREATED if seen.state == "created" else InstanceStatus.STOPPED
+
+
+def _exit(seen: Seen, ended: str | None) -> str | None:
+    if seen.state in ("paused", "dead", "removing"):
+        return f"its container is {seen.state}"
+    found = _EXITED.match(seen.words)
+    return ended or (code_words(int(found[1])) if found else None)
+
+
+def without_container(marks: Marks) -> Observed:
+    """What has a volume and no container: the next start makes one, with the same files."""
+    return Observed(
+        id=marks.id,
+        epoch=marks.epoch,
+        status=InstanceStatus.STOPPED,
+        node=marks.node,
+        name=marks.name,
+        owner=marks.owner,
+        exit=GONE,
+    )
+
+
+def people_reach(options: DockerOptions, address: str) -> str:
+    """The host in a URL, for what is published at an address of the engine's host."""
+    if options.url_host:
+        return options.url_host
+    if address in _WILDCARDS:
+        return options.engine_host or socket.gethostname()
+    return address
+
+
+def ended_words(state: Mapping[str, Any]) -> str:
+    """How a container ended, from its inspected state."""
+    words = code_words(int(state.get("ExitCode") or 0))
+    if state.get("OOMKilled"):
+        words += " (the memory limit was reached)"
+    error = str(state.get("Error") or "")
+    return f"{words}: {error}" if error else words
+
+
+def code_words(code: int) -> str:
+    """An exit code, in words."""
+    import signal
+
+    if code > 128:
+        try:
+            return f"ended by {signal.Signals(code - 128).name}"
+        except ValueError:
+            return f"exit status {code}"
+    return f"exit status {code}"

@@ -1,0 +1,368 @@
+"""Making, changing and removing: volumes, containers, and what is put into them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from swarmd.errors import Conflict, ResourceLimitError, SwarmError, ValidationError
+from swarmd.messages.enums import Transport
+from swarmd.messages.instance import Instance
+from swarmd.ports import Call
+from swarmd.providers.docker.container import (
+    Image,
+    Plan,
+    published_at,
+    storage_of,
+    wanted_ports,
+    workspace_kind,
+)
+from swarmd.providers.docker.context import Context, absent, passed, within
+from swarmd.providers.docker.files import File, Made, Owner, bare, made_files, settings_tar, tar_of
+from swarmd.providers.docker.hostfiles import workspace_folder
+from swarmd.providers.docker.images import Images
+from swarmd.providers.docker.intake import as_docker
+from swarmd.providers.docker.jobs import Jobs
+from swarmd.providers.docker.looking import Looker, Seen
+from swarmd.providers.docker.marks import (
+    Marks,
+    Name,
+    Published,
+    State,
+    job_name,
+    marks_of,
+    volume_name,
+)
+from swarmd.providers.shared.account import Account
+from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.shared.hostfolder import host_folder
+
+_SLOW = 120.0
+"""Seconds for a call that moves files: the first volume of an image is filled from it."""
+
+_PURGE_SECONDS = 60.0
+
+
+class Maker:
+    """Changes what is at the engine; each method is called in the instance's turn."""
+
+    def __init__(self, context: Context, looker: Looker) -> None:
+        self._context = context
+        self._looker = looker
+        self.images = Images(context)
+        self.jobs = Jobs(context)
+        self._admission = threading.Lock()
+
+    # --- what a container will be like -------------------------------------------------------
+
+    def plan(self, instance: Instance, marks: Marks, call: Call, *, fresh: bool = False) -> Plan:
+        """Everything that decides what an instance's container is like.
+
+        An instance that names no image keeps the one that it was made with.
+        """
+        options = self._context.options
+        marks = replace(marks, ports=self._ports_for(instance, marks.ports))
+        ref = instance.config.image or marks.image or options.image
+        image = self.images.get(ref, call, fresh=fresh)
+        bind = None
+        if workspace_kind(instance.config) == "bind":
+            bind = self._host_folder(instance, image)
+        return Plan(instance, options, image, marks, bind=bind)
+
+    def _host_folder(self, instance: Instance, image: Image) -> str:
+        """The host folder that is the workspace, looked at with the rights of its user."""
+        options = self._context.options
+        if options.engine_host is None and os.geteuid() == 0:
+            user = Account(f"uid {image.uid}", image.uid, image.gid, (), "/", "/bin/sh")
+            return str(host_folder(str(instance.config.workspace), options.roots, user))
+        return workspace_folder(instance.config, options)
+
+    # --- finding -----------------------------------------------------------------------------
+
+    def claim(self, instance: Instance, call: Call) -> Seen | None:
+        """An instance's container, renamed to the instance's epoch; None if it has none.
+
+        Raises:
+            Conflict: It is of a later epoch.
+        """
+        seen = self._looker.find(instance.id, within(call))
+        if seen is None:
+            return None
+        if seen.epoch > instance.epoch:
+            raise passed(instance, seen.epoch)
+        return self.rename(seen, instance.epoch, seen.status, call)
+
+    def rename(self, seen: Seen, epoch: int, state: State, call: Call) -> Seen:
+        """Give a container the name of this epoch and state."""
+        name = Name(seen.id, epoch, state)
+        if seen.name == name:
+            return seen
+        self._context.engine.rename(seen.ref, str(name), within(call))
+        self._context.step("renamed")
+        return replace(seen, name=name)
+
+    def ensure(self, instance: Instance, call: Call) -> Seen:
+        """The container of an instance; made anew around its volume if someone removed it.
+
+        Raises:
+            InstanceNotFound: There is no volume either: an empty one is never put in its place.
+        """
+        seen = self.claim(instance, call)
+        if seen is not None:
+            return seen
+        volume = self._looker.volume(instance.id, within(call))
+        if volume is None:
+            raise absent(instance)
+        self._regain_ports(volume)
+        plan = self.plan(instance, self._marks(instance, volume.ports), call)
+        return self.container(plan, State.COMPLETE, call)
+
+    def _regain_ports(self, marks: Marks) -> None:
+        for port in marks.ports.values():
+            self._context.ports.keep(port, marks.id)
+
+    # --- making ------------------------------------------------------------------------------
+
+    def create(self, instance: Instance, call: Call, chunks: Iterable[bytes] | None = None) -> Seen:
+        """Make the volume and the container, and everything but the running server.
+
+        Args:
+            instance: Whose.
+            call: Deadline, cancellation, progress.
+            chunks: An archive to fill the volume from.
+
+        Raises:
+            SwarmError: It cannot be made; nothing of it is left that was not there before.
+        """
+        call.check()
+        seen = self.claim(instance, call)
+        if seen is not None and seen.status is State.TRASHED:
+            raise Conflict(f"{instance.ref} is in the trash", next_step="Undelete it.")
+        if seen is not None and seen.status is State.COMPLETE:
+            return seen
+        volume = self._looker.volume(instance.id, within(call))
+        if seen is None and volume is not None:
+            return self.ensure(instance, call)
+        try:
+            return self._create(instance, seen, volume, call, chunks)
+        except BaseException:
+            self._undo(instance)
+            raise
+
+    def _undo(self, instance: Instance) -> None:
+        """Remove what a creation made that came to no end; it had no data of anyone's yet."""
+        try:
+            self.purge(instance.id, self.unhurried(), give_back=True)
+        except SwarmError as error:
+            # Its name says that it is not complete: the next call completes or removes it.
+            self._context.step(f"not undone: {error.message}")
+
+    def _create(
+        self,
+        instance: Instance,
+        seen: Seen | None,
+        volume: Marks | None,
+        call: Call,
+        chunks: Iterable[bytes] | None,
+    ) -> Seen:
+        jobs = self._jobs(instance, call, chunks)
+        state = State.NEW if jobs else State.COMPLETE
+        if seen is None:
+            self.check_room(instance)
+            ports = self._take_ports(instance)
+            marks = self._marks(instance, ports)
+            plan = self.plan(instance, marks, call, fresh=True)
+            self._make_volume(instance, marks, call)
+            seen = self.container(plan, state, call)
+        else:
+            assert volume is not None
+            plan = self.plan(instance, self._marks(instance, volume.ports), call)
+        for job in jobs:
+            job(plan, seen)
+        self._furnish(plan, seen, call, workspace=chunks is None)
+        return self.rename(seen, instance.epoch, State.COMPLETE, call)
+
+    def _jobs(
+        self, instance: Instance, call: Call, chunks: Iterable[bytes] | None
+    ) -> list[Callable[[Plan, Seen], object]]:
+        """What takes its time, and is begun anew if it is cut off."""
+        config = instance.config
+        jobs: list[Callable[[Plan, Seen], object]] = []
+        if chunks is not None:
+            jobs.append(lambda plan, seen: self._fill(plan, seen, chunks, call))
+        elif workspace_kind(config) == "git":
+            jobs.append(lambda plan, seen: self.jobs.clone(plan, call))
+        if config.extensions:
+            wanted = tuple(enumerate(config.extensions))
+            jobs.append(lambda plan, seen: self.jobs.install(plan, wanted, call))
+        return jobs
+
+    def _fill(self, plan: Plan, seen: Seen, chunks: Iterable[bytes], call: Call) -> None:
+        image = plan.image
+        archive = as_docker(chunks, call, uid=image.uid, gid=image.gid)
+        self._context.engine.put_archive(seen.ref, image.home, archive, call.remaining)
+        self._context.step("imported")
+
+    def _furnish(self, plan: Plan, seen: Seen, call: Call, *, workspace: bool) -> None:
+        """Put in what a container has before its first start: its record, its workspace."""
+        made = Made(config=bare(plan.config), installed=plan.config.extensions)
+        files = list(made_files(made))
+        if workspace and workspace_kind(plan.config) == "volume":
+            owner = Owner(plan.image.uid, plan.image.gid)
+            files.append(File(plan.project, None, 0o755, owner))
+        self._context.engine.put_archive(seen.ref, "/", [tar_of(files)], within(call, _SLOW))
+        self._context.step("furnished")
+
+    def _marks(self, instance: Instance, ports: Published) -> Marks:
+        return marks_of(instance, self._context.node.id, self._context.name, ports)
+
+    def _make_volume(self, instance: Instance, marks: Marks, call: Call) -> None:
+        context = self._context
+        size = storage_of(instance.config, context.options)
+        options = {"size": str(size)} if context.limits_storage else {}
+        name = volume_name(instance.id)
+        context.engine.create_volume(name, marks.labels(), options, within(call))
+        self._looker.note_volume(marks)
+        context.step("volume made")
+
+    def container(self, plan: Plan, state: State, call: Call) -> Seen:
+        """Make a container around the instance's volume."""
+        name = Name(plan.instance.id, plan.instance.epoch, state)
+        body = plan.body()
+        ref = self._context.engine.create(str(name), body, within(call, _SLOW))
+        self._context.step("container made")
+        seen = self._looker.find(plan.instance.id, within(call))
+        if seen is None or seen.ref != ref:
+            raise absent(plan.instance)
+        return seen
+
+    def replace(self, plan: Plan, seen: Seen, call: Call) -> Seen:
+        """Make an instance's container anew: its volume stays, and its address."""
+        self._context.engine.remove(seen.ref, within(call, _SLOW))
+        self._looker.note_end(seen.ref, "replaced")
+        self._context.step("container removed")
+        made = self.container(plan, State.COMPLETE, call)
+        for port in set(seen.marks.ports.values()) - set(made.marks.ports.values()):
+            self._context.ports.release(port, seen.id)
+        return made
+
+    def settle(self, plan: Plan, seen: Seen, before: Made | None, call: Call) -> None:
+        """Put the files in that the server reads, and install what was asked for since.
+
+        Args:
+            plan: What is to start.
+            seen: Its container.
+            before: What was noted in it, or in the one that it replaces.
+            call: Deadline, cancellation, progress.
+        """
+        config = plan.config
+        installed = before.installed if before else ()
+        missing = [
+            (index, name) for index, name in enumerate(config.extensions) if name not in installed
+        ]
+        if missing:
+            self.jobs.install(plan, missing, call)
+        made = Made(config=bare(config), applied=bare(config), installed=config.extensions)
+        owner = Owner(plan.image.uid, plan.image.gid)
+        archive = settings_tar(owner, config.auth, made, self._tls_files())
+        self._context.engine.put_archive(seen.ref, "/", [archive], within(call, _SLOW))
+        self._context.step("settings put in")
+
+    def _tls_files(self) -> list[tuple[str, bytes]]:
+        options = self._context.options
+        if not options.tls:
+            return []
+        with os_faults("reading the instances' certificate", field="tls_cert"):
+            return [
+                ("tls.crt", Path(options.tls_cert).read_bytes()),
+                ("tls.key", Path(options.tls_key).read_bytes()),
+            ]
+
+    # --- ports, room -------------------------------------------------------------------------
+
+    def _take_ports(self, instance: Instance) -> dict[tuple[int, Transport], int]:
+        context, config = self._context, instance.config
+        address = published_at(context.options, config)
+        taken: dict[tuple[int, Transport], int] = {}
+        try:
+            for inner, wanted in wanted_ports(config).items():
+                taken[inner] = context.ports.take(instance.id, address, wanted)
+        except SwarmError:
+            context.ports.give_back_all(instance.id)
+            raise
+        return taken
+
+    def _ports_for(self, instance: Instance, have: Published) -> Published:
+        """The ports that an instance asks for now; those that it has, it keeps."""
+        context, config = self._context, instance.config
+        address = published_at(context.options, config)
+        ports: dict[tuple[int, Transport], int] = {}
+        for inner, wanted in wanted_ports(config).items():
+            held = have.get(inner, 0)
+            keeps = held and wanted in (0, held)
+            ports[inner] = held if keeps else context.ports.take(instance.id, address, wanted)
+        return ports
+
+    def check_room(self, instance: Instance) -> None:
+        """Raise ``ResourceLimitError`` if a new instance is one too many."""
+        most = self._context.options.max_instances
+        if not most:
+            return
+        known = {seen.id for seen in self._looker.containers()} - {instance.id}
+        if len(known) >= most:
+            raise ResourceLimitError(
+                f"provider {self._context.name} has {len(known)} instances, the trash included, "
+                f"and takes {most}",
+                field="max_instances",
+                next_step="Delete instances with force, or raise max_instances.",
+            )
+
+    def check_storage(self, instance: Instance, seen: Seen, call: Call) -> None:
+        """Refuse another size for a volume that is there: the engine cannot change it."""
+        made = self._looker.kept(seen.ref, within(call)).made
+        if made is None or not self._context.limits_storage:
+            return
+        options = self._context.options
+        if storage_of(made.config, options) != storage_of(instance.config, options):
+            raise ValidationError(
+                "the storage of a volume cannot be changed",
+                field="config.resources.storage",
+                next_step="Export the instance and import it with the other size.",
+            )
+
+    # --- removing ----------------------------------------------------------------------------
+
+    def purge(self, instance_id: str, call: Call, *, give_back: bool = False) -> None:
+        """Remove everything of an instance: containers, volume, and its hold on its ports.
+
+        Args:
+            instance_id: Whose.
+            call: Deadline and cancellation.
+            give_back: Whether nobody ever knew its ports, so that they are free at once.
+        """
+        context = self._context
+        context.engine.remove(job_name(instance_id), within(call, _PURGE_SECONDS))
+        found = self._looker.containers(instance_id, within(call))
+        volume = self._looker.volume(instance_id, within(call))
+        ports = {port for seen in found for port in seen.marks.ports.values()}
+        ports |= set(volume.ports.values()) if volume else set()
+        for seen in found:
+            context.engine.remove(seen.ref, within(call, _PURGE_SECONDS))
+            context.step("container removed")
+        if volume is not None:
+            context.engine.remove_volume(volume_name(instance_id), within(call, _PURGE_SECONDS))
+            context.step("volume removed")
+        if give_back:
+            context.ports.give_back_all(instance_id)
+        for port in ports:
+            context.ports.release(port, instance_id)
+        self._looker.forget(instance_id, [seen.ref for seen in found])
+
+    def unhurried(self) -> Call:
+        """A call that is not cancelled and has time enough to end what was begun."""
+        import time
+
+        return Call(deadline=time.monotonic() + _PURGE_SECONDS, clock=time.monotonic)

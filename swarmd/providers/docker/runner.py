@@ -1,0 +1,232 @@
+"""Starting and stopping: until the server answers, until nothing runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from swarmd.errors import Conflict, DeadlineExceeded, ProviderError, SwarmError, ValidationError
+from swarmd.messages.instance import Instance
+from swarmd.ports import Call
+from swarmd.providers.docker.container import Plan, digest, limits, published_at
+from swarmd.providers.docker.context import SHORT, Context, absent, within
+from swarmd.providers.docker.engine import NotThere
+from swarmd.providers.docker.looking import Looker, Seen, ended_words
+from swarmd.providers.docker.maker import Maker
+from swarmd.providers.docker.marks import State
+from swarmd.providers.docker.reach import Reach
+from swarmd.providers.shared import exposure
+from swarmd.providers.shared.answer import Ended
+from swarmd.providers.shared.wishes import PATH_FIELD
+
+_START_SECONDS = 60.0
+_STATE_SECONDS = 0.25
+"""Between two looks at whether a container that is to answer still runs."""
+
+_STOP_RESERVE = 15.0
+
+
+class Runner:
+    """Starts and stops containers; each method is called in the instance's turn."""
+
+    def __init__(self, context: Context, looker: Looker, maker: Maker) -> None:
+        self._context = context
+        self._looker = looker
+        self._maker = maker
+        self.reach = Reach(context)
+
+    def start(self, instance: Instance, call: Call) -> Seen:
+        """Start it and wait until it answers; what runs already is only waited for.
+
+        A container that was made of something else than the instance asks for now is made
+        anew around the same volume.
+
+        Raises:
+            Conflict: It is in the trash, or its creation is not complete.
+            ProviderError: It ended, or something it needs is missing.
+            DeadlineExceeded: It did not answer in time; it runs no longer.
+        """
+        seen = self._maker.ensure(instance, call)
+        if seen.status is not State.COMPLETE:
+            trashed = seen.status is State.TRASHED
+            raise Conflict(
+                f"{instance.ref} is {'in the trash' if trashed else 'not complete'}",
+                next_step="Undelete it." if trashed else "Create it again.",
+            )
+        if seen.state == "running":
+            return self._await(instance, seen, call)
+        if seen.runs:  # paused by hand: it can be neither asked nor changed
+            self._context.engine.kill(seen.ref, within(call))
+        self.check_exposure(instance)
+        plan = self._maker.plan(instance, seen.marks, call)
+        before = self._looker.kept(seen.ref, within(call)).made
+        seen = self._renewed(plan, seen, call)
+        resize(self._context, plan, seen, call)
+        self._maker.settle(plan, seen, before, call)
+        self._start(seen, call)
+        if instance.config.workspace_path:
+            self._make_folder(plan, seen, call)
+        return self._await(instance, seen, call)
+
+    def _renewed(self, plan: Plan, seen: Seen, call: Call) -> Seen:
+        """The container that the plan asks for, if this one was made of something else."""
+        if digest(plan.body()) == seen.marks.spec and plan.image.ref == seen.marks.image:
+            return seen
+        call.progress("making the container anew around its volume", None)
+        return self._maker.replace(plan, seen, call)
+
+    def check_exposure(self, instance: Instance) -> None:
+        """Refuse what would give other hosts a terminal, or show them its password."""
+        options = self._context.options
+        exposure.check(
+            instance.config,
+            published_at(options, instance.config),
+            encrypted=options.tls or self._context.insecure,
+        )
+
+    def _start(self, seen: Seen, call: Call) -> None:
+        self._context.engine.start(seen.ref, within(call, _START_SECONDS))
+        self._looker.note_start(seen.ref, self._context.clock.now())
+        self._context.step("started")
+
+    def _make_folder(self, plan: Plan, seen: Seen, call: Call) -> None:
+        """Make the folder that VS Code opens, as the instance's user would."""
+        command = ["mkdir", "-p", "--", plan.folder]
+        code, words = self._context.engine.run(seen.ref, command, within=within(call))
+        if code:
+            raise ValidationError(
+                f"the workspace_path {plan.config.workspace_path!r} is no folder of the workspace",
+                field=PATH_FIELD,
+                next_step="Choose a folder below the workspace.",
+                details={"cause": words.decode(errors="replace").strip()},
+            )
+
+    # --- waiting for the first answer --------------------------------------------------------
+
+    def _await(self, instance: Instance, seen: Seen, call: Call) -> Seen:
+        """Until it answers; if it does not, it is ended before the error goes on."""
+        watch = _Watch(self, instance, seen, call)
+        try:
+            self.reach.until_ok(seen, call, watch.check)
+        except Ended:
+            raise self._ended_early(instance, seen) from None
+        except BaseException:
+            self._end(seen, "it never answered")
+            raise
+        self._context.step("answered")
+        now = self._looker.find(instance.id, within(call))
+        if now is None:
+            raise absent(instance)
+        return now
+
+    def _end(self, seen: Seen, words: str) -> None:
+        """End a container, whatever else has happened."""
+        self._looker.note_end(seen.ref, words)
+        try:
+            self._context.engine.kill(seen.ref, SHORT)
+        except NotThere:
+            return
+
+    def _ended_early(self, instance: Instance, seen: Seen) -> ProviderError:
+        how, cause = "its container was removed", ""
+        try:
+            state = self._context.engine.inspect(seen.ref, SHORT).get("State") or {}
+            how = ended_words(state)
+            cause = self._maker.jobs.last_words(seen.ref, self._maker.unhurried(), 20)
+        except SwarmError as error:
+            cause = cause or error.message
+        self._looker.note_end(seen.ref, how)
+        return ProviderError(
+            f"code-server of {instance.ref} ended before it answered: {how}",
+            next_step="Look at its log (swarmctl logs) and correct what it complains about.",
+            details={"cause": cause, "exit": how},
+        )
+
+    def state_of(self, seen: Seen) -> str:
+        """What the engine says of a container now; empty if it is gone."""
+        try:
+            found = self._context.engine.inspect(seen.ref, SHORT)
+        except NotThere:
+            return ""
+        return str((found.get("State") or {}).get("Status", ""))
+
+    def late(self, seen: Seen, timeout: float) -> DeadlineExceeded:
+        """The error of a server that runs and does not answer."""
+        return DeadlineExceeded(
+            f"code-server did not answer within {timeout:g} s of its start",
+            field="config.health.start_timeout",
+            next_step="Look at its log (swarmctl logs), or raise health.start_timeout.",
+            details={"cause": self._maker.jobs.last_words(seen.ref, self._maker.unhurried(), 20)},
+        )
+
+    def start_timeout(self, instance: Instance) -> float:
+        """Seconds from a start to the first answer."""
+        return float(instance.config.health.start_timeout or self._context.defaults.start_timeout)
+
+    # --- stopping ----------------------------------------------------------------------------
+
+    def stop(self, instance: Instance, call: Call, *, force: bool) -> Seen | None:
+        """End everything that runs in it.
+
+        Returns:
+            Its container; None if it has none, and so nothing runs.
+
+        Raises:
+            InstanceNotFound: There is neither container nor volume.
+        """
+        seen = self._maker.claim(instance, call)
+        if seen is None:
+            if self._looker.volume(instance.id, within(call)) is None:
+                raise absent(instance)
+            return None
+        if seen.runs:
+            self._looker.note_end(seen.ref, "stopped")
+            grace = 0.0 if force else float(self._context.defaults.stop_grace)
+            grace = min(grace, max(0.0, call.remaining - _STOP_RESERVE))
+            if grace and seen.state != "paused":
+                self._context.engine.stop(seen.ref, grace, within(call, grace + _STOP_RESERVE))
+            else:
+                self._context.engine.kill(seen.ref, within(call, _STOP_RESERVE))
+            self._context.step("stopped")
+        return self._looker.find(instance.id, within(call))
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Whether there is still hope for an answer."""
+
+    runner: Runner
+    instance: Instance
+    seen: Seen
+    call: Call
+    _looked: float = 0.0
+    _deadline: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._looked = time.monotonic()
+        self._deadline = self._looked + self.runner.start_timeout(self.instance)
+
+    def check(self) -> None:
+        """Raise ``Ended``, ``DeadlineExceeded`` or ``OperationCancelled`` if there is none."""
+        self.call.check()
+        now = time.monotonic()
+        if now >= self._deadline:
+            timeout = self.runner.start_timeout(self.instance)
+            raise self.runner.late(self.seen, timeout)
+        if now - self._looked >= _STATE_SECONDS:
+            self._looked = now
+            if self.runner.state_of(self.seen) not in ("running", "restarting", "created"):
+                raise Ended
+
+
+def resize(context: Context, plan: Plan, seen: Seen, call: Call) -> None:
+    """Give a container the limits of its plan, if it has others.
+
+    Raises:
+        ResourceLimitError: The engine refuses them, for instance less memory than is in use.
+    """
+    wanted = limits(plan.config, plan.options)
+    host = context.engine.inspect(seen.ref, within(call)).get("HostConfig") or {}
+    if any(host.get(key) != value for key, value in wanted.items()):
+        context.engine.update(seen.ref, wanted, within(call))
+        context.step("resized")

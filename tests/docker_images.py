@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -78,6 +79,17 @@ def real(client: docker.DockerClient) -> str:
         load(client, name, docker_debian.stream(server_dir, server, "coder", USER_ID))
 
     return cached(client, "real", made_of, build)
+
+
+def other(client: docker.DockerClient) -> str:
+    """The name of an image that differs from ``tiny`` in one thing: ``IMAGE=other`` is set."""
+    base = tiny(client)
+
+    def build(client: docker.DockerClient, name: str) -> None:
+        text = f"FROM {base}\nENV IMAGE=other\n".encode()
+        client.images.build(fileobj=io.BytesIO(text), tag=name, rm=True)
+
+    return cached(client, "other", [base.encode()], build)
 
 
 # --- by content ---------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ class ProviderCase(abc.ABC):
         """The extension ``some.extension``: by its id, or a file where the server is real."""
         return "some.extension"
 
+    def image(self) -> str:
+        """An image that sets the variable IMAGE to ``other``; its name, where there are none."""
+        return "example/image:1"
+
     @abc.abstractmethod
     def installed(self, instance: Instance) -> set[str]:
         """The ids of its extensions."""
@@ -63,7 +67,7 @@ class ProviderCase(abc.ABC):
 
     @abc.abstractmethod
     def plant_link(self, instance: Instance, target: Path) -> None:
-        """Put a symbolic link in the place of its home, as its user may do."""
+        """Put a symbolic link in the place of its files, as its user may do."""
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from swarmd.ports import Call, Provider
 from tests.contract.cases import LocalCase, ProviderCase
+from tests.docker_engine import engine_client
 
 Maker = Callable[[pytest.FixtureRequest, Path], ProviderCase]
 
@@ -27,10 +29,37 @@ def _local_real(request: pytest.FixtureRequest, path: Path) -> ProviderCase:
     return LocalCase(path, tuple(found.command))
 
 
+def _docker(request: pytest.FixtureRequest, path: Path, *, server: bool = False) -> ProviderCase:
+    from tests.contract.docker_case import DockerCase
+
+    return DockerCase(path, request.getfixturevalue("docker_network"), server=server)
+
+
+def _docker_real(request: pytest.FixtureRequest, path: Path) -> ProviderCase:
+    return _docker(request, path, server=True)
+
+
 ADAPTERS = [
     pytest.param(_local, id="local"),
     pytest.param(_local_real, id="local-code-server", marks=pytest.mark.code_server),
+    pytest.param(_docker, id="docker", marks=pytest.mark.docker),
+    pytest.param(
+        _docker_real,
+        id="docker-code-server",
+        # Who comes first makes the image, and the others wait for it.
+        marks=[pytest.mark.docker, pytest.mark.code_server, pytest.mark.timeout(600)],
+    ),
 ]
+
+
+@pytest.fixture(scope="session")
+def docker_network() -> Iterator[str]:
+    """A network for the containers of one test process: the first provider makes it."""
+    with engine_client() as client:
+        name = f"swarmd-t{os.getpid()}"
+        yield name
+        for network in client.networks.list(names=[name]):
+            network.remove()
 
 
 @pytest.fixture(params=ADAPTERS)

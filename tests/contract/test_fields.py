@@ -98,7 +98,10 @@ def never_implemented(look: Look) -> bool:
 
 FIELDS: dict[str, Field] = {
     "name": Field(lambda case: {}, named, name="special"),
-    "image": Field(lambda case: {"image": "example/image:1"}, never_implemented),
+    "image": Field(
+        lambda case: {"image": case.image()},
+        lambda look: look.run("printenv", "IMAGE")[1].strip() == b"other",
+    ),
     "provider": Field(lambda case: {"provider": "local"}, kept),
     "region": Field(lambda case: {"region": "ams"}, never_implemented),
     "workspace": Field(

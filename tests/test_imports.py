@@ -44,6 +44,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "click": {"cli"},
     "docker": {"providers"},
     "requests": {"providers"},
+    "urllib3": {"providers"},
     "tomli_w": {"cli", "configuration"},
 }
 """Library → rooms that may import it. What is not here is not a dependency."""

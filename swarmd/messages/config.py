@@ -88,7 +88,7 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str,
         Meta(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", description="How it is called."),
     ]
-    type: Annotated[str, Meta(description="local (docker and fly follow).")]
+    type: Annotated[str, Meta(description="local or docker.")]
     enabled: Annotated[bool, Meta(description="false: no actor is started for it.")] = True
     priority: Annotated[float, Meta(description="Higher is preferred.")] = 0.0
     max_parallel: Annotated[

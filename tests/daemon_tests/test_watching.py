@@ -70,7 +70,7 @@ def test_a_watcher_that_fails_is_told(running_daemon: RunDaemon) -> None:
 def test_out_and_in_again(
     running_daemon: RunDaemon, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swarmd.daemon, "_SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(swarmd.daemon, "TRIM_SECONDS", 0.1)
     daemon = running_daemon()
     made = daemon.create("web")
     folder = next((settings.data / made["id"]).glob("**/workspace"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -28,10 +29,59 @@ class Reservations(Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
+class Reserved:
+    """Ports and the moments until which nobody may have them.
+
+    A port of the range costs eight bytes, whether it is reserved or not: a daemon that makes
+    and deletes all day long does not grow by it.
+
+    Args:
+        ports: The range.
+        until: Those that are reserved.
+    """
+
+    def __init__(self, ports: range, until: Mapping[int, float]) -> None:
+        self._ports = ports
+        self._inside = array("d", bytes(8 * len(ports)))
+        self._outside: dict[int, float] = {}
+        for port, moment in until.items():
+            self.set(port, moment)
+
+    def get(self, port: int, default: float = 0.0) -> float:
+        """Until when a port is reserved."""
+        if port in self._ports:
+            return self._inside[self._ports.index(port)]
+        return self._outside.get(port, default)
+
+    def set(self, port: int, until: float) -> None:
+        """Reserve a port."""
+        if port in self._ports:
+            self._inside[self._ports.index(port)] = until
+        else:
+            self._outside[port] = until
+
+    def forget(self, now: float) -> bool:
+        """Drop what is over; whether there was any."""
+        over = [index for index, until in enumerate(self._inside) if 0.0 < until <= now]
+        for index in over:
+            self._inside[index] = 0.0
+        gone = [port for port, until in self._outside.items() if until <= now]
+        for port in gone:
+            del self._outside[port]
+        return bool(over or gone)
+
+    def items(self) -> Iterator[tuple[int, float]]:
+        """All that are reserved."""
+        for port, until in zip(self._ports, self._inside, strict=True):
+            if until:
+                yield port, until
+        yield from self._outside.items()
+
+
 def choose(
     ports: Iterable[int],
     used: Collection[int],
-    reserved: Mapping[int, float],
+    reserved: Reserved | Mapping[int, float],
     now: float,
     free: Callable[[int], bool],
 ) -> int | None:
@@ -73,7 +123,7 @@ class PortBook:
         self._free = free or is_free
         self._lock = threading.Lock()
         self._owners: dict[int, str] = {}
-        self._until: dict[int, float] = {}
+        self._until = Reserved(ports, {})
 
     def load(self, owners: Mapping[int, str]) -> None:
         """Begin with what the records say and what is reserved on disk."""
@@ -83,7 +133,7 @@ class PortBook:
             read = Reservations()  # a lost reservation costs a day's politeness, nothing else
         with self._lock:
             self._owners = dict(owners)
-            self._until = dict(read.until)
+            self._until = Reserved(self._ports, read.until)
 
     def take(self, instance_id: str, address: str, wanted: int = 0) -> int:
         """Give a port to an instance; it keeps it until ``release``.
@@ -129,7 +179,7 @@ class PortBook:
         with self._lock:
             if self._owners.get(port) != instance_id:
                 return
-            self._until[port] = self._now() + QUARANTINE_SECONDS
+            self._until.set(port, self._now() + QUARANTINE_SECONDS)
             self._save()
             del self._owners[port]
 
@@ -148,10 +198,7 @@ class PortBook:
     def forget_expired(self) -> None:
         """Drop reservations that are over."""
         with self._lock:
-            now = self._now()
-            live = {port: until for port, until in self._until.items() if until > now}
-            if len(live) != len(self._until):
-                self._until = live
+            if self._until.forget(self._now()):
                 self._save()
 
     def _check_wanted(self, instance_id: str, port: int) -> None:
@@ -174,7 +221,7 @@ class PortBook:
         )
 
     def _save(self) -> None:
-        write_durably(self._file, msgspec.json.encode(Reservations(until=self._until)))
+        write_durably(self._file, msgspec.json.encode(Reservations(until=dict(self._until.items()))))
 
 
 def _refused(message: str) -> Conflict:

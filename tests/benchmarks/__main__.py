@@ -10,7 +10,7 @@ import importlib
 import sys
 import time
 
-MODULES = ("api", "load", "listing", "start", "create", "cli")
+MODULES = ("api", "load", "listing", "start", "create", "cli", "docker_archive")
 
 
 def main() -> int:

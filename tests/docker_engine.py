@@ -85,3 +85,11 @@ def remove_all(client: docker.DockerClient, *labels: str) -> None:
         api.remove_volume(volume["Name"], force=True)
     for network in api.networks(filters=filters):
         api.remove_network(network["Id"])
+
+
+def run_inside(client: docker.DockerClient, container: str, *command: str) -> tuple[int, str]:
+    """Run a command in a container without the provider's help: its exit code and its output."""
+    answer = client.containers.get(container).exec_run(list(command))
+    assert isinstance(answer.output, bytes)
+    assert answer.exit_code is not None
+    return answer.exit_code, answer.output.decode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import subprocess
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from swarmd.messages.units import Duration
 from swarmd.ports import Provider
 from swarmd.providers.docker.provider import DockerProvider
 from tests.contract.cases import ProviderCase, make_vsix
-from tests.docker_engine import engine_client, engine_url, leftovers, remove_all
+from tests.docker_engine import engine_client, engine_url, leftovers, remove_all, run_inside
 from tests.docker_images import HOME, other, real, tiny
 from tests.providers.local import kit
 from tests.support import all_pids, read_process
@@ -131,7 +130,8 @@ class DockerCase(ProviderCase):
         words = [str(target), (target / "key").read_text()]
         with engine_client() as client:
             container = self._container(client, instance)
-        subprocess.run(["docker", "exec", container, "sh", "-c", script, "sh", *words], check=True)
+            code, told = run_inside(client, container, "sh", "-c", script, "sh", *words)
+        assert code == 0, told
 
     def close(self) -> None:
         for provider in self._providers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -9,9 +10,8 @@ from pathlib import Path
 
 import docker
 import pytest
-from docker.models.containers import Container
 
-from tests.docker_engine import answers, leftovers, remove_all
+from tests.docker_engine import answers, leftovers, remove_all, run_inside
 from tests.docker_images import HOME, tiny
 from tests.docker_own import OwnEngine, copy_image
 from tests.docker_ssh import LoopbackSsh
@@ -58,15 +58,10 @@ def test_the_tiny_image_keeps_the_contract_and_is_small(
     assert healthz(published[0]["HostPort"]) == 200
     assert leftovers(docker_client, label)
     look = "id -u; pwd; stat -c '%u %a' . /tmp; touch x"
-    assert inside(container, "sh", "-c", look) == f"1000\n{HOME}\n1000 755\n0 1777\n"
-    inside(container, "code-server", "--install-extension", "a.b", "--extensions-dir", "e")
-    assert inside(container, "ls", "e") == "a.b-1.0.0\n"
-
-
-def inside(container: Container, *command: str) -> str:
-    whole = ["docker", "exec", str(container.id), *command]
-    told: str = subprocess.run(whole, capture_output=True, check=True, text=True).stdout
-    return told
+    inside = functools.partial(run_inside, docker_client, str(container.id))
+    assert inside("sh", "-c", look) == (0, f"1000\n{HOME}\n1000 755\n0 1777\n")
+    assert inside("code-server", "--install-extension", "a.b", "--extensions-dir", "e")[0] == 0
+    assert inside("ls", "e") == (0, "a.b-1.0.0\n")
 
 
 @pytest.mark.root

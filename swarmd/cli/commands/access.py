@@ -43,9 +43,24 @@ def open_instance(app: App, params: dict[str, Any], *, password: bool, browser: 
             next_step=f"Start it: swarmctl start {params['id']}",
         )
     app.output.noun(found, lambda data: _show(app, data))
-    app.output.note_all(remote_hint(url, os.environ))
+    app.output.note_all(tunnel(app, params, url) or remote_hint(url, os.environ))
     if browser:
         start_browser(url)
+
+
+def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
+    """How to reach the loopback of another host, where a provider published the instance."""
+    from swarmd.core.addresses import tunnel_hint
+
+    if "://127.0.0.1:" not in url:
+        return []
+    provider = app.call("instance.get", {"id": params["id"]})["provider"]
+    capabilities = app.call("provider.get", {"name": provider}).get("capabilities") or {}
+    login = capabilities.get("tunnel")
+    if not login:
+        return []
+    user, _, host = str(login).rpartition("@")
+    return [f"→ It answers on {host} alone. A tunnel:", f"  {tunnel_hint(url, host, user)}"]
 
 
 def _show(app: App, found: dict[str, Any]) -> None:

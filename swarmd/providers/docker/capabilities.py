@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from swarmd.messages.provider import (
 )
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.engine import EngineVersion
+from swarmd.providers.docker.options import DockerOptions
 
 LEAST_MEMORY = 64 << 20
 _PROBE_BYTES = 16 << 20
@@ -68,8 +70,15 @@ def describe(context: Context, info: Mapping[str, Any], version: EngineVersion) 
         max_instances=options.max_instances,
         limits_enforced=enforced,
         tls=options.tls,
+        tunnel=_tunnel(options),
         notes=tuple(_notes(context, info, version)),
     )
+
+
+def _tunnel(options: DockerOptions) -> str | None:
+    """Where ssh goes to reach what is published on the loopback of another host."""
+    loopback = ipaddress.ip_address(options.publish_address).is_loopback
+    return options.engine_login if loopback and not options.url_host else None
 
 
 def _enforced(context: Context, info: Mapping[str, Any]) -> Iterator[str]:

@@ -216,7 +216,7 @@ class Looker:
         return Observed(
             id=seen.id,
             epoch=seen.epoch,
-            status=_status(seen),
+            status=status_of(seen),
             node=seen.marks.node,
             name=seen.marks.name,
             owner=seen.marks.owner,
@@ -249,7 +249,8 @@ class Looker:
                 self.note_end(seen.ref, ended_words(state))
 
 
-def _status(seen: Seen) -> InstanceStatus:
+def status_of(seen: Seen) -> InstanceStatus:
+    """An instance's status, by its container's."""
     if seen.status is State.TRASHED:
         return InstanceStatus.DELETED
     if seen.state in ("paused", "dead", "removing"):

@@ -167,7 +167,10 @@ class Faults:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it wraps: as cause, as context, or among its arguments."""
+    """An exception and all that it wraps: as its cause or among its arguments.
+
+    Not its context: that may be what the caller was dealing with when it called.
+    """
     pending: list[object] = [error]
     seen: set[int] = set()
     while pending:
@@ -175,12 +178,18 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         if isinstance(each, BaseException) and id(each) not in seen:
             seen.add(id(each))
             yield each
-            pending += [*each.args, each.__cause__, each.__context__]
+            pending += [*each.args, each.__cause__]
 
 
 def was_closed(error: BaseException) -> bool:
     """Whether the connection was closed from the other side before an answer came."""
     return any(isinstance(each, _CLOSED) for each in chain(error))
+
+
+def no_reason(status: int, content: bytes) -> str:
+    """Why an answer without an engine's reason comes from none."""
+    text = " ".join(content[:200].decode(errors="replace").split())
+    return f"it says status {status}" + (f": {text}" if text else " and no reason")
 
 
 def message_of(content: bytes) -> str | None:

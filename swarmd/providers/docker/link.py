@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
 
 from swarmd.errors import ProviderUnreachable, SwarmError
-from swarmd.providers.docker.errors import Faults, message_of, was_closed
+from swarmd.providers.docker.errors import Faults, message_of, no_reason, was_closed
 from swarmd.providers.docker.sockets import Dialler, Opener, TcpDialler, UnixDialler
 from swarmd.providers.docker.tunnel import Tunnel
 from swarmd.providers.docker.where import Where, check_where
@@ -215,7 +215,7 @@ class Link:
                 break
         words = message_of(content)
         if words is None:
-            return self.faults.alien(f"it says status {answer.status} and no reason")
+            return self.faults.alien(no_reason(answer.status, content))
         return self.faults.refused(answer.status, words, doing)
 
 

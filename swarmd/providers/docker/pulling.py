@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from swarmd.errors import ProviderError, SwarmError
+from swarmd.errors import ProviderError, ProviderUnreachable, ResourceLimitError, SwarmError
 from swarmd.ports import Call
 from swarmd.providers.docker.errors import Faults
 
 _MEGA = 1_000_000
 _PROGRESS_SECONDS = 0.25
 _DONE = ("Pull complete", "Already exists")
+_NOT_LET_IN = ("denied", "unauthorized", "authentication", "credentials", "login")
 _LINE_BYTES = 4 << 20
 
 
@@ -135,7 +136,8 @@ def not_pulled(
         faults: Names the engine.
         error: What the engine's refusal was taken for, if it refused at once.
     """
-    kind = ProviderError if error is None or error.type == ProviderError.type else type(error)
+    kept = isinstance(error, (ProviderUnreachable, ResourceLimitError))
+    kind = type(error) if error and kept else ProviderError
     return kind(
         f"the image {image} could not be fetched by {faults.engine}: {reason}",
         field="config.image",
@@ -145,7 +147,7 @@ def not_pulled(
 
 
 def _next_step(reason: str) -> str:
-    if any(said in reason for said in ("denied", "unauthorized", "authentication", "login")):
+    if any(said in reason for said in _NOT_LET_IN):
         return "Correct the image's name, or give registry_user and registry_password."
     if any(said in reason for said in ("not found", "manifest unknown", "does not exist")):
         return "Correct the image's name and tag."

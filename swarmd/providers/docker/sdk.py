@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 from swarmd.errors import ProviderError, SwarmError
-from swarmd.providers.docker.errors import Faults, message_of
+from swarmd.providers.docker.errors import Faults, message_of, no_reason
 from swarmd.providers.docker.sockets import Opener, PatientSocket
 
 FAILURES = (
@@ -148,7 +148,7 @@ def translate(error: BaseException, doing: str, opener: Opener) -> SwarmError:
 def _refusal(response: requests.Response, doing: str, faults: Faults) -> SwarmError:
     words = message_of(response.content)
     if words is None:
-        return faults.alien(f"it says status {response.status_code} and no reason")
+        return faults.alien(no_reason(response.status_code, response.content))
     return faults.refused(response.status_code, words, doing)
 
 

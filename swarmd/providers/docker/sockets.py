@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swarmd.errors import ConfigError, SwarmError
 from swarmd.providers.docker.errors import Faults
@@ -54,8 +55,8 @@ class PatientSocket(socket.socket):
         """
         try:
             return self._patiently(lambda: super(PatientSocket, self).send(data, flags))
-        except ConnectionResetError as error:
-            raise BrokenPipeError(error.errno, str(error)) from error
+        except (ConnectionResetError, ssl.SSLEOFError) as error:
+            raise BrokenPipeError(errno.EPIPE, str(error)) from error
 
     def sendall(self, data: ReadableBuffer, flags: int = 0, /) -> None:
         """As ``socket.sendall``: it goes on after a wait that was only looked into."""
@@ -264,10 +265,8 @@ def connect_tcp(host: str, port: int, deadline: float) -> PatientSocket:
         OSError: None answers; ``TimeoutError`` at the deadline.
     """
     failed: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        sock = PatientSocket(family, kind, protocol)
+    for family, address in _addresses(host, port, deadline):
+        sock = PatientSocket(family, socket.SOCK_STREAM)
         try:
             sock.settimeout(_left(deadline))
             sock.connect(address)
@@ -278,6 +277,29 @@ def connect_tcp(host: str, port: int, deadline: float) -> PatientSocket:
         else:
             return sock
     raise failed or OSError(f"{host} has no address")
+
+
+def _addresses(host: str, port: int, deadline: float) -> list[tuple[int, Any]]:
+    """The addresses of a host; looked up in a thread, for the system's lookup has no deadline."""
+    found: list[tuple[int, Any]] = []
+    failed: list[OSError] = []
+
+    def look_up() -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            failed.append(error)
+        else:
+            found.extend((family, address) for family, _, _, _, address in answers)
+
+    thread = threading.Thread(target=look_up, name="engine-lookup", daemon=True)
+    thread.start()
+    thread.join(_left(deadline))
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError(f"the address of {host} was not found in the time given")
+    return found
 
 
 def _keep_alive(sock: socket.socket) -> None:

@@ -56,6 +56,7 @@ class Transfers(Calls):
             if "status" not in fault.details:
                 raise
             raise not_pulled(ref, str(fault.details["cause"]), self._link.faults, fault) from fault
+        answer.sock.deadline = None  # from here on the call alone says when to end
         with closing(self._pieces(answer, doing)) as pieces:
             follow(pieces, ref, call, self._link.faults)
 

@@ -139,11 +139,12 @@ class Tunnel:
         return ["ssh", "-nNT", *options, *port, *user, *forward, "--", target.host]
 
     def _ended(self, child: Child) -> ProviderUnreachable:
+        words = child.words or "without a word"
         return ProviderUnreachable(
-            f"{self._faults.engine} cannot be reached: ssh ended: {child.words}",
+            f"{self._faults.engine} cannot be reached: ssh ended: {words}",
             next_step=f"Make `ssh {self._target.host}` work without a question for the daemon's "
             "user: host key, login key, and the right to forward to the engine's socket.",
-            details={"cause": child.words},
+            details={"cause": words},
         )
 
 
@@ -170,7 +171,7 @@ class Child:
     @property
     def words(self) -> str:
         """The last lines that it said."""
-        return "; ".join(self._lines) or "it said nothing"
+        return "; ".join(self._lines)
 
     def end(self) -> None:
         """End it and wait for that."""

@@ -6,6 +6,7 @@ they like, must be ended from other threads, and some turn into raw connections.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Answer:
         if self.chunked:
             return self._chunks()
         length = self.headers.get("content-length")
+        if length is not None and not length.isdecimal():
+            raise http.client.BadStatusLine(f"Content-Length: {length}")
         return self._pieces(None if length is None else int(length))
 
     def _chunks(self) -> Iterator[bytes]:
@@ -146,7 +149,8 @@ def exchange(
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in lines.items()
     )
-    sock.sendall(head.encode("latin-1") + b"\r\n" + body)
+    with contextlib.suppress(BrokenPipeError):  # then it has said why, and that is read
+        sock.sendall(head.encode("latin-1") + b"\r\n" + body)
     return read_head(sock)
 
 

@@ -7,17 +7,19 @@ the managed code-server. Both keep what swarmd asks of an image: a user ``coder`
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import io
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
 from swarmd.setup import find_installed
 from tests import docker_debian, docker_files
@@ -28,6 +30,8 @@ from tests.support import code_server_directory, require
 STANDIN = Path(__file__).with_name("standin.py")
 REPOSITORY = "swarmd-test"
 HOME = "/home/coder"
+KEPT = timedelta(days=1)
+"""How long an image stays that is not the current one."""
 USER_ID = 1000
 """Of the user ``coder``."""
 
@@ -105,12 +109,23 @@ def cached(
     digest = hashlib.sha256()
     for part in inputs:
         digest.update(b"%d:" % len(part) + part)
-    name = f"{REPOSITORY}-{kind}:{digest.hexdigest()[:16]}"
+    repository = f"{REPOSITORY}-{kind}"
+    name = f"{repository}:{digest.hexdigest()[:16]}"
     if not has(client, name):
         with _alone(kind):
             if not has(client, name):
                 build(client, name)
+                _forget_old(client, repository)
     return name
+
+
+def _forget_old(client: docker.DockerClient, repository: str) -> None:
+    """Remove what other inputs made, unless it is so young that another run may use it."""
+    for image in client.images.list(name=repository):
+        made = datetime.fromisoformat(image.attrs["Created"][:19]).replace(tzinfo=UTC)
+        if datetime.now(UTC) - made > KEPT:
+            with contextlib.suppress(APIError):  # a container is made of it
+                client.images.remove(image.tags[0])
 
 
 def has(client: docker.DockerClient, name: str) -> bool:
@@ -122,9 +137,9 @@ def has(client: docker.DockerClient, name: str) -> bool:
     return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(kind: str) -> Iterator[None]:
-    path = Path(tempfile.gettempdir()) / f"{REPOSITORY}-{kind}.lock"
+    path = Path(tempfile.gettempdir()) / f"{REPOSITORY}-{kind}-{os.getuid()}.lock"
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import tarfile
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,13 +54,13 @@ class DockerCase(ProviderCase):
     def __init__(self, path: Path, network: str, *, server: bool = False) -> None:
         self.real = server
         self._path = path
-        self._roots = path / "roots"
-        self._roots.mkdir()
         self._name = f"t{kit.ulid()}"
         self._providers: list[DockerProvider] = []
         self._containers: dict[str, set[str]] = {}
         with engine_client() as client:
             image = real(client) if server else tiny(client)
+        self._roots = Path(tempfile.mkdtemp(prefix="swarmd-t-"))  # the user of the container
+        self._roots.chmod(0o755)  # must reach it, which a folder of pytest's does not allow
         self._options: dict[str, Any] = {
             "engine": engine_url(),
             "image": image,
@@ -138,6 +140,7 @@ class DockerCase(ProviderCase):
             provider.dispose()
         with engine_client() as client:
             remove_all(client, f"{PROVIDER}={self._name}")
+        shutil.rmtree(self._roots)
 
     def _container(self, client: docker.DockerClient, instance: Instance) -> str:
         found = [each for each in _containers(client, instance) if JOB not in each["Labels"]]

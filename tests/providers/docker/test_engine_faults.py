@@ -453,9 +453,11 @@ def test_what_the_archive_raises_comes_out_unchanged(tmp_path: Path) -> None:
         yield b"data"
         raise OSError(5, "the source broke")
 
-    with against(tmp_path, only_its_version) as (engine, _):
-        with pytest.raises(OSError, match="the source broke"):
-            engine.put_archive("x", "/", chunks(), 5)
+    with (
+        against(tmp_path, only_its_version) as (engine, _),
+        pytest.raises(OSError, match="the source broke"),
+    ):
+        engine.put_archive("x", "/", chunks(), 5)
 
 
 def test_the_callers_own_trouble_is_not_taken_for_the_engines(tmp_path: Path) -> None:

@@ -36,9 +36,12 @@ class Frames:
     """Takes the frames off a stream; fed with whatever arrives."""
 
     def __init__(self) -> None:
+        self.begins = False
+        """Whether the piece given last is the first one of its frame."""
         self._header = b""
         self._stream = STDOUT
         self._left = 0
+        self._first = False
         self._fault: bytes | None = None
 
     @property
@@ -60,6 +63,7 @@ class Frames:
             piece = data[at : at + self._left]
             at += len(piece)
             self._left -= len(piece)
+            self.begins, self._first = self._first, False
             if self._fault is None:
                 yield self._stream, piece
             else:
@@ -72,6 +76,7 @@ class Frames:
         if len(self._header) == _HEADER:
             header, self._header = self._header, b""
             number, self._left = header[0], int.from_bytes(header[4:])
+            self._first = True
             if header[1:4] != b"\0\0\0" or number > _FAULT:
                 raise _broken(f"a frame begins with {header!r}")
             self._fault = b"" if number == _FAULT else None
@@ -133,6 +138,11 @@ class Channel:
         except BaseException:
             self._release()
             raise
+
+    @property
+    def begins(self) -> bool:
+        """Whether what ``read`` gave last begins a frame: one write of the engine."""
+        return self._frames is not None and self._frames.begins
 
     def read(self) -> tuple[str, bytes] | None:
         """The next piece of output as (``stdout`` or ``stderr``, bytes). Blocks.

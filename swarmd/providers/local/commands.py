@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from swarmd.core.validation import check_env
-from swarmd.errors import DeadlineExceeded, ProviderError, Unavailable, ValidationError
+from swarmd.errors import DeadlineExceeded, ProviderError, Unavailable
 from swarmd.messages.requests import ExecInstance
 from swarmd.providers.local import tree
 from swarmd.providers.local.identity import open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, spawn
+from swarmd.providers.shared.commands import input_closed, no_folder
 
 _PIECE = 65536
 
@@ -40,16 +40,10 @@ def folder_of(base: Path, wanted: str | None) -> Path:
         return base
     folder = Path(os.path.normpath(base / wanted))
     if not folder.is_relative_to(base):
-        raise _no_folder(f"{wanted!r} is not below the workspace")
+        raise no_folder(f"{wanted!r} is not below the workspace")
     if not folder.is_dir():
-        raise _no_folder(f"there is no folder {wanted!r} in the workspace")
+        raise no_folder(f"there is no folder {wanted!r} in the workspace")
     return folder
-
-
-def _no_folder(message: str) -> ValidationError:
-    return ValidationError(
-        message, field="workdir", next_step="Name a folder of the workspace, or leave it out."
-    )
 
 
 class CommandSession:
@@ -137,13 +131,13 @@ class CommandSession:
             left = memoryview(data)
             while left and not self._closed:
                 if pipe.closed:
-                    raise _input_closed()
+                    raise input_closed()
                 try:
                     left = left[os.write(pipe.fileno(), left) :]
                 except BlockingIOError:
                     self._poll({pipe.fileno(): select.POLLOUT})
                 except BrokenPipeError as error:
-                    raise _input_closed() from error
+                    raise input_closed() from error
 
     def close_input(self) -> None:
         """End its input."""
@@ -221,22 +215,6 @@ class CommandSession:
                 os.close(descriptor)
 
 
-def check(options: ExecInstance) -> None:
-    """Refuse what no process can be given, and variables that instances may not have.
-
-    Raises:
-        ValidationError: With ``field``.
-    """
-    check_env(options.env, start="")
-    for number, word in enumerate(options.command):
-        if "\0" in word:
-            raise ValidationError(
-                "the command contains a NUL character",
-                field=f"command[{number}]",
-                next_step="Remove it: no argument can hold it.",
-            )
-
-
 def run(
     options: ExecInstance,
     launch: Callable[[tuple[str, str]], Launch],
@@ -286,11 +264,3 @@ def _read(descriptor: int) -> bytes | None:
         return os.read(descriptor, _PIECE)
     except BlockingIOError:
         return None
-
-
-def _input_closed() -> ProviderError:
-    return ProviderError(
-        "the command reads no more input",
-        field="data_b64",
-        next_step="Ask for stdin when the command is started, and write before its end.",
-    )

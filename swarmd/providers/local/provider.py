@@ -43,6 +43,7 @@ from swarmd.providers.local.runner import Runner
 from swarmd.providers.local.upkeep import LogKeeper
 from swarmd.providers.shared import account as accounts
 from swarmd.providers.shared.answer import Asker, Ended, Endpoint
+from swarmd.providers.shared.commands import check as check_command
 from swarmd.providers.shared.faults import os_faults
 from swarmd.providers.shared.portbook import PortBook
 from swarmd.providers.shared.rights import account_of, as_account
@@ -289,7 +290,7 @@ class LocalProvider:
 
     def exec(self, instance: Instance, options: ExecInstance) -> Session:
         """Run a command in it, as its account, in its control groups."""
-        commands.check(options)
+        check_command(options)
         with os_faults("starting a command"):
             return self._exec(instance, options)
 

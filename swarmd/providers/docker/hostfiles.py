@@ -44,6 +44,28 @@ def workspace_folder(config: InstanceConfig, options: DockerOptions) -> str:
     return str(path)
 
 
+def check_usable(folder: str, uid: int, gid: int) -> None:
+    """Refuse a folder that the instance's user could not work in.
+
+    Only the folder itself counts: what lies above it is not there in the container. Where it
+    has an access list, that decides, and is not looked into.
+
+    Raises:
+        ValidationError: That user cannot read, write and enter it.
+    """
+    found = Path(folder).stat()
+    shift = 6 if found.st_uid == uid else 3 if found.st_gid == gid else 0
+    if uid == 0 or (found.st_mode >> shift) & 0o7 == 0o7:
+        return
+    if "system.posix_acl_access" in os.listxattr(folder):
+        return
+    raise ValidationError(
+        f"the image's user (uid {uid}) cannot write to the workspace {folder}",
+        field=FIELD,
+        next_step=f"Let uid {uid} read, write and enter it (chown or setfacl).",
+    )
+
+
 def read_below(wanted: str, roots: Sequence[str], field: str) -> bytes:
     """A file of this host, read if it lies below the roots.
 

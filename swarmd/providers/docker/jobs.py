@@ -7,15 +7,18 @@ left behind is removed by the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from swarmd.errors import ProviderError
 from swarmd.ports import Call
+from swarmd.providers.docker.channel import Channel
 from swarmd.providers.docker.container import CONFIG_DIR, DATA, EXTENSIONS, PROJECT, Plan
 from swarmd.providers.docker.context import SHORT, Context, within
 from swarmd.providers.docker.files import File, Owner, tar_of
 from swarmd.providers.docker.hostfiles import read_below
+from swarmd.providers.docker.looking import Seen
 from swarmd.providers.docker.marks import job_name
+from swarmd.providers.docker.times import list_times
 from swarmd.providers.shared import giturl
 from swarmd.providers.shared.wishes import EXTENSIONS_FIELD, is_file
 
@@ -102,6 +105,37 @@ class Jobs:
                     details={"cause": words},
                 )
 
+    def times(self, plan: Plan, seen: Seen, call: Call) -> Iterator[bytes]:
+        """When the files of a home were changed, to the nanosecond, as ``list_times`` tells it.
+
+        In the container itself if that runs, else in a job; in an image without GNU find there
+        is nothing to tell.
+        """
+        command = list_times(plan.image.home)
+        if seen.state == "running":
+            yield from self._heard(seen.ref, command, call)
+            return
+        engine, name = self._context.engine, job_name(plan.instance.id)
+        engine.remove(name, within(call, _START_SECONDS))
+        ref = engine.create(name, plan.job(command), within(call, _START_SECONDS))
+        try:
+            engine.start(ref, within(call, _START_SECONDS))
+            yield from _stdout(
+                engine.logs(
+                    ref, follow=True, tail=None, since=None, timestamps=False, within=within(call)
+                )
+            )
+        except ProviderError as error:
+            call.progress(f"times have whole seconds: {error.message}", None)
+        finally:
+            engine.remove(ref, SHORT * 3)
+
+    def _heard(self, ref: str, command: tuple[str, ...], call: Call) -> Iterator[bytes]:
+        body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+        engine = self._context.engine
+        made = engine.exec_create(ref, body, within(call))
+        yield from _stdout(engine.exec_start(made, within(call)))
+
     def _run(
         self, plan: Plan, command: tuple[str, ...], files: Iterable[tuple[str, bytes]], call: Call
     ) -> tuple[int, str]:
@@ -143,3 +177,12 @@ class Jobs:
         finally:
             channel.close()
         return said.decode(errors="replace").strip()
+
+
+def _stdout(channel: Channel) -> Iterator[bytes]:
+    try:
+        while (piece := channel.read()) is not None:
+            if piece[0] == "stdout":
+                yield piece[1]
+    finally:
+        channel.close()

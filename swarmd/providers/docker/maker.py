@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -22,7 +21,7 @@ from swarmd.providers.docker.container import (
 )
 from swarmd.providers.docker.context import Context, absent, passed, within
 from swarmd.providers.docker.files import File, Made, Owner, bare, made_files, settings_tar, tar_of
-from swarmd.providers.docker.hostfiles import workspace_folder
+from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
 from swarmd.providers.docker.intake import as_docker
 from swarmd.providers.docker.jobs import Jobs
@@ -36,9 +35,7 @@ from swarmd.providers.docker.marks import (
     marks_of,
     volume_name,
 )
-from swarmd.providers.shared.account import Account
 from swarmd.providers.shared.faults import os_faults
-from swarmd.providers.shared.hostfolder import host_folder
 
 _SLOW = 120.0
 """Seconds for a call that moves files: the first volume of an image is filled from it."""
@@ -75,10 +72,10 @@ class Maker:
     def _host_folder(self, instance: Instance, image: Image) -> str:
         """The host folder that is the workspace, looked at with the rights of its user."""
         options = self._context.options
-        if options.engine_host is None and os.geteuid() == 0:
-            user = Account(f"uid {image.uid}", image.uid, image.gid, (), "/", "/bin/sh")
-            return str(host_folder(str(instance.config.workspace), options.roots, user))
-        return workspace_folder(instance.config, options)
+        folder = workspace_folder(instance.config, options)
+        if options.engine_host is None:
+            check_usable(folder, image.uid, image.gid)
+        return folder
 
     # --- finding -----------------------------------------------------------------------------
 

@@ -269,10 +269,11 @@ class DockerProvider:
     def export(self, instance: Instance, call: Call) -> Iterator[bytes]:
         """Its data as a tar stream."""
         seen = self._known_container(instance, call)
-        image = self._maker.images.get(seen.marks.image, call)
-        home = image.home
+        plan = self._maker.plan(instance, seen.marks, call)
+        home, jobs = plan.image.home, self._maker.jobs
         chunks = self._engine.get_archive(seen.ref, home, call.remaining)
-        return archive.export(chunks, call, base=Path(home).name)
+        times = jobs.times(plan, seen, call)
+        return archive.export(chunks, call, base=Path(home).name, times=times)
 
     # --- running -----------------------------------------------------------------------------
 

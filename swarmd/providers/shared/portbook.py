@@ -221,7 +221,9 @@ class PortBook:
         )
 
     def _save(self) -> None:
-        write_durably(self._file, msgspec.json.encode(Reservations(until=dict(self._until.items()))))
+        write_durably(
+            self._file, msgspec.json.encode(Reservations(until=dict(self._until.items())))
+        )
 
 
 def _refused(message: str) -> Conflict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
@@ -14,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from swarmd.api.errors import INVALID_PARAMS, PARSE_ERROR, ProtocolFault
 from swarmd.api.opened import OpenStreams
 from swarmd.api.peer import UserNames
+from swarmd.api.threads import Threads
 from swarmd.core.explain import explain
 from swarmd.messages import codec
 from swarmd.messages.methods import METHODS, Kind, Method
@@ -41,8 +41,8 @@ class Services:
     clock: Clock
     new_id: Callable[[], str]
     users: UserNames
-    uploads: ThreadPoolExecutor
-    closers: ThreadPoolExecutor
+    uploads: Threads
+    closers: Threads
 
 
 class Link(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol, TypeVar
 
+from swarmd.api.threads import Threads
 from swarmd.errors import ResourceLimitError, SwarmError, ValidationError
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class OpenStreams:
         self._on_forgotten = on_forgotten
         self._by_id: dict[str, Stream] = {}
         self._count = 0
-        self._inputs: ThreadPoolExecutor | None = None
+        self._inputs: Threads | None = None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -93,7 +93,7 @@ class OpenStreams:
             ResourceLimitError: No thread can be started.
         """
         if self._inputs is None:
-            self._inputs = ThreadPoolExecutor(MAX_INPUTS, thread_name_prefix="swarmd-input")
+            self._inputs = Threads("swarmd-input", MAX_INPUTS)
         try:
             work = self._inputs.submit(function)
         except RuntimeError as error:
@@ -111,7 +111,7 @@ class OpenStreams:
             stream.drop()
         self._by_id.clear()
         if self._inputs is not None:
-            self._inputs.shutdown(wait=False, cancel_futures=True)
+            self._inputs.end(cancel=True)
 
 
 def no_thread(error: RuntimeError) -> ResourceLimitError:

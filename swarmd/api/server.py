@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,14 @@ from swarmd.api import listening
 from swarmd.api.call import Services, method_table
 from swarmd.api.connection import Connection
 from swarmd.api.peer import UserNames
+from swarmd.api.threads import Threads
 from swarmd.ports import Clock, Commands, Query
 
+log = logging.getLogger(__name__)
+
 MAX_CONNECTIONS: Final = 1000
+CLOSING_SECONDS: Final = 5.0
+"""For the sessions of a server that ends."""
 
 
 class ApiServer:
@@ -51,8 +56,8 @@ class ApiServer:
             clock=clock,
             new_id=new_id,
             users=UserNames(clock),
-            uploads=ThreadPoolExecutor(16, thread_name_prefix="swarmd-upload"),
-            closers=ThreadPoolExecutor(4, thread_name_prefix="swarmd-closer"),
+            uploads=Threads("swarmd-upload", 16),
+            closers=Threads("swarmd-closer", 4),
         )
         self._methods = method_table()
         self._connections: set[Connection] = set()
@@ -82,7 +87,7 @@ class ApiServer:
             deadline_seconds: After this, connections that are still busy are cut.
         """
         if self._server is None:
-            self._end_threads()
+            await self._end_threads()
             return
         self._server.close()
         listening.remove(self._path)
@@ -96,12 +101,15 @@ class ApiServer:
                 connection.abort()
             await self._none_left.wait()
         self._server = None
-        self._end_threads()
+        await self._end_threads()
 
-    def _end_threads(self) -> None:
-        """They end with the sessions they close; the loop does not wait for that."""
-        self._services.uploads.shutdown(wait=False, cancel_futures=True)
-        self._services.closers.shutdown(wait=False)
+    async def _end_threads(self) -> None:
+        """Have every session closed, that no command goes on unheard; what hangs is left."""
+        self._services.uploads.end(cancel=True)
+        closers = self._services.closers
+        closers.end()
+        if not closers.join(0) and not await asyncio.to_thread(closers.join, CLOSING_SECONDS):
+            log.error("a session does not close")
 
     def _connect(self) -> Connection:
         return Connection(self._services, self._methods, self._made, self._lost)

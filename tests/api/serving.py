@@ -14,6 +14,7 @@ from typing import Any
 
 from swarmd.api import ApiServer
 from swarmd.api.connection import Connection
+from swarmd.api.threads import Threads
 from tests.api.fakes import FakeDaemon, TickClock
 
 
@@ -95,11 +96,15 @@ async def running(folder: Path) -> AsyncIterator[Running]:
         await server.close(5)
 
 
+_waiting = Threads("waiting", 1)
+"""Not the loop's own threads: readers that a test blocks may have them all."""
+
+
 async def until(predicate: Callable[[], object], timeout: float = 10.0) -> None:
     """Let the loop turn until a fact is there; what other threads do included."""
     async with asyncio.timeout(timeout):
         while not predicate():
-            await asyncio.to_thread(threading.Event().wait, 0.005)
+            await asyncio.wrap_future(_waiting.submit(lambda: threading.Event().wait(0.005)))
 
 
 @dataclass

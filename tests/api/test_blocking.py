@@ -9,6 +9,9 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
+from swarmd.api import server
 from swarmd.api.opened import MAX_INPUTS
 from tests.api.fakes import BytesSession, DeafSession
 from tests.api.serving import Raw, Running, running, until
@@ -137,3 +140,49 @@ def test_an_upload_is_never_aborted_while_it_is_written(tmp_path: Path) -> None:
         assert not here.daemon.uploads
 
     session(tmp_path, body)
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def test_the_end_waits_until_sessions_are_closed(tmp_path: Path) -> None:
+    class Slow(BytesSession):
+        def close(self) -> None:
+            asked.set()
+            assert go_on.wait(10)
+            super().close()
+
+    asked, go_on = threading.Event(), threading.Event()
+
+    async def body(here: Running, client: Raw) -> None:
+        here.daemon.make_session = lambda _: Slow([], endless=True)
+        await client.ask("instance.logs", LOGS)
+        ending = asyncio.ensure_future(here.server.close(0.1))
+        await until(asked.is_set)
+        assert not ending.done()
+        go_on.set()
+        await ending
+        assert here.daemon.sessions[0].closed.is_set()
+
+    session(tmp_path, body)
+
+
+def test_a_session_that_does_not_close_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(BytesSession):
+        def close(self) -> None:
+            assert go_on.wait(10)
+            super().close()
+
+    monkeypatch.setattr(server, "CLOSING_SECONDS", 0.05)
+    go_on = threading.Event()
+
+    async def body(here: Running, client: Raw) -> None:
+        here.daemon.make_session = lambda _: Stuck([], endless=True)
+        await client.ask("instance.logs", LOGS)
+        await here.server.close(0.1)
+        go_on.set()
+
+    session(tmp_path, body)
+    assert "a session does not close" in caplog.text

@@ -90,7 +90,7 @@ class Plan:
     @property
     def folder(self) -> str:
         """What VS Code opens, inside."""
-        return str(PurePosixPath(self.project, self.config.workspace_path or "."))
+        return folder_of(self.image, self.config)
 
     @property
     def address(self) -> str:
@@ -194,6 +194,11 @@ class Plan:
         if self.bind is None:
             return [volume]
         return [volume, {"Type": "bind", "Source": self.bind, "Target": self.project}]
+
+
+def folder_of(image: Image, config: InstanceConfig) -> str:
+    """What VS Code opens, inside: the workspace or a folder below it."""
+    return str(PurePosixPath(image.home, PROJECT, config.workspace_path or "."))
 
 
 def rights(options: DockerOptions) -> dict[str, Any]:

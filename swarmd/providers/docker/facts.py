@@ -39,25 +39,11 @@ class Facts:
         version = context.engine.version(SHORT)
         context.limits_storage = volumes_are_limited(context)
         described = describe(context, context.engine.info(SHORT), version)
-        note = network_note(self.network(), context.options.network)
+        note = network_note(ensure_network(context), context.options.network)
         found = replace(described, notes=(*described.notes, *([note] if note else [])))
         with self._lock:
             self._version, self._capabilities = version, found
         return found
-
-    def network(self) -> dict[str, Any]:
-        """The containers' network, made if it is not there: in it none reaches another."""
-        name, engine = self._context.options.network, self._context.engine
-        try:
-            return engine.network(name, SHORT)
-        except NotThere:
-            body = {
-                "Driver": "bridge",
-                "Options": {"com.docker.network.bridge.enable_icc": "false"},
-                "Labels": {"dev.swarmd.network": "1"},
-            }
-            engine.create_network(name, body, SHORT)
-            return engine.network(name, SHORT)
 
     def capabilities(self) -> Capabilities:
         """What the engine can do, as it was found out last."""
@@ -103,3 +89,18 @@ class Facts:
                 self._capabilities = None  # another engine answers now: it is asked anew
             self._version = version
         return version
+
+
+def ensure_network(context: Context) -> dict[str, Any]:
+    """The containers' network, made if it is not there: in it none reaches another."""
+    name, engine = context.options.network, context.engine
+    try:
+        return engine.network(name, SHORT)
+    except NotThere:
+        body = {
+            "Driver": "bridge",
+            "Options": {"com.docker.network.bridge.enable_icc": "false"},
+            "Labels": {"dev.swarmd.network": "1"},
+        }
+        engine.create_network(name, body, SHORT)
+        return engine.network(name, SHORT)

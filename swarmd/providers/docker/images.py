@@ -18,7 +18,7 @@ from swarmd.providers.docker.container import Image
 from swarmd.providers.docker.context import SHORT, Context, within
 from swarmd.providers.docker.engine import Login, NotThere
 from swarmd.providers.docker.files import files_in
-from swarmd.providers.docker.marks import JOB
+from swarmd.providers.docker.marks import JOB, PROVIDER
 
 _CONTRACT = "dev.swarmd.contract."
 _READ_SECONDS = 30.0
@@ -104,7 +104,11 @@ class Images:
     def _read_passwd(self, image_id: str, call: Call) -> str:
         engine = self._context.engine
         # The command is never run; an image without one would be refused else.
-        body: dict[str, object] = {"Image": image_id, "Cmd": ["true"], "Labels": {JOB: "image"}}
+        body: dict[str, object] = {
+            "Image": image_id,
+            "Cmd": ["true"],
+            "Labels": {JOB: "image", PROVIDER: self._context.name},
+        }
         made = engine.create("", body, within(call, _READ_SECONDS))
         try:
             chunks = engine.get_archive(made, "/etc/passwd", within(call))

@@ -19,7 +19,7 @@ from swarmd.providers.docker.container import (
     wanted_ports,
     workspace_kind,
 )
-from swarmd.providers.docker.context import Context, absent, passed, within
+from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
 from swarmd.providers.docker.files import File, Made, Owner, bare, made_files, settings_tar, tar_of
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
@@ -27,6 +27,8 @@ from swarmd.providers.docker.intake import as_docker
 from swarmd.providers.docker.jobs import Jobs
 from swarmd.providers.docker.looking import Looker, Seen
 from swarmd.providers.docker.marks import (
+    JOB,
+    PROVIDER,
     Marks,
     Name,
     Published,
@@ -246,6 +248,19 @@ class Maker:
             self._context.ports.release(port, seen.id)
         return made
 
+    def move_ports(self, plan: Plan, seen: Seen, call: Call) -> tuple[Plan, Seen]:
+        """Make a container anew on other host ports, where none was asked for by number.
+
+        The ones that it had stay noted as taken: somebody else at the engine's host has them.
+        """
+        asked = wanted_ports(plan.config)
+        kept = {inner: host for inner, host in plan.marks.ports.items() if asked.get(inner)}
+        ports = self._ports_for(plan.instance, kept)
+        moved = replace(plan, marks=replace(plan.marks, ports=ports))
+        self._context.engine.remove(seen.ref, within(call, _SLOW))
+        self._context.step("container removed")
+        return moved, self.container(moved, State.COMPLETE, call)
+
     def settle(self, plan: Plan, seen: Seen, before: Made | None, call: Call) -> None:
         """Put the files in that the server reads, and install what was asked for since.
 
@@ -357,6 +372,12 @@ class Maker:
         for port in ports:
             context.ports.release(port, instance_id)
         self._looker.forget(instance_id, [seen.ref for seen in found])
+
+    def sweep_jobs(self) -> None:
+        """Remove the containers of work that a crash cut off: nobody waits for it any more."""
+        engine = self._context.engine
+        for job in engine.containers([JOB, f"{PROVIDER}={self._context.name}"], SHORT):
+            engine.remove(job["Id"], _PURGE_SECONDS)
 
     def unhurried(self) -> Call:
         """A call that is not cancelled and has time enough to end what was begun."""

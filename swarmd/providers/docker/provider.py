@@ -30,7 +30,7 @@ from swarmd.messages.requests import ExecInstance, LogsInstance
 from swarmd.messages.state import Node
 from swarmd.ports import Call, Clock, Session, UpdateOutcome
 from swarmd.providers.docker import archive
-from swarmd.providers.docker.container import Plan, wanted_ports, workspace_kind
+from swarmd.providers.docker.container import Plan, folder_of, wanted_ports, workspace_kind
 from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
 from swarmd.providers.docker.engine import Engine
 from swarmd.providers.docker.facts import Facts
@@ -121,6 +121,7 @@ class DockerProvider:
             with os_faults("preparing the list of ports"):
                 self._ports_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._facts.ask()
+            self._maker.sweep_jobs()
             self._looker.refresh()
             found = self._looker.containers()
         except SwarmError as error:
@@ -307,14 +308,14 @@ class DockerProvider:
                 f"{instance.ref} does not run",
                 next_step=f"Start it: swarmctl start {instance.ref}.",
             )
-        plan = self._maker.plan(instance, seen.marks, call)
+        image = self._maker.images.get(seen.marks.image, call)
         return open_exec(
             self._engine,
             seen.ref,
             options,
-            folder=plan.folder,
+            folder=folder_of(image, instance.config),
             env=options.env,
-            user=plan.image.user,
+            user=image.user,
             within=SHORT,
         )
 

@@ -11,6 +11,9 @@ from swarmd.ports import Call
 from swarmd.providers.docker.container import Plan, digest, limits, published_at
 from swarmd.providers.docker.context import SHORT, Context, absent, within
 from swarmd.providers.docker.engine import NotThere
+from swarmd.providers.docker.errors import PortTaken
+from swarmd.providers.docker.facts import ensure_network
+from swarmd.providers.docker.files import Made
 from swarmd.providers.docker.looking import Looker, Seen, ended_words
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.marks import State
@@ -24,6 +27,7 @@ _STATE_SECONDS = 0.25
 """Between two looks at whether a container that is to answer still runs."""
 
 _STOP_RESERVE = 15.0
+_PORT_ATTEMPTS = 5
 
 
 class Runner:
@@ -63,7 +67,7 @@ class Runner:
         seen = self._renewed(plan, seen, call)
         resize(self._context, plan, seen, call)
         self._maker.settle(plan, seen, before, call)
-        self._start(seen, call)
+        seen = self._start(plan, seen, before, call)
         if instance.config.workspace_path:
             self._make_folder(plan, seen, call)
         return self._await(instance, seen, call)
@@ -84,8 +88,29 @@ class Runner:
             encrypted=options.tls or self._context.insecure,
         )
 
-    def _start(self, seen: Seen, call: Call) -> None:
-        self._context.engine.start(seen.ref, within(call, _START_SECONDS))
+    def _start(self, plan: Plan, seen: Seen, before: Made | None, call: Call) -> Seen:
+        """Start the container; on ports that nobody has, while nobody knows them yet."""
+        fresh = before is not None and before.applied is None
+        for _ in range(_PORT_ATTEMPTS if fresh else 1):
+            try:
+                self._start_once(seen, call)
+                return seen
+            except PortTaken as error:
+                if not fresh:
+                    raise
+                call.progress(f"another port: {error.message}", None)
+                plan, seen = self._maker.move_ports(plan, seen, call)
+                self._maker.settle(plan, seen, before, call)
+        self._start_once(seen, call)
+        return seen
+
+    def _start_once(self, seen: Seen, call: Call) -> None:
+        try:
+            self._context.engine.start(seen.ref, within(call, _START_SECONDS))
+        except NotThere:
+            # Not the container, which was just looked at: its network was removed by hand.
+            ensure_network(self._context)
+            self._context.engine.start(seen.ref, within(call, _START_SECONDS))
         self._looker.note_start(seen.ref, self._context.clock.now())
         self._context.step("started")
 

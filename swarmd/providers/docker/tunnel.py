@@ -43,6 +43,8 @@ _USUAL = (
 )
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME", "LANG")
 _LINES = 8
+_FOLDER_BYTES = 96
+"""With the name in it, the path of a socket: that holds 107 bytes."""
 _POLL_SECONDS = 0.02
 _GRACE_SECONDS = 2.0
 _LEASH = """
@@ -89,14 +91,20 @@ class Tunnel:
             ProviderUnreachable: ssh ended; its last words are the cause.
             OSError: As a socket's; ``TimeoutError`` at the deadline.
         """
+        before = self._child
         child, path = self._running()
+        again = child is before
         while True:
             try:
                 return connect_unix(str(path), deadline)
             except (FileNotFoundError, ConnectionRefusedError):
                 if child.ended.wait(max(0.0, min(_POLL_SECONDS, deadline - time.monotonic()))):
-                    raise self._ended(child) from None
-                if time.monotonic() >= deadline:
+                    if not again:
+                        raise self._ended(child) from None
+                    # It may have died before this call, and nobody had noticed.
+                    again = False
+                    child, path = self._running()
+                elif time.monotonic() >= deadline:
                     raise TimeoutError(f"ssh is not through yet: {child.words}") from None
 
     def words(self) -> str:
@@ -212,7 +220,7 @@ def small_environment() -> dict[str, str]:
 def private_folder() -> Path:
     """A new folder of ours alone, whose path leaves room for a socket's name."""
     folder = Path(tempfile.mkdtemp(prefix="swarmd-ssh-"))
-    if len(str(folder)) > 80:  # a socket's path holds 107 bytes
+    if len(str(folder)) > _FOLDER_BYTES:
         with contextlib.suppress(OSError):
             folder.rmdir()
         folder = Path(tempfile.mkdtemp(prefix="swarmd-ssh-", dir="/tmp"))

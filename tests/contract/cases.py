@@ -29,6 +29,9 @@ class ProviderCase(abc.ABC):
     real: bool
     """Whether the server is a real VS Code, and not a stand-in."""
 
+    grace: float = 1.0
+    """Seconds from SIGTERM to SIGKILL: what a stop by force does not wait for."""
+
     @abc.abstractmethod
     def open(self, **options: Any) -> Provider:
         """A provider on this place, initialized. Asked again: another one on the same place."""

@@ -51,6 +51,8 @@ class DockerCase(ProviderCase):
         server: Whether the image has the real code-server.
     """
 
+    grace = 5.0  # an engine takes a second to kill, when all tests use it at once
+
     def __init__(self, path: Path, network: str, *, server: bool = False) -> None:
         self.real = server
         self._path = path
@@ -71,7 +73,7 @@ class DockerCase(ProviderCase):
         }
 
     def open(self, **options: Any) -> Provider:
-        times = InstancesConfig(stop_grace=Duration(1.0), start_timeout=Duration(20.0))
+        times = InstancesConfig(stop_grace=Duration(self.grace), start_timeout=Duration(20.0))
         config = Config(daemon=DaemonConfig(state_dir=str(self._path / "state")), instances=times)
         record = ProviderRecord(name=self._name, type="docker", options=self._options | options)
         node = Node(id=f"t{os.getpid()}", created_at=datetime.now(UTC))

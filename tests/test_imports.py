@@ -45,6 +45,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "docker": {"providers"},
     "requests": {"providers"},
     "urllib3": {"providers"},
+    "_typeshed": {"providers"},  # exists for the type checker alone
     "tomli_w": {"cli", "configuration"},
 }
 """Library → rooms that may import it. What is not here is not a dependency."""

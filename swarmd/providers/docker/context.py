@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from swarmd.errors import Conflict, InstanceNotFound
@@ -12,6 +12,7 @@ from swarmd.messages.instance import Instance
 from swarmd.messages.state import Node
 from swarmd.ports import Call, Clock
 from swarmd.providers.docker.engine import Engine
+from swarmd.providers.docker.errors import NoAnswer
 from swarmd.providers.docker.options import DockerOptions
 from swarmd.providers.shared.portbook import PortBook
 from swarmd.providers.shared.turns import Turns
@@ -50,9 +51,20 @@ class Context:
     limits_storage: bool = False
     turns: Turns = field(default_factory=Turns)
 
-    def turn(self, instance_id: str, call: Call) -> AbstractContextManager[None]:
-        """One call at a time for one instance."""
-        return self.turns.of(instance_id, call)
+    @contextmanager
+    def turn(self, instance_id: str, call: Call) -> Iterator[None]:
+        """One call at a time for one instance.
+
+        Raises:
+            DeadlineExceeded, OperationCancelled: The call ended while the engine was asked:
+                that it gave no answer in so short a time says nothing about the engine.
+        """
+        with self.turns.of(instance_id, call):
+            try:
+                yield
+            except NoAnswer:
+                call.check()
+                raise
 
 
 def within(call: Call, most: float = SHORT) -> float:

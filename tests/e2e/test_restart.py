@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -10,6 +11,9 @@ from tests.daemon import DaemonProcess
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.looking import healthz, nothing_runs, processes_of
 from tests.support import wait_until
+
+STOP_SECONDS = 4.0
+"""Less than what the socket gives connections that are busy."""
 
 
 def test_instances_outlive_kill_9_and_are_adopted(either_daemon: DaemonProcess) -> None:
@@ -46,6 +50,23 @@ def test_what_died_while_the_daemon_was_away_is_noticed(daemon: DaemonProcess) -
     )
     daemon.call("instance.delete", id="web", force=True)
     nothing_runs(daemon)
+
+
+def test_who_watches_delays_no_stop(daemon: DaemonProcess) -> None:
+    """A log that is followed, a command that reads nothing, events: all are open at the end."""
+    daemon.create("web")
+    with daemon.connect() as watcher:
+        watcher.call("instance.logs", id="web", follow=True)
+        watcher.call("events.subscribe")
+        command = ["sh", "-c", "exec sleep 1000"]
+        deaf = watcher.call("instance.exec", id="web", command=command, stdin=True)["stream"]
+        for _ in range(3):  # more than the pipe takes
+            watcher.send("stream.write", stream=deaf, data_b64="AAAA" * 25_000)
+        wait_until(lambda: any("sleep" in each.command for each in daemon.instance_processes()))
+        begun = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - begun < STOP_SECONDS
+    wait_until(lambda: not any("sleep" in each.command for each in daemon.instance_processes()))
 
 
 @pytest.mark.parametrize("kept", ["create", "stop", "delete"])

@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from swarmd.actors.base import Context, Start, SwarmActor, Tick
@@ -15,33 +14,39 @@ _CROWDED = 256
 """With so many messages waiting a tick is left out: the next one says the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetRhythm:
-    """Tick this actor every so many seconds; None = no more."""
-
-    target: str
-    seconds: float | None
-
-
 class Rhythms:
     """Who is ticked how often. Outlives the ticker's actor, so that a restart goes on."""
 
     def __init__(self, rhythms: Mapping[str, float]) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._seconds = dict(rhythms)
 
     def set(self, target: str, seconds: float | None) -> None:
         """Change one rhythm, in seconds; None ends it."""
-        with self._lock:
+        with self._changed:
             if seconds is None:
                 self._seconds.pop(target, None)
             else:
                 self._seconds[target] = seconds
+            self._changed.notify_all()
 
     def all(self) -> dict[str, float]:
         """All of them."""
-        with self._lock:
+        with self._changed:
             return dict(self._seconds)
+
+    def wait(
+        self, known: Mapping[str, float], seconds: float | None, ended: threading.Event
+    ) -> None:
+        """Wait so long, but only while they are as known and ``end`` has not been called."""
+        with self._changed:
+            self._changed.wait_for(lambda: ended.is_set() or self._seconds != known, seconds)
+
+    def end(self, ended: threading.Event) -> None:
+        """Set this and wake who waits with it."""
+        with self._changed:
+            ended.set()
+            self._changed.notify_all()
 
 
 class Ticker(SwarmActor):
@@ -51,28 +56,20 @@ class Ticker(SwarmActor):
         super().__init__(context, name, generation)
         self._rhythms = rhythms
         self._ended = threading.Event()
-        self._changed = threading.Event()
 
     def handle(self, message: Any) -> None:
-        """Begin, or change a rhythm."""
+        """Begin."""
         if isinstance(message, Start):
             threading.Thread(target=self._run, name="swarmd-clock", daemon=True).start()
-        elif isinstance(message, SetRhythm):
-            self._rhythms.set(message.target, message.seconds)
-            self._changed.set()
 
     def on_stop(self) -> None:
         """End the thread."""
-        self._end()
+        self._rhythms.end(self._ended)
 
     def on_failure(self, *args: Any) -> None:
         """End the thread; the next ticker has its own."""
-        self._end()
+        self._rhythms.end(self._ended)
         super().on_failure(*args)
-
-    def _end(self) -> None:
-        self._ended.set()
-        self._changed.set()
 
     def _run(self) -> None:
         due: dict[str, float] = {}
@@ -85,8 +82,7 @@ class Ticker(SwarmActor):
                     due[target] = now + rhythms[target]
             pause = min(due.values()) - time.monotonic() if due else None
             if pause is None or pause > 0:
-                self._changed.wait(pause)
-                self._changed.clear()
+                self._rhythms.wait(rhythms, pause, self._ended)
 
     def _tick(self, target: str, now: float) -> None:
         directory = self.context.directory

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from swarmd.actors.base import Tick
 from swarmd.errors import SwarmError
 from tests.daemon_tests.conftest import RunDaemon
 from tests.daemon_tests.harness import Background, Running
@@ -111,7 +112,7 @@ HANDLERS = [
     ("provider:local", "RunStep", 8),
     ("provider:local", "Tick", 1),
     ("provider:local", "LookNow", 1),
-    ("ticker", "SetRhythm", 1),
+    ("ticker", "Tick", 1),
     ("supervisor", "Tick", 1),
     ("supervisor", "Pong", 1),
     ("supervisor", "Pong", 4),
@@ -143,11 +144,9 @@ class Nudges:
         self._thread.start()
 
     def _run(self) -> None:
-        from swarmd.actors.ticker import SetRhythm
-
         while not self._ended.wait(0.05):
             self._daemon.look()
-            self._daemon.daemon.parts.directory.tell("ticker", SetRhythm("nobody", None))
+            self._daemon.daemon.parts.directory.tell("ticker", Tick(0.0))
 
     def close(self) -> None:
         self._ended.set()

@@ -32,15 +32,6 @@ UNKNOWN = InstanceStatus.UNKNOWN
 BUSY = frozenset({CREATING, STARTING, STOPPING, UPDATING, MIGRATING, RECOVERING, DELETING})
 """Something is being done right now."""
 
-SETTLED = frozenset(InstanceStatus) - BUSY
-"""Nothing is being done: the status is what was last seen."""
-
-OBSERVED = frozenset({CREATED, RUNNING, STOPPED, DELETED, ERROR})
-"""What a provider can say of an instance."""
-
-UP = frozenset({STARTING, RUNNING, UPDATING, MIGRATING, RECOVERING})
-"""The server answers, or is meant to in a moment."""
-
 DOWN = frozenset({CREATED, STOPPED})
 """It is there, complete, and does not run."""
 

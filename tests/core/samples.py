@@ -19,6 +19,14 @@ from swarmd.messages.provider import (
 )
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+OBSERVED = (
+    InstanceStatus.CREATED,
+    InstanceStatus.DELETED,
+    InstanceStatus.ERROR,
+    InstanceStatus.RUNNING,
+    InstanceStatus.STOPPED,
+)
+"""What a provider can say of an instance."""
 NODE = "node-a"
 
 

@@ -11,12 +11,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmd.core.lifecycle import OBSERVED, move
+from swarmd.core.lifecycle import move
 from swarmd.core.reconcile import Plan, lost_failure, reconcile, settle
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Instance, replace
 from swarmd.messages.provider import Observed
-from tests.core.samples import NODE, NOW, instance, later, make_id, observed
+from tests.core.samples import NODE, NOW, OBSERVED, instance, later, make_id, observed
 
 PROVIDERS = ("local", "box1")
 ROUNDS = 12
@@ -150,7 +150,7 @@ def worlds(draw: st.DrawFn) -> World:
         ),
         st.sampled_from(numbers),
         epochs,
-        st.sampled_from(sorted(OBSERVED)),
+        st.sampled_from(OBSERVED),
         nodes,
         st.sampled_from([True, True, False]),
     )

@@ -107,13 +107,12 @@ def test_trash_and_restore_keep_everything(layout: Layout, dirs: InstanceDirs) -
     for _ in range(2):
         folders.trash(layout, dirs.id)
         assert not dirs.root.exists()
-        assert layout.is_trashed(dirs.id)
         assert (layout.trash_of(dirs.id).workspace / "a").read_text() == "x"
         assert dirs.record.exists()
     for _ in range(2):
         folders.restore(layout, dirs.id)
         assert (dirs.workspace / "a").read_text() == "x"
-        assert not layout.is_trashed(dirs.id)
+        assert not layout.trash_of(dirs.id).root.exists()
     assert layout.ids() == {dirs.id}
 
 

@@ -134,11 +134,6 @@ class Layout:
                 continue
         return {name for name in found if not name.startswith(".")}
 
-    def is_trashed(self, instance_id: str) -> bool:
-        """Whether the instance's folder is in the trash, and not in its place."""
-        here, aside = self.instance(instance_id).root, self.trash_of(instance_id).root
-        return os.path.lexists(aside) and not os.path.lexists(here)
-
     @staticmethod
     def _own(folder: Path, mode: int, *, follow: bool) -> None:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)

@@ -80,7 +80,9 @@ def export(
     yield from gathered(_pieces(sources, call, layout))
 
 
-def _pieces(sources: Sequence[Source], call: Call, layout: HomeLayout) -> Iterator[bytes]:
+def _pieces(
+    sources: Sequence[Source], call: Call, layout: HomeLayout
+) -> Iterator[bytes | memoryview]:
     yield opening()
     elsewhere = frozenset(source.part.encode() for source in sources if source.part)
     for source in sources:
@@ -103,7 +105,7 @@ class _Export:
         self._symlinks: dict[Path, bytes] = {}
         self._times = Fractions(source.times, call)
 
-    def members(self) -> Iterator[bytes]:
+    def members(self) -> Iterator[bytes | memoryview]:
         reader = TarReader(Stream(self._source.chunks, self._call.check), pass_over=self._pass_over)
         try:
             for member, data in reader.members():
@@ -115,7 +117,7 @@ class _Export:
                 details={"cause": str(error)},
             ) from error
 
-    def _member(self, member: Member, data: Iterator[memoryview]) -> Iterator[bytes]:
+    def _member(self, member: Member, data: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
         path = self._below(member.name)
         name = self._name(path)
         if name is None:
@@ -129,8 +131,7 @@ class _Export:
             return
         if member.extents is not None:
             yield member.sparse_map
-        for part in data:
-            yield bytes(part)
+        yield from data
         if padding := -member.stored % BLOCK:
             yield bytes(padding)
 

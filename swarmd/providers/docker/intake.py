@@ -85,7 +85,7 @@ class _Intake:
         self._moved: set[Path] = set()
         self._seen.put(b"", Kind.FOLDER)
 
-    def members(self, reader: TarReader) -> Iterator[bytes]:
+    def members(self, reader: TarReader) -> Iterator[bytes | memoryview]:
         for member, data in reader.members():
             self._call.check()
             parts = self._rules.admit(member)
@@ -95,7 +95,9 @@ class _Intake:
             yield from self._implied((*root, b""), b"/".join(root))
         yield END
 
-    def _member(self, member: Member, parts: Path, data: Iterator[memoryview]) -> Iterator[bytes]:
+    def _member(
+        self, member: Member, parts: Path, data: Iterator[memoryview]
+    ) -> Iterator[bytes | memoryview]:
         path = self._placed(parts)
         yield from self._implied(path, member.name)
         if member.kind is Kind.FOLDER:
@@ -164,7 +166,9 @@ class _Intake:
 
     # --- what is in them ---
 
-    def _file(self, member: Member, path: Path, data: Iterator[memoryview]) -> Iterator[bytes]:
+    def _file(
+        self, member: Member, path: Path, data: Iterator[memoryview]
+    ) -> Iterator[bytes | memoryview]:
         extents = member.extents
         if extents is not None and len(member.sparse_map) > _MAP_MOST:
             yield self._header(replace(member, extents=None), path)
@@ -174,8 +178,7 @@ class _Intake:
             yield self._header(member, path)
             if extents is not None:
                 yield member.sparse_map
-            for part in data:
-                yield bytes(part)
+            yield from data
             stored = member.stored
         if padding := -stored % BLOCK:
             yield bytes(padding)
@@ -208,7 +211,9 @@ class _Intake:
         )
 
 
-def _filled(extents: tuple[Extent, ...], size: int, data: Iterator[memoryview]) -> Iterator[bytes]:
+def _filled(
+    extents: tuple[Extent, ...], size: int, data: Iterator[memoryview]
+) -> Iterator[bytes | memoryview]:
     """A sparse file's content, holes as zeros."""
     at, left = 0, memoryview(b"")
     for extent in extents:
@@ -219,7 +224,7 @@ def _filled(extents: tuple[Extent, ...], size: int, data: Iterator[memoryview]) 
             left = left or next(data)
             part, left = left[:missing], left[missing:]
             missing -= len(part)
-            yield bytes(part)
+            yield part
     yield from _zeros(size - at)
 
 

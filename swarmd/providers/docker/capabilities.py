@@ -101,6 +101,8 @@ def _notes(context: Context, info: Mapping[str, Any], version: EngineVersion) ->
             "storage is not limited: the engine's volumes lie on a filesystem without project "
             "quotas (xfs with pquota has them)"
         )
+    if version.podman:
+        yield "Podman's networks do not part their containers: instances can reach each other"
     if not info.get("SwapLimit", True):
         yield "the engine's kernel cannot limit swap: memory beyond the limit may be swapped out"
     if any("rootless" in str(option) for option in info.get("SecurityOptions") or ()):
@@ -126,8 +128,13 @@ def network_note(network: Mapping[str, Any], name: str) -> str | None:
     )
 
 
-def volumes_are_limited(context: Context) -> bool:
-    """Whether the engine takes a size for a volume: tried out with one that is removed again."""
+def volumes_are_limited(context: Context, version: EngineVersion) -> bool:
+    """Whether the engine takes a size for a volume: tried out with one that is removed again.
+
+    Podman takes any, and tells only at the first start that it cannot.
+    """
+    if version.podman:
+        return False
     name = f"swarmd-probe-{context.node.id}-{context.name}"
     options = {"size": str(_PROBE_BYTES)}
     try:

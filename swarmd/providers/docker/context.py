@@ -35,6 +35,9 @@ class Context:
         ports: Who has which port of the engine's host.
         insecure: Whether instances may be reached from other hosts without TLS.
         limits_storage: Whether the engine can limit a volume, as a probe found out.
+        podman: Whether the engine is one: it names the files of a volume without their folder.
+        counts: Whether the engine can tell what one container uses; a rootless one without
+            control groups tells what the whole host does.
         step: Told each point at which the state at the engine has changed: a test ends the
             process there.
     """
@@ -49,6 +52,8 @@ class Context:
     insecure: bool
     step: Callable[[str], None]
     limits_storage: bool = False
+    podman: bool = False
+    counts: bool = True
     turns: Turns = field(default_factory=Turns)
 
     @contextmanager

@@ -18,8 +18,7 @@ from swarmd.providers.docker.engine import Engine, NotRunning, NotThere
 
 MARKER = "SWARMD_EXEC"
 _TRIES = 3
-_AFTER_KILL_SECONDS = 2.0
-_START_SECONDS = 5.0
+_AFTER_KILL_SECONDS = 5.0
 _PAUSE, _PAUSE_MOST = 0.01, 0.25
 
 # Needs a POSIX shell and nothing else; dash, the shell of busybox and bash do. A grep that reads
@@ -147,7 +146,7 @@ class Command:
         return None
 
     def settle(self) -> None:
-        """Wait until the engine has started it, or could not: at most a few seconds."""
+        """Wait until the engine has started it, or could not: at most ``within``."""
         self._settled()
 
     def was_refused(self) -> bool:
@@ -195,7 +194,7 @@ class Command:
 
     def _settled(self) -> dict[str, Any]:
         """Its state once it runs or will never run; at most a while."""
-        deadline = time.monotonic() + min(self._within, _START_SECONDS)
+        deadline = time.monotonic() + self._within
         pause = _PAUSE
         while True:
             state = self._state()

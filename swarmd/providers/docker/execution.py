@@ -47,6 +47,7 @@ class ExecSession:
         self._reading, self._closing = threading.Lock(), threading.Lock()
         self._closed, self._ended = threading.Event(), threading.Event()
         self._expired = self._begun = False
+        self._unended: SwarmError | None = None
         self._code: int | None = None
         self._timer: threading.Timer | None = None
 
@@ -61,7 +62,7 @@ class ExecSession:
         """The next piece of output; None at the end.
 
         Raises:
-            DeadlineExceeded: The command's time ran out; nothing of it runs.
+            DeadlineExceeded: The command's time ran out; nothing of it runs, or it is said.
             ValidationError: There is no such ``workdir``.
             ProviderError: The engine could not start it, or the connection broke.
         """
@@ -73,11 +74,7 @@ class ExecSession:
                 self._finish()
         if self._expired:
             self._ended.wait()
-            raise DeadlineExceeded(
-                f"the command ran longer than {self._timeout:g} s and was ended",
-                field="timeout",
-                next_step="Give it more time, or run it in a terminal of the instance.",
-            )
+            raise self._late()
         return None
 
     def write(self, data: bytes) -> None:
@@ -162,10 +159,26 @@ class ExecSession:
         self._expired = True
         try:
             self._command.end()
-        except SwarmError:
+        except SwarmError as error:
+            self._unended = error
             self._channel.close()
         finally:
             self._ended.set()
+
+    def _late(self) -> DeadlineExceeded:
+        words = f"the command ran longer than {self._timeout:g} s"
+        if self._unended is not None:
+            return DeadlineExceeded(
+                f"{words} and could not be ended: {self._unended.message}",
+                field="timeout",
+                next_step=self._unended.next_step,
+                details=self._unended.details,
+            )
+        return DeadlineExceeded(
+            f"{words} and was ended",
+            field="timeout",
+            next_step="Give it more time, or run it in a terminal of the instance.",
+        )
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

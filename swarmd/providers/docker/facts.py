@@ -37,8 +37,11 @@ class Facts:
         """
         context = self._context
         version = context.engine.version(SHORT)
-        context.limits_storage = volumes_are_limited(context)
-        described = describe(context, context.engine.info(SHORT), version)
+        context.podman = version.podman
+        context.limits_storage = volumes_are_limited(context, version)
+        info = context.engine.info(SHORT)
+        context.counts = info.get("CgroupDriver") != "none"
+        described = describe(context, info, version)
         note = network_note(ensure_network(context), context.options.network)
         found = replace(described, notes=(*described.notes, *([note] if note else [])))
         with self._lock:

@@ -26,7 +26,7 @@ class Made(Struct, frozen=True, kw_only=True):
 
     Args:
         config: As it was told last.
-        applied: As it was when the server was started last; None: never.
+        applied: As it was when the server was started last; None: as ``config``, if it was started.
         installed: The extensions that were installed, as they were asked for.
     """
 
@@ -70,10 +70,10 @@ def bare(config: InstanceConfig) -> InstanceConfig:
     return replace(config, auth=Auth(type=config.auth.type))
 
 
-def settings_tar(
+def settings_files(
     owner: Owner, auth: Auth, made: Made, more: Iterable[tuple[str, bytes]] = ()
-) -> bytes:
-    """The archive that is put into ``/``: ``/etc/swarmd`` with the files that the server reads.
+) -> tuple[File, ...]:
+    """What is put into a container: ``/etc/swarmd`` with the files that the server reads.
 
     The folder and what was made with are root's: nobody in the container changes them.
 
@@ -88,7 +88,7 @@ def settings_tar(
     """
     files = [("config.yaml", render_config(auth).encode()), *more]
     own = [File(f"{CONFIG_DIR}/{name}", data, 0o600, owner) for name, data in files]
-    return tar_of([*made_files(made), *own])
+    return (*made_files(made), *own)
 
 
 def made_files(made: Made) -> tuple[File, ...]:

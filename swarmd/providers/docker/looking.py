@@ -10,9 +10,11 @@ import re
 import socket
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import structs
 
 from swarmd.messages.enums import InstanceStatus, Transport
 from swarmd.messages.instance import InstanceConfig
@@ -139,12 +141,16 @@ class Looker:
         with self._lock:
             self._volumes = {marks.id: marks for marks in read if marks is not None}
 
-    def kept(self, ref: str, within: float = SHORT) -> Kept:
+    def kept(self, seen: Seen, within: float = SHORT) -> Kept:
         """What the folder of settings in a container says."""
         try:
-            return read_kept(self._context.engine.get_archive(ref, CONFIG_DIR, within))
+            kept = read_kept(self._context.engine.get_archive(seen.ref, CONFIG_DIR, within))
         except NotThere:
             return Kept()
+        if kept.made is None or kept.made.applied is not None or seen.state == "created":
+            return kept
+        # What was put in at its creation was in effect from its first start on.
+        return replace(kept, made=structs.replace(kept.made, applied=kept.made.config))
 
     # --- notes -------------------------------------------------------------------------------
 
@@ -205,7 +211,7 @@ class Looker:
             marks = self.volume(instance_id)
             return None if marks is None else without_container(marks)
         self._look_into([seen] if seen.state == "exited" else [])
-        made = self.kept(seen.ref).made if config else None
+        made = self.kept(seen).made if config else None
         return self.observed(seen, made.config if made else None)
 
     def observed(self, seen: Seen, config: InstanceConfig | None = None) -> Observed:

@@ -20,7 +20,8 @@ from swarmd.providers.docker.container import (
     workspace_kind,
 )
 from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
-from swarmd.providers.docker.files import File, Made, Owner, bare, made_files, settings_tar, tar_of
+from swarmd.providers.docker.files import File, Made, Owner, bare, settings_files, tar_of
+from swarmd.providers.docker.fresh import Freshly
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
 from swarmd.providers.docker.intake import as_docker
@@ -53,19 +54,37 @@ class Maker:
         self._looker = looker
         self.images = Images(context)
         self.jobs = Jobs(context)
+        self.fresh = Freshly()
         self._admission = threading.Lock()
 
     # --- what a container will be like -------------------------------------------------------
 
-    def plan(self, instance: Instance, marks: Marks, call: Call, *, fresh: bool = False) -> Plan:
+    def plan(
+        self,
+        instance: Instance,
+        marks: Marks,
+        call: Call,
+        *,
+        fresh: bool = False,
+        known: Image | None = None,
+    ) -> Plan:
         """Everything that decides what an instance's container is like.
 
         An instance that names no image keeps the one that it was made with.
+
+        Args:
+            instance: Whose.
+            marks: Of its volume or container.
+            call: Deadline, cancellation, progress of a pull.
+            fresh: Whether the image is about to be used for the first time.
+            known: An image that was looked at just now.
         """
         options = self._context.options
         marks = replace(marks, ports=self._ports_for(instance, marks.ports))
         ref = instance.config.image or marks.image or options.image
-        image = self.images.get(ref, call, fresh=fresh)
+        if known is None or known.ref != ref:
+            known = self.images.get(ref, call, fresh=fresh)
+        image = known
         bind = None
         if workspace_kind(instance.config) == "bind":
             bind = self._host_folder(instance, image)
@@ -201,19 +220,22 @@ class Maker:
 
     def _fill(self, plan: Plan, seen: Seen, chunks: Iterable[bytes], call: Call) -> None:
         image = plan.image
-        archive = as_docker(chunks, call, uid=image.uid, gid=image.gid)
-        self._context.engine.put_archive(seen.ref, image.home, archive, call.remaining)
+        # Into the root: the engine refuses links that lead out of the folder it is told.
+        archive = as_docker(chunks, call, uid=image.uid, gid=image.gid, home=image.home)
+        self._context.engine.put_archive(seen.ref, "/", archive, call.remaining)
         self._context.step("imported")
 
     def _furnish(self, plan: Plan, seen: Seen, call: Call, *, workspace: bool) -> None:
-        """Put in what a container has before its first start: its record, its workspace."""
+        """Put in what a container has before its first start: its settings, its workspace."""
         made = Made(config=bare(plan.config), installed=plan.config.extensions)
-        files = list(made_files(made))
+        files = self.settings(plan, made)
+        folders = []
         if workspace and workspace_kind(plan.config) == "volume":
-            owner = Owner(plan.image.uid, plan.image.gid)
-            files.append(File(plan.project, None, 0o755, owner))
-        self._context.engine.put_archive(seen.ref, "/", [tar_of(files)], within(call, _SLOW))
+            folders = [File(plan.project, None, 0o755, Owner(plan.image.uid, plan.image.gid))]
+        archive = tar_of([*files, *folders])
+        self._context.engine.put_archive(seen.ref, "/", [archive], within(call, _SLOW))
         self._context.step("furnished")
+        self.fresh.note(seen.ref, plan.image, made, files)
 
     def _marks(self, instance: Instance, ports: Published) -> Marks:
         return marks_of(instance, self._context.node.id, self._context.name, ports)
@@ -277,11 +299,14 @@ class Maker:
         ]
         if missing:
             self.jobs.install(plan, missing, call)
-        made = Made(config=bare(config), applied=bare(config), installed=config.extensions)
-        owner = Owner(plan.image.uid, plan.image.gid)
-        archive = settings_tar(owner, config.auth, made, self._tls_files())
+        archive = tar_of(self.settings(plan, made_now(plan, before)))
         self._context.engine.put_archive(seen.ref, "/", [archive], within(call, _SLOW))
         self._context.step("settings put in")
+
+    def settings(self, plan: Plan, made: Made) -> tuple[File, ...]:
+        """The files that a container's server is started with."""
+        owner = Owner(plan.image.uid, plan.image.gid)
+        return settings_files(owner, plan.config.auth, made, self._tls_files())
 
     def _tls_files(self) -> list[tuple[str, bytes]]:
         options = self._context.options
@@ -332,9 +357,8 @@ class Maker:
                 next_step="Delete instances with force, or raise max_instances.",
             )
 
-    def check_storage(self, instance: Instance, seen: Seen, call: Call) -> None:
+    def check_storage(self, instance: Instance, made: Made | None) -> None:
         """Refuse another size for a volume that is there: the engine cannot change it."""
-        made = self._looker.kept(seen.ref, within(call)).made
         if made is None or not self._context.limits_storage:
             return
         options = self._context.options
@@ -384,3 +408,16 @@ class Maker:
         import time
 
         return Call(deadline=time.monotonic() + _PURGE_SECONDS, clock=time.monotonic)
+
+
+def made_now(plan: Plan, before: Made | None) -> Made:
+    """What ``instance.json`` says when the server of a plan is about to be started.
+
+    Args:
+        plan: What is to start.
+        before: What was noted last. Before the first start nothing is noted as applied: until
+            then nobody knows its ports.
+    """
+    config = bare(plan.config)
+    first = before is not None and before.applied is None
+    return Made(config=config, applied=None if first else config, installed=config.extensions)

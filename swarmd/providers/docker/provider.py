@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -211,10 +212,11 @@ class DockerProvider:
         """
         with self._context.turn(instance.id, call):
             seen = self._maker.ensure(instance, call)
-            self._maker.check_storage(instance, seen, call)
+            self._maker.fresh.take(seen.ref)  # it is so no longer
+            kept = self._looker.kept(seen, within(call))
+            self._maker.check_storage(instance, kept.made)
             plan = self._maker.plan(instance, seen.marks, call)
             resize(self._context, plan, seen, call)
-            kept = self._looker.kept(seen.ref, within(call))
             made = kept.made or Made(config=instance.config, installed=instance.config.extensions)
             now = replace(made, config=bare(instance.config))
             self._engine.put_archive(seen.ref, "/", [tar_of(made_files(now))], within(call))
@@ -274,7 +276,13 @@ class DockerProvider:
         home, jobs = plan.image.home, self._maker.jobs
         chunks = self._engine.get_archive(seen.ref, home, call.remaining)
         times = jobs.times(plan, seen, call)
-        return archive.export(chunks, call, base=Path(home).name, times=times)
+        base = "" if self._context.podman else Path(home).name
+
+        def stream() -> Iterator[bytes]:
+            with contextlib.closing(chunks):
+                yield from archive.export(chunks, call, base=base, times=times)
+
+        return stream()
 
     # --- running -----------------------------------------------------------------------------
 

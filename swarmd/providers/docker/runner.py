@@ -14,8 +14,9 @@ from swarmd.providers.docker.engine import NotThere
 from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
+from swarmd.providers.docker.fresh import digest_of
 from swarmd.providers.docker.looking import Looker, Seen, ended_words
-from swarmd.providers.docker.maker import Maker
+from swarmd.providers.docker.maker import Maker, made_now
 from swarmd.providers.docker.marks import State
 from swarmd.providers.docker.reach import Reach
 from swarmd.providers.shared import exposure
@@ -62,15 +63,29 @@ class Runner:
         if seen.runs:  # paused by hand: it can be neither asked nor changed
             self._context.engine.kill(seen.ref, within(call))
         self.check_exposure(instance)
-        plan = self._maker.plan(instance, seen.marks, call)
-        before = self._looker.kept(seen.ref, within(call)).made
-        seen = self._renewed(plan, seen, call)
-        resize(self._context, plan, seen, call)
-        self._maker.settle(plan, seen, before, call)
+        plan, seen, before = self._prepare(instance, seen, call)
         seen = self._start(plan, seen, before, call)
         if instance.config.workspace_path:
             self._make_folder(plan, seen, call)
         return self._await(instance, seen, call)
+
+    def _prepare(
+        self, instance: Instance, seen: Seen, call: Call
+    ) -> tuple[Plan, Seen, Made | None]:
+        """Let a container that does not run be what the instance asks for, its files too.
+
+        Returns:
+            What is to start, its container, and what was noted in the one that there was.
+        """
+        fresh = self._maker.fresh.take(seen.ref)
+        plan = self._maker.plan(instance, seen.marks, call, known=fresh and fresh.image)
+        before = fresh.made if fresh else self._looker.kept(seen, within(call)).made
+        ready = self._renewed(plan, seen, call)
+        files = self._maker.settings(plan, made_now(plan, before))
+        if fresh is None or ready is not seen or digest_of(files) != fresh.digest:
+            resize(self._context, plan, ready, call)
+            self._maker.settle(plan, ready, before, call)
+        return plan, ready, before
 
     def _renewed(self, plan: Plan, seen: Seen, call: Call) -> Seen:
         """The container that the plan asks for, if this one was made of something else."""

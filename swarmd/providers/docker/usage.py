@@ -57,6 +57,7 @@ class Usage:
             return None  # it ended meanwhile: there is nothing to tell
         with self._lock:
             disk = self._disk.get(volume_name(seen.id))
+        raw = raw if self._context.counts else {}
         cpu = raw.get("cpu_stats") or {}
         nanoseconds = (cpu.get("cpu_usage") or {}).get("total_usage")
         memory = raw.get("memory_stats") or {}

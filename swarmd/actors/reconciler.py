@@ -23,7 +23,7 @@ from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact, no_reply
 from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
-from swarmd.core.notes import event_of
+from swarmd.core.notes import status_of
 from swarmd.core.reconcile import Found, Plan, Undo, lost_failure, reconcile, settle
 from swarmd.core.steps import Step
 from swarmd.core.strays import stand_in_for, stray_of
@@ -31,7 +31,7 @@ from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.core.wishes import Wish, accept
 from swarmd.errors import Conflict, SwarmError
 from swarmd.messages.enums import EventType, InstanceStatus, OperationKind, Origin
-from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Caller
 from swarmd.messages.provider import Observed
 from swarmd.ports import Clock
@@ -292,7 +292,7 @@ def _seen(tables: Tables, instance_id: str, observed: Observed, now: datetime) -
     if after.status is record.status:
         return Change(instances=(after,))
     why = observed.exit or f"seen at {record.provider}"
-    return _told(record, after, why, now)
+    return Change(instances=(after,)).plus(status_of(record, after, why, now))
 
 
 def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
@@ -307,11 +307,4 @@ def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
         updated_at=at_or_after(record, now),
         observation=record.observation + 1,
     )
-    return _told(record, after, failure.message, now)
-
-
-def _told(before: Instance, after: Instance, why: str, now: datetime) -> Change:
-    what = f"{before.status} → {after.status}"
-    reason = Reason(at=now, what=what, why=why, by=str(Origin.RECONCILE))
-    event = event_of(EventType.INSTANCE_STATUS_CHANGED, after, before=str(before.status), why=why)
-    return Change(instances=(after,), events=(event,), reasons=((before.id, reason),))
+    return Change(instances=(after,)).plus(status_of(record, after, failure.message, now))

@@ -10,7 +10,7 @@ import msgspec
 
 from swarmd.core.course import Step, all_wished, begin, during, in_trash
 from swarmd.core.lifecycle import BUSY, move
-from swarmd.core.notes import event_of, failure_of
+from swarmd.core.notes import end_of, event_of, failure_of, status_of
 from swarmd.core.steps import committed, restored
 from swarmd.core.tables import Change, Tables, sum_of
 from swarmd.core.wishes import IDEMPOTENCY_SECONDS
@@ -26,6 +26,7 @@ from swarmd.messages.enums import (
 from swarmd.messages.instance import Instance, replace
 from swarmd.messages.operation import Operation
 
+_TORN = "the daemon ended in the midst of a change"
 _ENDING = (OperationKind.STOP, OperationKind.DELETE, OperationKind.PURGE)
 
 
@@ -52,7 +53,12 @@ def tidy(tables: Tables, now: datetime) -> Change:
     for instance in tables.instances.values():
         under_way = tables.active_of(instance.id)
         if under_way or instance.status in BUSY or instance.id in last:
-            changes.append(_mended(instance, under_way, last.get(instance.id), now))
+            missed = last.get(instance.id)
+            mended = _mended(instance, under_way, missed, now)
+            changes.append(mended.plus(_told(instance, mended, missed)))
+            after = next(iter(mended.instances), instance)
+            if not under_way and after.status is not instance.status:
+                changes.append(status_of(instance, after, _TORN, now))
     return sum_of(changes)
 
 
@@ -100,6 +106,25 @@ def _mended(
         operations=(first,) if first != under_way[0] else (),
         instances=(record,) if record != instance else (),
     )
+
+
+def _told(before: Instance, mended: Change, missed: Operation | None) -> Change:
+    """The events of an end that were lost with the record: the journal is written last.
+
+    What an operation under way does, it tells itself.
+    """
+    if missed is None:
+        return Change()
+    after = next(iter(mended.instances), before)
+    kinds: tuple[EventType, ...] = ()
+    if before.id in mended.drop_instances:
+        kinds = (EventType.INSTANCE_PURGED,)
+        if missed.kind is OperationKind.DELETE:
+            kinds = (EventType.INSTANCE_DELETED, *kinds)
+    elif (after.name, after.revision) != (before.name, before.revision):
+        kinds = (EventType.INSTANCE_UPDATED,)
+    events = (event_of(kind, after, missed) for kind in kinds)
+    return Change(events=(*events, end_of(missed, after)))
 
 
 def _made_up_for(missed: Operation, instance: Instance, now: datetime) -> Instance | None:

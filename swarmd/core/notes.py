@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from swarmd.core.tables import EventDraft
+from swarmd.core.tables import Change, EventDraft
 from swarmd.errors import SwarmError
 from swarmd.messages.enums import EventType, Origin
 from swarmd.messages.instance import Failure, Instance, Reason
@@ -35,6 +35,22 @@ def event_of(
         correlation=operation.caller.correlation or None if operation else None,
         data=facts,
     )
+
+
+def end_of(ended: Operation, instance: Instance | None) -> EventDraft:
+    """The event of an operation's end."""
+    facts: dict[str, Any] = {"reason": ended.reason}
+    if ended.error is not None:
+        facts["error"] = {"type": ended.error.type, "message": ended.error.message}
+    return event_of(EventType.OPERATION_ENDED, instance, ended, **facts)
+
+
+def status_of(before: Instance, after: Instance, why: str, now: datetime) -> Change:
+    """The event and the line of the story for a status that no operation gave."""
+    what = f"{before.status} → {after.status}"
+    reason = Reason(at=now, what=what, why=why, by=str(Origin.RECONCILE))
+    event = event_of(EventType.INSTANCE_STATUS_CHANGED, after, before=str(before.status), why=why)
+    return Change(events=(event,), reasons=((before.id, reason),))
 
 
 def reason_of(operation: Operation, what: str, why: str = "", at: datetime | None = None) -> Reason:

@@ -24,7 +24,7 @@ from swarmd.core.course import (
     next_step,
 )
 from swarmd.core.lifecycle import after, reach
-from swarmd.core.notes import event_of, failure_of, reason_of
+from swarmd.core.notes import end_of, event_of, failure_of, reason_of
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import (
     Conflict,
@@ -324,20 +324,13 @@ def _close(
     shown = instance or tables.instances.get(ended.target)
     operations, instances = (ended,), (instance,) if instance else ()
     change = Change(operations=operations, instances=instances).plus(also)
-    change = change.plus(Change(events=(_end_of(ended, shown),)))
+    change = change.plus(Change(events=(end_of(ended, shown),)))
     waiting = tuple(each for each in tables.active_of(ended.target) if each.id != ended.id)
     for place, operation in enumerate(waiting, 1):
         change = change.plus(_promote(operation, instance, waiting[place:], now))
         if change.operations[-1].state is OperationState.RUNNING:
             break
     return change
-
-
-def _end_of(ended: Operation, instance: Instance | None) -> EventDraft:
-    facts: dict[str, Any] = {"reason": ended.reason}
-    if ended.error is not None:
-        facts["error"] = {"type": ended.error.type, "message": ended.error.message}
-    return event_of(EventType.OPERATION_ENDED, instance, ended, **facts)
 
 
 def _promote(
@@ -349,7 +342,7 @@ def _promote(
         ended = _ended(waiting, OperationState.CANCELLED, now, error)
         kept = _kept_from_deletion(instance, behind)
         if kept is not None:
-            events = (_end_of(ended, kept),)
+            events = (end_of(ended, kept),)
             return Change(operations=(ended,), instances=(kept,), events=events)
     elif instance is None or (in_trash(instance) and not fits_trash(waiting)):
         ended = _pointless(waiting, instance, now)
@@ -358,7 +351,7 @@ def _promote(
         desired = all_wished(behind, instance.desired)
         instance = msgspec.structs.replace(instance, desired=desired)
         return Change(operations=(operation,), instances=(instance,))
-    return Change(operations=(ended,), events=(_end_of(ended, instance),))
+    return Change(operations=(ended,), events=(end_of(ended, instance),))
 
 
 def _kept_from_deletion(

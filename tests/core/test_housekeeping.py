@@ -321,6 +321,51 @@ def test_what_looks_busy_is_unknown(status: InstanceStatus) -> None:
     assert desk.record().desired is DesiredState.RUNNING
 
 
+# --- told ---------------------------------------------------------------------------------------
+
+
+def test_what_is_made_up_for_is_told_since_the_journal_was_to_come_last() -> None:
+    desk = Desk(instance(1))
+    again = torn_end(desk, desk.ask(STOP))
+    assert again.told == ["operation_ended", "instance_status_changed"]
+    assert again.events[-1].data["before"] == "stopping"
+    (line,) = [reason for _, reason in again.reasons]
+    assert (line.what, line.why) == (
+        "stopping → unknown",
+        "the daemon ended in the midst of a change",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(DELETE, ["instance_deleted", "instance_purged"]), (PURGE, ["instance_purged"])],
+)
+def test_the_end_of_an_instance_is_told(kind: OperationKind, told: list[str]) -> None:
+    desk = Desk(instance(1, status=InstanceStatus.STOPPED, desired=DesiredState.DELETED))
+    operation = desk.automatic(PURGE) if kind is PURGE else desk.ask(DELETE, force=True)
+    while desk.of(operation).step != "purge":
+        desk.end(operation)
+    again = torn_end(desk, operation)
+    assert again.told == [*told, "operation_ended"]
+    assert {event.target for event in again.events} == {WEB}
+
+
+def test_a_change_that_was_missed_is_told() -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(UPDATE, **update_arguments(AFTER))
+    while desk.of(operation).step != "update":
+        desk.end(operation)
+    again = torn_end(desk, operation, observed=observed())
+    assert again.told == ["instance_updated", "operation_ended", "instance_status_changed"]
+
+
+def test_what_goes_on_tells_itself() -> None:
+    again, operation = torn_wish(Desk(instance(1)), STOP)
+    assert again.told == []
+    again.run(operation)
+    assert again.told == ["instance_stopped", "operation_ended"]
+
+
 # --- let go in time ---------------------------------------------------------------------------
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from swarmd.errors import Conflict, ResourceLimitError, SwarmError, ValidationError
 from swarmd.messages.enums import Transport
@@ -20,7 +19,7 @@ from swarmd.providers.docker.container import (
     workspace_kind,
 )
 from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
-from swarmd.providers.docker.files import File, Made, Owner, bare, settings_files, tar_of
+from swarmd.providers.docker.files import File, Made, Owner, bare, tar_of
 from swarmd.providers.docker.fresh import Freshly
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
@@ -38,7 +37,7 @@ from swarmd.providers.docker.marks import (
     marks_of,
     volume_name,
 )
-from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.docker.settings import made_now, settings_of
 
 _SLOW = 120.0
 """Seconds for a call that moves files: the first volume of an image is filled from it."""
@@ -228,7 +227,7 @@ class Maker:
     def _furnish(self, plan: Plan, seen: Seen, call: Call, *, workspace: bool) -> None:
         """Put in what a container has before its first start: its settings, its workspace."""
         made = Made(config=bare(plan.config), installed=plan.config.extensions)
-        files = self.settings(plan, made)
+        files = settings_of(plan, made)
         folders = []
         if workspace and workspace_kind(plan.config) == "volume":
             folders = [File(plan.project, None, 0o755, Owner(plan.image.uid, plan.image.gid))]
@@ -299,24 +298,9 @@ class Maker:
         ]
         if missing:
             self.jobs.install(plan, missing, call)
-        archive = tar_of(self.settings(plan, made_now(plan, before)))
+        archive = tar_of(settings_of(plan, made_now(config, before)))
         self._context.engine.put_archive(seen.ref, "/", [archive], within(call, _SLOW))
         self._context.step("settings put in")
-
-    def settings(self, plan: Plan, made: Made) -> tuple[File, ...]:
-        """The files that a container's server is started with."""
-        owner = Owner(plan.image.uid, plan.image.gid)
-        return settings_files(owner, plan.config.auth, made, self._tls_files())
-
-    def _tls_files(self) -> list[tuple[str, bytes]]:
-        options = self._context.options
-        if not options.tls:
-            return []
-        with os_faults("reading the instances' certificate", field="tls_cert"):
-            return [
-                ("tls.crt", Path(options.tls_cert).read_bytes()),
-                ("tls.key", Path(options.tls_key).read_bytes()),
-            ]
 
     # --- ports, room -------------------------------------------------------------------------
 
@@ -408,16 +392,3 @@ class Maker:
         import time
 
         return Call(deadline=time.monotonic() + _PURGE_SECONDS, clock=time.monotonic)
-
-
-def made_now(plan: Plan, before: Made | None) -> Made:
-    """What ``instance.json`` says when the server of a plan is about to be started.
-
-    Args:
-        plan: What is to start.
-        before: What was noted last. Before the first start nothing is noted as applied: until
-            then nobody knows its ports.
-    """
-    config = bare(plan.config)
-    first = before is not None and before.applied is None
-    return Made(config=config, applied=None if first else config, installed=config.extensions)

@@ -16,9 +16,10 @@ from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
 from swarmd.providers.docker.fresh import digest_of
 from swarmd.providers.docker.looking import Looker, Seen, ended_words
-from swarmd.providers.docker.maker import Maker, made_now
+from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.marks import State
 from swarmd.providers.docker.reach import Reach
+from swarmd.providers.docker.settings import made_now, settings_of
 from swarmd.providers.shared import exposure
 from swarmd.providers.shared.answer import Ended
 from swarmd.providers.shared.wishes import PATH_FIELD
@@ -28,7 +29,7 @@ _STATE_SECONDS = 0.25
 """Between two looks at whether a container that is to answer still runs."""
 
 _STOP_RESERVE = 15.0
-_PORT_ATTEMPTS = 5
+_START_ATTEMPTS = 5
 
 
 class Runner:
@@ -78,10 +79,10 @@ class Runner:
             What is to start, its container, and what was noted in the one that there was.
         """
         fresh = self._maker.fresh.take(seen.ref)
-        plan = self._maker.plan(instance, seen.marks, call, known=fresh and fresh.image)
+        plan = self._maker.plan(instance, seen.marks, call, known=fresh.image if fresh else None)
         before = fresh.made if fresh else self._looker.kept(seen, within(call)).made
         ready = self._renewed(plan, seen, call)
-        files = self._maker.settings(plan, made_now(plan, before))
+        files = settings_of(plan, made_now(plan.config, before))
         if fresh is None or ready is not seen or digest_of(files) != fresh.digest:
             resize(self._context, plan, ready, call)
             self._maker.settle(plan, ready, before, call)
@@ -106,7 +107,7 @@ class Runner:
     def _start(self, plan: Plan, seen: Seen, before: Made | None, call: Call) -> Seen:
         """Start the container; on ports that nobody has, while nobody knows them yet."""
         fresh = before is not None and before.applied is None
-        for _ in range(_PORT_ATTEMPTS if fresh else 1):
+        for _ in range(_START_ATTEMPTS):
             try:
                 self._start_once(seen, call)
                 return seen
@@ -115,17 +116,18 @@ class Runner:
                     raise
                 call.progress(f"another port: {error.message}", None)
                 plan, seen = self._maker.move_ports(plan, seen, call)
-                self._maker.settle(plan, seen, before, call)
+            except NotThere as error:
+                # Its network was removed by hand, and one that has run asks for that very one;
+                # or the container itself was.
+                call.progress(f"making the container anew: {error.message}", None)
+                ensure_network(self._context)
+                seen = self._maker.replace(plan, seen, call)
+            self._maker.settle(plan, seen, before, call)
         self._start_once(seen, call)
         return seen
 
     def _start_once(self, seen: Seen, call: Call) -> None:
-        try:
-            self._context.engine.start(seen.ref, within(call, _START_SECONDS))
-        except NotThere:
-            # Not the container, which was just looked at: its network was removed by hand.
-            ensure_network(self._context)
-            self._context.engine.start(seen.ref, within(call, _START_SECONDS))
+        self._context.engine.start(seen.ref, within(call, _START_SECONDS))
         self._looker.note_start(seen.ref, self._context.clock.now())
         self._context.step("started")
 

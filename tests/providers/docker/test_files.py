@@ -17,7 +17,7 @@ from swarmd.providers.docker.files import (
     encode_made,
     files_in,
     read_kept,
-    settings_tar,
+    settings_files,
     tar_of,
 )
 from tests.providers.local import kit
@@ -27,7 +27,7 @@ CONFIG = kit.make_instance("web", env={"A": "b"}).config
 
 def test_settings_are_the_users_and_the_record_is_roots() -> None:
     made = Made(config=CONFIG, applied=CONFIG, installed=("a.b",))
-    data = settings_tar(Owner(1000, 1000), CONFIG.auth, made, [("tls.key", b"k")])
+    data = tar_of(settings_files(Owner(1000, 1000), CONFIG.auth, made, [("tls.key", b"k")]))
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         found = {one.name: (one.uid, oct(one.mode)) for one in archive}
     assert found == {

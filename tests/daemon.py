@@ -131,6 +131,7 @@ class DaemonProcess:
         options: Options of the local provider, over what tests need. Without ``command``
             instances are light stand-ins.
         settings: Further tables of the configuration: ``{"instances": {"stop_grace": "1s"}}``.
+        providers: Further ``[[providers]]`` tables, beside ``local``.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class DaemonProcess:
         *,
         options: Mapping[str, object] | None = None,
         settings: Mapping[str, Mapping[str, object]] | None = None,
+        providers: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self.folder = folder
         self.state = folder / "state"
@@ -150,20 +152,21 @@ class DaemonProcess:
         )  # a socket's path is at most 107 long
         self.socket = self._short / "s"
         self.process: subprocess.Popen[bytes] | None = None
-        defaults = {"port_range": _port_range(), "command": STANDIN, **_account()}
+        defaults = {"port_range": port_range(), "command": STANDIN, **_account()}
         self.options = defaults | dict(options or {})
         self.settings = {
             "daemon": {"observe_interval": "0.5s", "reconcile_interval": "2s"},
             "logging": {"format": "text"},
         } | {name: dict(table) for name, table in (settings or {}).items()}
+        self.providers = [dict(table) for table in providers]
         self.write_config()
 
     def write_config(self) -> None:
-        """Write the configuration file from ``settings`` and ``options``."""
+        """Write the configuration file from ``settings``, ``options`` and ``providers``."""
         import tomli_w
 
-        provider = {"name": "local", "type": "local", "options": self.options}
-        document = {**self.settings, "providers": [provider]}
+        local = {"name": "local", "type": "local", "options": self.options}
+        document = {**self.settings, "providers": [local, *self.providers]}
         self.config.write_text(tomli_w.dumps(document))
 
     @property
@@ -320,7 +323,7 @@ class DaemonProcess:
         return [process for process in found if not process.command.endswith(str(BIN / "swarmd"))]
 
 
-def _port_range() -> str:
+def port_range() -> str:
     """A thousand ports below those that the kernel gives to outgoing connections."""
     first = 10_000 + next(_slots) % 20 * 1000
     return f"{first}-{first + 999}"

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import pytest
 
 from tests.daemon import DaemonProcess
+from tests.docker_engine import engine_client
+from tests.docker_images import tiny
+from tests.e2e.docker_kit import Box
 
 
 class MakeDaemon(Protocol):
@@ -60,3 +63,20 @@ def either_daemon(request: pytest.FixtureRequest) -> DaemonProcess:
     name = "daemon" if request.param == "stand-in" else "real_daemon"
     found: DaemonProcess = request.getfixturevalue(name)
     return found
+
+
+@pytest.fixture
+def box() -> Iterator[Box]:
+    """The default engine as a provider of light stand-ins; nothing of it stays."""
+    with engine_client() as client:
+        found = Box(tiny(client))
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def boxed(make_daemon: MakeDaemon, box: Box) -> Iterator[DaemonProcess]:
+    """A running daemon with ``local`` and the default engine; it ends before that is cleared."""
+    with_docker = make_daemon(providers=[box.table()]).start()
+    yield with_docker
+    with_docker.close()

@@ -55,6 +55,7 @@ class Seen:
     state: str
     words: str
     published: str = ""
+    networks: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -93,6 +94,7 @@ def read_seen(summary: Mapping[str, Any]) -> Seen | None:
         state=str(summary.get("State", "")).lower(),
         words=str(summary.get("Status", "")),
         published=next((port["IP"] for port in inner if port.get("IP")), ""),
+        networks=tuple((summary.get("NetworkSettings") or {}).get("Networks") or ()),
     )
 
 

@@ -90,7 +90,9 @@ class Runner:
 
     def _renewed(self, plan: Plan, seen: Seen, call: Call) -> Seen:
         """The container that the plan asks for, if this one was made of something else."""
-        if digest(plan.body()) == seen.marks.spec and plan.image.ref == seen.marks.image:
+        same = digest(plan.body()) == seen.marks.spec and plan.image.ref == seen.marks.image
+        # One that was taken off its network by hand has no address, and would never answer.
+        if same and self._context.options.network in seen.networks:
             return seen
         call.progress("making the container anew around its volume", None)
         return self._maker.replace(plan, seen, call)

@@ -229,10 +229,11 @@ def open_exec(
     except (NotRunning, NotThere):
         raise
     except ProviderError as error:
-        with contextlib.suppress(SwarmError):  # without an answer it may nevertheless run
-            command.end()
-        if "status" in error.details:  # the engine's own words; Podman says it here
+        if "status" in error.details:  # Podman says here what Docker says on the channel
             refusal(str(error.details["cause"]), options.command[0])
+        else:
+            with contextlib.suppress(SwarmError):  # without an answer it may nevertheless run
+                command.end()
         raise
     session = ExecSession(channel, command, options)
     session.begin()

@@ -13,7 +13,7 @@ from swarmd.messages.requests import ExecInstance
 from swarmd.ports import Session
 from swarmd.providers.docker.engine import Engine
 from swarmd.providers.docker.execution import open_exec
-from tests.docker_engine import remove_all
+from tests.docker_engine import engine_client, remove_all
 
 LABEL = "dev.swarmd.test.sessions"
 WITHIN = 20.0
@@ -59,11 +59,8 @@ class Box:
 
     def sleepers(self) -> list[str]:
         """What in it runs ``sleep 300`` or a shell around it."""
-        client = docker.DockerClient(base_url="unix:///var/run/docker.sock")
-        try:
+        with engine_client() as client:
             rows = client.api.top(self.ref)["Processes"] or ()
-        finally:
-            client.close()
         return [row[-1] for row in rows if "sleep 300" in row[-1]]
 
 

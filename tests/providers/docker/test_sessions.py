@@ -14,11 +14,13 @@ import docker
 import pytest
 
 from swarmd.errors import DeadlineExceeded, ProviderError, SwarmError, ValidationError
+from swarmd.messages.requests import ExecInstance
 from swarmd.messages.units import Duration
 from swarmd.ports import Session
+from swarmd.providers.docker.channel import Channel
 from swarmd.providers.docker.ending import SCRIPT
 from swarmd.providers.docker.engine import Engine, NotRunning, Where
-from swarmd.providers.docker.execution import folder_of, refusal
+from swarmd.providers.docker.execution import folder_of, open_exec, refusal
 from tests.docker_engine import engine_url
 from tests.docker_files import RootFiles
 from tests.docker_images import add_account, cached, load, source_of
@@ -328,16 +330,70 @@ def test_a_lost_engine_is_told(tiny: Box, threads: ThreadPoolExecutor) -> None:
     session.close()
 
 
-def test_a_lost_engine_at_the_timeout_is_still_a_timeout(tiny: Box) -> None:
-    other = Box(Engine("test", Where(engine_url())), tiny.ref, tiny.user)
-    session = other.open("sh", "-c", "echo on; sleep 300", timeout=Duration(0.3))
+def test_a_command_that_cannot_be_ended_at_its_timeout_is_told(
+    docker_client: docker.DockerClient, tiny: Box
+) -> None:
+    session = tiny.open("sh", "-c", "echo on; sleep 300", timeout=Duration(1))
     assert session.read() == ("stdout", b"on\n")
-    tiny.engine.kill(tiny.ref, SECONDS)
-    tiny.engine.remove(tiny.ref, SECONDS)
-    with pytest.raises(DeadlineExceeded):
-        wait_until(session.read)
+    docker_client.api.pause(tiny.ref)
+    with pytest.raises(DeadlineExceeded, match="could not be ended") as caught:
+        session.read()
+    assert "paused" in caught.value.details["cause"]
+    assert caught.value.next_step
+    docker_client.api.unpause(tiny.ref)
     session.close()
-    other.engine.close()
+
+
+def test_what_became_the_superusers_ends_too(tiny: Box) -> None:
+    tiny.user = "root"
+    copy = "cp /usr/bin/python3 /usr/bin/sudoer && chmod 4755 /usr/bin/sudoer"
+    assert tiny.do("sh", "-c", copy)[0] == 0
+    tiny.user = "coder"
+    become = "import os; os.setuid(0); os.execve('/usr/bin/sleep', ['sleep', '300'], {})"
+    session = tiny.open("sh", "-c", f'sudoer -I -S -c "{become}"; true')
+    wait_until(lambda: [line for line in tiny.sleepers() if line == "sleep 300"])
+    session.close()
+    assert tiny.sleepers() == []
+    assert session.result() == 137
+
+
+class Refusing(Engine):
+    """An engine that tells at the start of a command, as Podman does, what Docker tells later."""
+
+    words = ""
+    status: int | None = None
+
+    def exec_start(self, exec_id: str, within: float) -> Channel:
+        told = {"cause": self.words} | ({"status": self.status} if self.status else {})
+        raise ProviderError("no", details=told)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "error"),
+    [
+        ('chdir to cwd ("/n") failed: no such file or directory', 500, ValidationError),
+        ('exec: "x": executable file not found in $PATH', 500, ProviderError),
+        ("no answer", None, ProviderError),
+    ],
+)
+def test_an_engine_that_refuses_at_the_start(
+    tiny: Box, words: str, status: int | None, error: type[SwarmError]
+) -> None:
+    other = Refusing("test", Where(engine_url()))
+    other.words, other.status = words, status
+    try:
+        with pytest.raises(error):
+            open_exec(
+                other,
+                tiny.ref,
+                ExecInstance(id="x", command=("ls",)),
+                folder=HOME,
+                env={},
+                user="coder",
+                within=SECONDS if status else 1,
+            )
+    finally:
+        other.close()
 
 
 # --- pure ---

@@ -1,0 +1,25 @@
+"""The borders: what each room promises to the others, as Protocols.
+
+``Provider`` and ``Store`` are what the actors drive; ``Query`` and ``Commands`` are what the
+socket sees. Only ``daemon.py`` knows which classes stand behind them.
+"""
+
+from swarmd.ports.clock import Clock
+from swarmd.ports.provider import Call, Provider, ProviderFactory, Session, UpdateOutcome
+from swarmd.ports.socket import Commands, Page, Query, Upload
+from swarmd.ports.store import Batch, Store
+
+__all__ = [
+    "Batch",
+    "Call",
+    "Clock",
+    "Commands",
+    "Page",
+    "Provider",
+    "ProviderFactory",
+    "Query",
+    "Session",
+    "Store",
+    "UpdateOutcome",
+    "Upload",
+]

@@ -1,0 +1,82 @@
+"""What the actors drive: the state directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from swarmd.messages.config import JournalConfig
+from swarmd.messages.events import Event, TableRow
+from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.operation import Operation
+from swarmd.messages.provider import ProviderRecord
+from swarmd.messages.state import LoadedState
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One change of the state, written in this order: a prefix of it is always recoverable.
+
+    ``operations``, ``instances``: records to write. ``drop_*``: ids whose files go.
+    ``events`` are appended to the journal, ``reasons`` to the stories, after the records.
+    ``providers`` is the whole new ``providers.json`` or None.
+    """
+
+    operations: tuple[Operation, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    events: tuple[Event, ...] = ()
+    reasons: tuple[tuple[str, Reason], ...] = ()
+    drop_instances: tuple[str, ...] = ()
+    drop_operations: tuple[str, ...] = ()
+    providers: tuple[ProviderRecord, ...] | None = None
+
+
+class Store(Protocol):
+    """The state directory (DESIGN 5). Thread-safe."""
+
+    def open(self, *, set_aside: bool = False) -> LoadedState:
+        """Lock the directory, read everything, quarantine what cannot be read.
+
+        With ``set_aside`` the records are moved into a dated folder first and none is loaded
+        (``load_state_on_startup = false``).
+
+        Raises:
+            StateError: Locked by another daemon, of a newer version, not writable.
+        """
+
+    def reload(self) -> LoadedState:
+        """Wait until everything submitted is written, then read it all again."""
+
+    def submit(self, batch: Batch, done: Callable[[Exception | None], None]) -> None:
+        """Queue a durable change.
+
+        ``done`` is called on the writer's thread, in order of submission, once it is on disk
+        (None) or could not be written (a ``SwarmError``, for instance ``ResourceLimitError``
+        when the disk is full). After a failure every batch submitted before ``resume`` fails
+        too, unwritten.
+        """
+
+    def resume(self) -> None:
+        """Accept batches again after a failure."""
+
+    def configure(self, *, journal: JournalConfig, operations_kept: int, story_length: int) -> None:
+        """Work by these settings from now on (the configuration was reloaded)."""
+
+    def save_status(self, data: bytes) -> None:
+        """Write ``swarm-state.json``, lazily."""
+
+    def story(self, instance_id: str) -> Sequence[Reason]:
+        """The reasons of one instance, oldest first."""
+
+    def history(self, after_seq: int, limit: int) -> tuple[bool, Sequence[Event]]:
+        """Events with ``seq > after_seq`` and whether some before them are no longer kept."""
+
+    def snapshot_rows(self, rows: Callable[[], Iterable[TableRow]]) -> None:
+        """Tell how a new journal segment gets the table that opens it."""
+
+    def problems(self) -> Sequence[str]:
+        """One line for each file in quarantine."""
+
+    def close(self, deadline: float) -> None:
+        """Write what is queued, at most until ``deadline`` (monotonic), and unlock."""

@@ -106,7 +106,9 @@ class Plan:
     def job(self, command: tuple[str, ...]) -> dict[str, Any]:
         """The body of a container that does one thing for the instance, with its files."""
         body = self._body()
-        host = body["HostConfig"] | {"PortBindings": {}, "RestartPolicy": {"Name": "no"}}
+        # What it says is read whole, and goes with it: no part of it is rotated away.
+        log = {"Type": "json-file", "Config": {}}
+        host = body["HostConfig"] | {"PortBindings": {}, "LogConfig": log}
         labels = {JOB: self.instance.id} | {
             key: value for key, value in self.marks.labels().items() if "spec" not in key
         }

@@ -120,9 +120,10 @@ class Jobs:
         ref = engine.create(name, plan.job(command), within(call, _START_SECONDS))
         try:
             engine.start(ref, within(call, _START_SECONDS))
+            self._wait(ref, call)  # following instead, the engine may leave the end out
             yield from _stdout(
                 engine.logs(
-                    ref, follow=True, tail=None, since=None, timestamps=False, within=within(call)
+                    ref, follow=False, tail=None, since=None, timestamps=False, within=within(call)
                 )
             )
         except ProviderError as error:
@@ -157,11 +158,15 @@ class Jobs:
             engine.remove(ref, SHORT * 3)
 
     def _outcome(self, ref: str, call: Call) -> tuple[int, str]:
+        return self._wait(ref, call), self.last_words(ref, call)
+
+    def _wait(self, ref: str, call: Call) -> int:
+        """Until a container has ended: its exit code."""
         pause = _POLL
         while True:
             state = self._context.engine.inspect(ref, within(call)).get("State") or {}
             if state.get("Status") in ("exited", "dead"):
-                return int(state.get("ExitCode") or 0), self.last_words(ref, call)
+                return int(state.get("ExitCode") or 0)
             call.wait(pause)
             pause = min(pause * 1.5, _POLL_MOST)
 

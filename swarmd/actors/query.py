@@ -96,7 +96,7 @@ class SnapshotQuery:
             started_at=self._started_at,
             journal=self._published.journal,
             last_seq=tables.seq,
-            quarantined=len(self._store.problems()),
+            quarantined=self._store.quarantined(),
             **views.counts(tables),
         )
 

@@ -68,7 +68,7 @@ class Watching:
             providers=views.provider_infos(tables),
             actors=self._family.infos(self._directory),
             disks=disks,
-            quarantined=tuple(self._problems()),
+            quarantined=tuple(await self.short.run(self._problems, _CALL_SECONDS)),
             strays=tables.strays,
             write_error=self._published.write_error,
             insecure=self._insecure(),

@@ -76,7 +76,10 @@ class Store(Protocol):
         """Tell how a new journal segment gets the table that opens it."""
 
     def problems(self) -> Sequence[str]:
-        """One line for each file in quarantine."""
+        """One line for each file in quarantine. Reads files: not on the loop."""
+
+    def quarantined(self) -> int:
+        """How many files are in quarantine, as far as the store has looked or put them there."""
 
     def close(self, deadline: float) -> None:
         """Write what is queued, at most until ``deadline`` (monotonic), and unlock."""

@@ -115,6 +115,7 @@ class FileStore:
         with explained("prepare", self._layout.root):
             prepare_folders(self._files, self._layout)
             sweep_temporaries(self._files, self._layout)
+            self._quarantine.look()
             if aside:
                 set_aside(self._files, self._layout, self._stamp())
             self._journal.open()
@@ -217,6 +218,10 @@ class FileStore:
     def problems(self) -> Sequence[str]:
         """One line for each file in quarantine, this start's and earlier ones'."""
         return self._quarantine.lines()
+
+    def quarantined(self) -> int:
+        """How many these are; no file is looked at."""
+        return self._quarantine.count
 
     def close(self, deadline: float) -> None:
         """Write what is queued, at most until ``deadline`` (monotonic), and unlock.

@@ -167,6 +167,9 @@ class MemoryStore:
     def problems(self) -> Sequence[str]:
         return ()
 
+    def quarantined(self) -> int:
+        return 0
+
 
 class Heard(SwarmActor):
     """An actor that keeps what it is told."""

@@ -221,6 +221,24 @@ def test_a_broken_record_is_set_aside_and_the_rest_loads(tmp_path: Path, content
         assert store.store.problems() == (line,)
 
 
+def test_how_many_are_in_quarantine_is_known_without_a_look(tmp_path: Path) -> None:
+    root = tmp_path / "state"
+    _one(root)
+    for name in ("a", "b"):
+        _put(root, f"instances/{name}.json", b"{")
+    with opened(root) as store:
+        assert store.store.quarantined() == 2
+        _put(root, "operations/c.json", b"{")
+        store.store.reload()
+        assert store.store.quarantined() == 3
+        for path in (root / "quarantine").glob("*b.json*"):
+            path.unlink()
+        assert store.store.quarantined() == 3
+        assert len(store.store.problems()) == store.store.quarantined() == 2
+    with opened(root) as store:
+        assert store.store.quarantined() == 2
+
+
 def test_two_broken_records_at_the_same_moment_are_both_kept(tmp_path: Path) -> None:
     root = tmp_path / "state"
     for _ in range(2):

@@ -28,6 +28,7 @@ from tests.providers.docker.sessions import HOME, Box, box
 from tests.support import require, wait_until
 
 SECONDS = 30
+APPLETS = ("sh", "sleep", "grep", "printf", "setsid", "env", "cat")
 
 
 @pytest.fixture
@@ -55,11 +56,11 @@ def busy(docker_client: docker.DockerClient, engine: Engine) -> Iterator[Box]:
         files = RootFiles()
         add_account(files)
         files.copy(Path(path), "/bin/busybox")
-        for applet in ("sh", "sleep", "grep", "printf", "setsid", "env", "cat"):
+        for applet in APPLETS:
             files.link(f"/bin/{applet}", "busybox")
         load(client, name, [files.tar()])
 
-    image = cached(docker_client, "busybox", [*source_of(Path(__file__)), program], build)
+    image = cached(docker_client, "busybox", [*source_of(), program, repr(APPLETS).encode()], build)
     with box(docker_client, engine, image) as made:
         yield made
 

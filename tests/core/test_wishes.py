@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from swarmd.core.course import Step
+from swarmd.core.fitting import holder_of
 from swarmd.core.tables import Change
 from swarmd.core.wishes import (
     IDEMPOTENCY_SECONDS,
     accept,
     accept_new,
-    holder_of,
     request_cancel,
 )
 from swarmd.errors import Conflict, InstanceNotFound, OperationNotFound, SwarmError

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +94,16 @@ async def running(folder: Path) -> AsyncIterator[Running]:
         yield Running(daemon, folder / "s.sock", server)
     finally:
         await server.close(5)
+
+
+def session(folder: Path, body: Callable[[Running, Raw], Awaitable[None]]) -> None:
+    """Run a test's body with a server and one raw connection."""
+
+    async def main() -> None:
+        async with running(folder) as here, here.raw() as client:
+            await body(here, client)
+
+    asyncio.run(main())
 
 
 _waiting = Threads("waiting", 1)

@@ -136,3 +136,8 @@ def call(seconds: float = 30.0, cancelled: threading.Event | None = None) -> Cal
 def running(instance_id: str) -> list[int]:
     """The pids of everything that bears this instance's marker, or descends from such."""
     return [seen.stat.pid for seen in tree.scan().members(instance_id)]
+
+
+def status(provider: LocalProvider, instance_id: str) -> InstanceStatus:
+    """What the list says."""
+    return {seen.id: seen for seen in provider.list()}[instance_id].status

@@ -143,6 +143,9 @@ class LogsInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     follow: Annotated[bool, Meta(description="Go on as it grows.")] = False
     tail: Annotated[int, Meta(ge=0, description="Only the last lines.")] | None = None
     since: Annotated[Duration | None, Meta(description="Only what is younger than this.")] = None
+    timestamps: Annotated[
+        bool, Meta(description="Each line begins with its time, where the provider keeps it.")
+    ] = False
 
 
 class ExecInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):

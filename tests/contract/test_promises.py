@@ -560,6 +560,17 @@ def log_of(provider: Provider, instance: Instance, **options: Any) -> bytes:
         session.close()
 
 
+def stamped_or_refused(provider: Provider, instance: Instance, line: bytes) -> None:
+    try:
+        told = log_of(provider, instance, timestamps=True)
+    except ValidationError as error:
+        assert (error.field, bool(error.next_step)) == ("timestamps", True)
+        return
+    stamp, _, rest = told.splitlines(keepends=True)[0].partition(b" ")
+    assert rest == line
+    assert datetime.fromisoformat(stamp.decode()).tzinfo is not None
+
+
 def test_logs_tail_since_and_follow(
     provider: Provider, provider_case: ProviderCase, call: Call
 ) -> None:
@@ -571,6 +582,7 @@ def test_logs_tail_since_and_follow(
     assert log_of(provider, instance, tail=1).splitlines(keepends=True)[-1:]
     assert log_of(provider, instance, tail=0) == b""
     assert log_of(provider, instance, since=Duration(3600)).startswith(lines[0])
+    stamped_or_refused(provider, instance, lines[0])
     if provider_case.real:
         return
     session = provider.logs(instance, LogsInstance(id=instance.id, follow=True, tail=0))

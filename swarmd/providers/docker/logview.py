@@ -33,9 +33,11 @@ class Position:
             a stream only.
         known: What was seen before this connection: it is not given again. The parts of one
             long line all have the same time.
+        stamped: Whether the times are given too.
     """
 
     floor: float | None = None
+    stamped: bool = False
     seen: dict[str, Moment] = field(default_factory=dict)
     known: dict[str, Moment] = field(default_factory=dict)
     _stamp: bytes | None = b""
@@ -64,7 +66,8 @@ class Position:
             return stamp + space + rest
         if self._wanted:
             self.seen[stream] = moment
-        return rest if self._wanted else b""
+        told = stamp + space + rest if self.stamped else rest
+        return told if self._wanted else b""
 
     @property
     def since(self) -> float | None:
@@ -209,13 +212,13 @@ def open_logs(
             follow=False,
             tail=options.tail,
             since=floor,
-            timestamps=False,
+            timestamps=options.timestamps,
             within=within,
         )
         return LogSession(engine, container, channel, None, within)
     # Its name may change while it is followed.
     found = str(engine.inspect(container, within)["Id"])
-    position = Position(floor)
+    position = Position(floor, stamped=options.timestamps)
     if options.tail == 0:
         position.seen = _last_moments(engine, found, within)
     tail = options.tail or None

@@ -14,6 +14,7 @@ from swarmd.errors import (
     ProviderUnreachable,
     SwarmError,
     Unavailable,
+    ValidationError,
 )
 from swarmd.messages.config import Config
 from swarmd.messages.instance import Instance, InstanceStats
@@ -325,6 +326,12 @@ class LocalProvider:
     def logs(self, instance: Instance, options: LogsInstance) -> Session:
         """Open its log."""
         self._known(instance)
+        if options.timestamps:
+            raise ValidationError(
+                "a local instance's log has no times of its own",
+                field="timestamps",
+                next_step="Leave it out: the server begins most of its lines with their time.",
+            )
         with os_faults("reading the log"):
             return logview.open_log(self._context.layout.instance(instance.id), options)
 

@@ -291,3 +291,11 @@ def test_without_anything_seen_the_floor_counts() -> None:
 )
 def test_times_of_the_engine(text: str, moment: tuple[str, str] | None) -> None:
     assert read_moment(text) == moment
+
+
+def test_a_time_may_be_given_too() -> None:
+    position = Position(stamped=True)
+    assert position.take("stdout", b"2026-01-02T03:04:05.6Z line\n", begins=True) == (
+        b"2026-01-02T03:04:05.6Z line\n"
+    )
+    assert position.take("stdout", b"more\n", begins=False) == b"more\n"

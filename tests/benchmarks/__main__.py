@@ -10,7 +10,17 @@ import importlib
 import sys
 import time
 
-MODULES = ("api", "load", "listing", "start", "create", "cli", "docker_archive")
+MODULES = (
+    "api",
+    "load",
+    "listing",
+    "start",
+    "create",
+    "cli",
+    "docker_create",
+    "docker_sweep",
+    "docker_archive",
+)
 
 
 def main() -> int:

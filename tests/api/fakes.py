@@ -7,48 +7,34 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from swarmd.core import naming, selection
 from swarmd.errors import (
     Conflict,
-    OperationNotFound,
-    ProviderNotFound,
-    ResourceLimitError,
     Unavailable,
     ValidationError,
 )
 from swarmd.messages import codec, replies, requests
 from swarmd.messages.enums import (
-    DaemonState,
     DesiredState,
     EventType,
     InstanceStatus,
-    Isolation,
     OperationKind,
     OperationState,
     Origin,
 )
 from swarmd.messages.events import Event
-from swarmd.messages.instance import Failure, Instance, InstanceConfig, InstanceStats, Reason
+from swarmd.messages.instance import Failure, Instance, InstanceConfig, InstanceStats
 from swarmd.messages.operation import Caller, Operation
-from swarmd.messages.provider import (
-    Capabilities,
-    CpuLimits,
-    InstanceLimits,
-    MemoryLimits,
-    ProviderHealth,
-    ProviderInfo,
-)
-from swarmd.ports import Page, Session, Upload
+from swarmd.ports import Session, Upload
+from tests.api.fake_query import EPOCH, FakeQuery
+from tests.api.fake_streams import BytesSession, MemoryUpload
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS: dict[type[requests.Request], OperationKind] = {
     requests.CreateInstance: OperationKind.CREATE,
     requests.StartInstance: OperationKind.START,
@@ -59,138 +45,19 @@ KINDS: dict[type[requests.Request], OperationKind] = {
     requests.UndeleteInstance: OperationKind.UNDELETE,
     requests.ImportInstance: OperationKind.IMPORT,
 }
-CAPABILITIES = Capabilities(
-    supports_live_resize=False,
-    supports_snapshotting=False,
-    supports_multi_region=False,
-    max_resources_per_instance=InstanceLimits(cpu=CpuLimits(cores=2), memory=MemoryLimits(min=0)),
-    isolation=Isolation.NONE,
-    config_fields=("name",),
-)
 
 
-class BytesSession:
-    """A session over pieces that are there already; input is what was written to it.
-
-    Args:
-        pieces: Output as (stream name, bytes).
-        exit_code: What ``result`` gives; None for a log.
-        endless: After the pieces ``read`` blocks until ``close``, as a followed log does.
-        echo: What is written comes out again, until the input is closed, as ``cat`` does.
-    """
-
-    def __init__(
-        self,
-        pieces: Iterable[tuple[str, bytes]],
-        exit_code: int | None = None,
-        *,
-        endless: bool = False,
-        echo: bool = False,
-    ) -> None:
-        self._pieces = iter(pieces)
-        self._exit_code = exit_code
-        self._waits = endless or echo
-        self._echo = echo
-        self._more: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
-        self.written = b""
-        self.reads = 0
-        self.bytes_read = 0
-        self.closed = threading.Event()
-        self.input_closed = threading.Event()
-
-    def read(self) -> tuple[str, bytes] | None:
-        if self.closed.is_set():
-            return None
-        self.reads += 1
-        piece = next(self._pieces, None)
-        if piece is None and self._waits:
-            piece = self._more.get()
-        self.bytes_read += len(piece[1]) if piece else 0
-        return piece
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-        if self._echo:
-            self._more.put(("stdout", data))
-
-    def close_input(self) -> None:
-        self.input_closed.set()
-        if self._echo:
-            self._more.put(None)
-
-    def result(self) -> int | None:
-        return self._exit_code
-
-    def close(self) -> None:
-        self.closed.set()
-        self._more.put(None)
-
-
-class DeafSession(BytesSession):
-    """A command that never reads its input: ``write`` blocks until ``close``."""
-
-    def __init__(self) -> None:
-        super().__init__([], endless=True)
-        self.writing = threading.Event()
-
-    def write(self, data: bytes) -> None:
-        self.writing.set()
-        self.closed.wait()
-
-
-class MemoryUpload:
-    """An upload that is kept in memory.
-
-    While ``full`` a write fails; if ``slow`` it waits until ``go`` is set.
-    """
-
-    def __init__(self, name: str, finished: dict[str, bytes]) -> None:
-        self.full = False
-        self.slow = False
-        self.go = threading.Event()
-        self.writing = threading.Event()
-        self.aborted_while_writing = False
-        self._name = name
-        self._finished = finished
-        self._data = b""
-        self.aborted = threading.Event()
-
-    def write(self, data: bytes) -> int:
-        if self.full:
-            raise ResourceLimitError("no space left")
-        self.writing.set()
-        if self.slow:
-            self.go.wait(10)
-        self._data += data
-        self.writing.clear()
-        return len(self._data)
-
-    def finish(self) -> str:
-        self._finished[self._name] = self._data
-        return self._name
-
-    def abort(self) -> None:
-        self.aborted_while_writing = self.writing.is_set()
-        self.aborted.set()
-
-
-class FakeDaemon:
+class FakeDaemon(FakeQuery):
     """``Query`` and ``Commands`` over dicts. Use it on one loop, or from tests' threads to look."""
 
     def __init__(self) -> None:
-        self.by_id: dict[str, Instance] = {}
-        self.ops: dict[str, Operation] = {}
+        super().__init__()
         self.keys: dict[str, tuple[str, bytes]] = {}
-        self.journal_id = "01journal"
-        self.journal: list[Event] = []
-        self.kept_from = 1
-        self.passwords: dict[str, str] = {}
         self.uploads: dict[str, bytes] = {}
         self.open_uploads: list[MemoryUpload] = []
         self.sessions: list[BytesSession] = []
         self.make_session: Callable[[requests.Request], BytesSession] = self._default_session
         self.fail_next: Failure | None = None
-        self.callers: list[Caller] = []
         self.shut_down = threading.Event()
         self._go: asyncio.Event | None = None
         self._held = False
@@ -198,19 +65,6 @@ class FakeDaemon:
         self._subscribers: list[asyncio.Queue[Event]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._counter = 0
-        self._providers = {
-            "local": ProviderInfo(
-                name="local",
-                type="local",
-                enabled=True,
-                cordoned=False,
-                priority=0.0,
-                registered=False,
-                instances=0,
-                health=ProviderHealth(ok=True),
-                capabilities=CAPABILITIES,
-            )
-        }
 
     # --- for tests ---------------------------------------------------------------------------
 
@@ -253,102 +107,6 @@ class FakeDaemon:
     def subscribers(self) -> int:
         """How many listen right now."""
         return len(self._subscribers)
-
-    # --- Query -------------------------------------------------------------------------------
-
-    def instance(self, caller: Caller, ref: str) -> Instance:
-        return naming.resolve(
-            ref,
-            caller=caller.name,
-            by_id=self.by_id,
-            by_name={(i.owner, i.name): i.id for i in self.by_id.values()},
-        )
-
-    def instances(self, caller: Caller, request: requests.Request) -> Page:
-        assert isinstance(request, requests.ListInstances)
-        found = selection.page(selection.Index.build(self.by_id.values()), request)
-        return Page(items=found.items, next_cursor=found.next_cursor, total=found.total)
-
-    def operation(self, caller: Caller, ref: str) -> Operation:
-        fits = [op for op in self.ops.values() if op.id.startswith(ref)]
-        if len(fits) != 1:
-            raise OperationNotFound(f"there is no operation {ref!r}", field="id")
-        return fits[0]
-
-    def operations(self, caller: Caller, request: requests.Request) -> tuple[Operation, ...]:
-        assert isinstance(request, requests.ListOperations)
-        fits = [
-            op
-            for op in reversed(self.ops.values())
-            if (not request.state or op.state in request.state)
-            and (not request.kind or op.kind in request.kind)
-            and (request.target is None or request.target in (op.target, op.target_ref))
-        ]
-        return tuple(fits[: request.limit])
-
-    def providers(self, caller: Caller) -> tuple[ProviderInfo, ...]:
-        return tuple(self._providers.values())
-
-    def provider(self, caller: Caller, name: str) -> ProviderInfo:
-        if name not in self._providers:
-            raise ProviderNotFound(f"there is no provider {name!r}", field="name")
-        return self._providers[name]
-
-    def status(self, caller: Caller) -> replies.StatusReport:
-        by_status: dict[InstanceStatus, int] = {}
-        for instance in self.by_id.values():
-            by_status[instance.status] = by_status.get(instance.status, 0) + 1
-        return replies.StatusReport(
-            state=DaemonState.READY,
-            reasons=(),
-            initialized=True,
-            version="0.1.0",
-            node="01node",
-            pid=1,
-            started_at=EPOCH,
-            journal=self.journal_id,
-            last_seq=len(self.journal),
-            providers=tuple(
-                replies.ProviderCount(
-                    name=info.name,
-                    type=info.type,
-                    enabled=info.enabled,
-                    cordoned=info.cordoned,
-                    ok=info.health.ok,
-                    instance_count=len(self.by_id),
-                )
-                for info in self._providers.values()
-            ),
-            instances=replies.InstanceCounts(
-                total=len(self.by_id), by_status=by_status, by_provider={"local": len(self.by_id)}
-            ),
-            health=replies.HealthCounts(enabled=False, by_status={}),
-            migrations=replies.MigrationCounts(enabled=False, by_status={}),
-            operations_running=sum(not op.state.ended for op in self.ops.values()),
-            strays=0,
-            quarantined=0,
-        )
-
-    def condition(self) -> tuple[DaemonState, tuple[str, ...]]:
-        return DaemonState.READY, ()
-
-    def actors(self, caller: Caller) -> replies.ActorList:
-        row = replies.ActorInfo(name="registry", state="running", mailbox=0, restarts=0)
-        return replies.ActorList(items=(row,), dead_letters=0)
-
-    def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
-        self.instance(caller, ref)
-        return (Reason(at=EPOCH, what="created", why="asked for", by="ana"),)
-
-    def history(self, caller: Caller, after_seq: int, limit: int) -> tuple[bool, tuple[Event, ...]]:
-        kept = [e for e in self.journal if e.seq >= self.kept_from and e.seq > after_seq]
-        return after_seq + 1 < self.kept_from, tuple(kept[:limit])
-
-    def position(self) -> tuple[str, int]:
-        return self.journal_id, len(self.journal)
-
-    def password(self, caller: Caller, ref: str) -> str | None:
-        return self.passwords.get(self.instance(caller, ref).id)
 
     # --- Commands ----------------------------------------------------------------------------
 

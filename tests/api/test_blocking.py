@@ -13,7 +13,7 @@ import pytest
 
 from swarmd.api import server
 from swarmd.api.opened import MAX_INPUTS
-from tests.api.fakes import BytesSession, DeafSession
+from tests.api.fake_streams import BytesSession, DeafSession
 from tests.api.serving import Raw, Running, running, until
 
 LOGS = {"id": "ana/web"}

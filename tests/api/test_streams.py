@@ -15,7 +15,7 @@ from swarmd.api.opened import MAX_STREAMS
 from swarmd.api.outgoing import MAX_UNSENT
 from swarmd.errors import ProviderError
 from swarmd.messages.wire import PIECE
-from tests.api.fakes import BytesSession
+from tests.api.fake_streams import BytesSession
 from tests.api.serving import Raw, Running, running, unsent, until
 
 LOGS = {"id": "ana/web"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from swarmd.messages import requests
-from tests.api.fakes import BytesSession
+from tests.api.fake_streams import BytesSession
 from tests.cli.driver import ctl
 from tests.cli.server import Served
 

@@ -9,7 +9,8 @@ from msgspec import structs
 from swarmd.messages import replies, requests
 from swarmd.messages.enums import DaemonState, EventType
 from swarmd.messages.instance import Failure, Instance, Stray
-from tests.api.fakes import EPOCH, BytesSession
+from tests.api.fake_query import EPOCH
+from tests.api.fake_streams import BytesSession
 from tests.cli.driver import ME, ctl, names
 from tests.cli.server import Served
 

@@ -24,7 +24,7 @@ from swarmd.errors import (
 from swarmd.messages import requests
 from swarmd.messages.enums import EventType
 from swarmd.messages.instance import InstanceConfig
-from tests.api.fakes import BytesSession
+from tests.api.fake_streams import BytesSession
 from tests.api.serving import InThread, running, until
 from tests.support import wait_until
 

@@ -31,7 +31,7 @@ from swarmd.messages import requests
 from swarmd.messages.enums import EventType
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.messages.operation import Operation
-from tests.api.fakes import BytesSession
+from tests.api.fake_streams import BytesSession
 from tests.api.serving import InThread, running, served, until
 from tests.support import wait_until
 

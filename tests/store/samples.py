@@ -24,6 +24,7 @@ from swarmd.messages.enums import (
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Auth, Instance, InstanceConfig, Reason, Resources
 from swarmd.messages.operation import Caller, Operation
+from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.secret import Secret
 from swarmd.messages.state import LoadedState
 from swarmd.messages.units import Duration, Size
@@ -171,3 +172,22 @@ def opened(root: Path, *, set_aside: bool = False, **options: Any) -> Iterator[O
         yield Opened(store, state)
     finally:
         close(store)
+
+
+def put_file(root: Path, name: str, content: bytes) -> Path:
+    """Put a file into a state directory."""
+    path = root / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def write_one(root: Path) -> None:
+    """A state with one of each."""
+    with opened(root) as store:
+        store.write(
+            operations=(operation("o1"),),
+            instances=(instance("i1"),),
+            events=(event(1),),
+            providers=(ProviderRecord(name="local", type="local", options={"a": 1}),),
+        )

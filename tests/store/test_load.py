@@ -13,38 +13,20 @@ from typing import Any
 import pytest
 
 from swarmd.errors import ResourceLimitError, StateError
-from swarmd.messages import codec
 from swarmd.messages.instance import PortSpec
 from swarmd.messages.provider import ProviderRecord
 from swarmd.store import load
 from tests.store.samples import (
-    SetClock,
     ended,
-    event,
     instance,
     make_store,
     opened,
     operation,
+    put_file,
     reason,
+    write_one,
 )
 from tests.support import CHECKOUT, require
-
-
-def _put(root: Path, name: str, content: bytes) -> Path:
-    path = root / name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def _one(root: Path) -> None:
-    with opened(root) as store:
-        store.write(
-            operations=(operation("o1"),),
-            instances=(instance("i1"),),
-            events=(event(1),),
-            providers=(ProviderRecord(name="local", type="local", options={"a": 1}),),
-        )
 
 
 def test_a_first_start_makes_an_identity_that_stays(tmp_path: Path) -> None:
@@ -121,7 +103,7 @@ def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
         assert str(tmp_path / "state") in str(refused.value)
         assert refused.value.field == "daemon.state_dir"
         assert refused.value.next_step
-    _one(tmp_path / "state")
+    write_one(tmp_path / "state")
 
 
 def test_the_lock_of_a_killed_daemon_is_free(tmp_path: Path) -> None:
@@ -131,7 +113,7 @@ def test_the_lock_of_a_killed_daemon_is_free(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=False, timeout=60)
     assert done.returncode == -9
-    _one(tmp_path / "state")
+    write_one(tmp_path / "state")
 
 
 def test_one_store_is_opened_once(tmp_path: Path) -> None:
@@ -154,7 +136,7 @@ def test_a_directory_that_others_may_read_is_closed(tmp_path: Path) -> None:
     root = tmp_path / "state"
     root.mkdir()
     root.chmod(0o755)
-    _one(root)
+    write_one(root)
     assert root.stat().st_mode & 0o777 == 0o700
 
 
@@ -185,90 +167,6 @@ def test_a_link_in_the_locks_place_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-GOOD = codec.encode_private(instance("bad"))
-BROKEN: dict[str, bytes] = {
-    "empty": b"",
-    "truncated": GOOD[: len(GOOD) // 2],
-    "not json": b"\x00\xff\x00",
-    "wrong type": GOOD.replace(b'"revision":1', b'"revision":"one"'),
-    "a field is missing": GOOD.replace(b'"owner"', b'"ownr"'),
-    "another record": codec.encode_private(instance("other")),
-    "a list": b"[]",
-    "endless depth": GOOD[:-1]
-    + b',"last_error":{"type":"","message":"","details":{"a":'
-    + b"[" * 100_000
-    + b"]" * 100_000
-    + b"}}}",
-    "not utf-8": GOOD.replace(b"web-bad", b"web-\xff\xfe\xfd"),
-}
-
-
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_record_is_set_aside_and_the_rest_loads(tmp_path: Path, content: bytes) -> None:
-    root = tmp_path / "state"
-    _one(root)
-    _put(root, "instances/bad.json", content)
-    with opened(root) as store:
-        assert [one.id for one in store.state.instances] == ["i1"]
-        (line,) = store.state.quarantined
-        assert "instances-bad.json" in line
-        assert store.store.problems() == (line,)
-    assert not (root / "instances" / "bad.json").exists()
-    (kept,) = (root / "quarantine").glob("*bad.json")
-    assert kept.read_bytes() == content
-    with opened(root) as store:  # told until someone looks after it
-        assert store.state.quarantined == ()
-        assert store.store.problems() == (line,)
-
-
-def test_how_many_are_in_quarantine_is_known_without_a_look(tmp_path: Path) -> None:
-    root = tmp_path / "state"
-    _one(root)
-    for name in ("a", "b"):
-        _put(root, f"instances/{name}.json", b"{")
-    with opened(root) as store:
-        assert store.store.quarantined() == 2
-        _put(root, "operations/c.json", b"{")
-        store.store.reload()
-        assert store.store.quarantined() == 3
-        for path in (root / "quarantine").glob("*b.json*"):
-            path.unlink()
-        assert store.store.quarantined() == 3
-        assert len(store.store.problems()) == store.store.quarantined() == 2
-    with opened(root) as store:
-        assert store.store.quarantined() == 2
-
-
-def test_two_broken_records_at_the_same_moment_are_both_kept(tmp_path: Path) -> None:
-    root = tmp_path / "state"
-    for _ in range(2):
-        _put(root, "operations/bad.json", b"{")
-        root.chmod(0o700)
-        with opened(root):
-            pass
-    assert len([path for path in (root / "quarantine").iterdir() if path.suffix != ".why"]) == 2
-
-
-def test_a_quarantined_file_without_a_reason_is_told_all_the_same(tmp_path: Path) -> None:
-    _put(tmp_path / "state", "quarantine/thing.json", b"{")
-    (tmp_path / "state").chmod(0o700)
-    with opened(tmp_path / "state") as store:
-        (line,) = store.store.problems()
-        assert "thing.json" in line
-
-
-def test_links_and_folders_in_a_records_place_are_set_aside(tmp_path: Path) -> None:
-    root = tmp_path / "state"
-    _one(root)
-    (root / "instances" / "link.json").symlink_to(root / "instances" / "i1.json")
-    (root / "instances" / "folder.json").mkdir()
-    (root / "instances" / "notes.txt").write_text("left alone")
-    with opened(root) as store:
-        assert len(store.state.instances) == 1
-        assert len(store.state.quarantined) == 2
-    assert (root / "instances" / "notes.txt").exists()
-
-
 def test_a_large_record_is_read_whole(tmp_path: Path) -> None:
     big = instance("i1", metadata={"note": "x" * 100_000})
     with opened(tmp_path / "state") as store:
@@ -278,7 +176,7 @@ def test_a_large_record_is_read_whole(tmp_path: Path) -> None:
 
 def test_new_fields_of_a_newer_minor_version_are_tolerated(tmp_path: Path) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
     path = root / "instances" / "i1.json"
     path.write_bytes(path.read_bytes()[:-1] + b',"mood":"good"}')
     with opened(root) as store:
@@ -291,7 +189,7 @@ def test_new_fields_of_a_newer_minor_version_are_tolerated(tmp_path: Path) -> No
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_newer_version_refuses_the_start(tmp_path: Path, name: str, readable: bool) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
     path = root / name
     plain: dict[str, Any] = json.loads(path.read_bytes()) if readable else {"soul": 1}
     content = json.dumps(plain | {"version": 2}).encode()
@@ -308,7 +206,7 @@ def test_a_newer_version_refuses_the_start(tmp_path: Path, name: str, readable: 
 
 def test_a_newer_journal_refuses_the_start(tmp_path: Path) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
     (path,) = (root / "journal").iterdir()
     path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":7'))
     with pytest.raises(StateError, match="version 7"):
@@ -317,38 +215,25 @@ def test_a_newer_journal_refuses_the_start(tmp_path: Path) -> None:
 
 def test_a_lost_identity_is_taken_from_the_records(tmp_path: Path) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
     (root / "node.json").write_bytes(b"{")
     with opened(root) as store:
         assert store.state.node.id == "node-1"
         assert any("node.json" in line for line in store.state.quarantined)
 
 
-def test_broken_provider_records_are_set_aside(tmp_path: Path) -> None:
-    root = tmp_path / "state"
-    _one(root)
-    (root / "providers.json").write_bytes(b"[1]")
-    with opened(root) as store:
-        assert store.state.providers == ()
-        assert len(store.state.quarantined) == 1
-    (root / "providers.json").unlink(missing_ok=True)
-    (root / "providers.json").mkdir()
-    with opened(root) as store:
-        assert len(store.state.quarantined) == 1
-
-
 def test_leftovers_of_a_crash_are_swept(tmp_path: Path) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
     for name in ("node.json.tmp", "instances/i9.json.tmp", "journal/x.tmp", "stories/y.tmp"):
-        _put(root, name, b"half")
+        put_file(root, name, b"half")
     with opened(root):
         assert list(root.rglob("*.tmp")) == []
 
 
 def test_records_can_be_set_aside(tmp_path: Path) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
     with opened(root, set_aside=True) as store:
         assert (store.state.instances, store.state.operations) == ((), ())
         assert len(store.state.providers) == 1
@@ -377,7 +262,7 @@ def test_only_so_many_ended_operations_are_loaded(tmp_path: Path) -> None:
 
 def test_no_descriptor_left_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "state"
-    _one(root)
+    write_one(root)
 
     def refuse(path: str, folder_fd: int | None = None) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
@@ -387,27 +272,6 @@ def test_no_descriptor_left_at_the_start(tmp_path: Path, monkeypatch: pytest.Mon
         make_store(root).open()
     assert refused.value.next_step
     assert (root / "instances" / "i1.json").exists()
-
-
-def test_a_disk_that_cannot_be_read_sets_the_file_aside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "state"
-    _one(root)
-
-    def refuse(path: str, folder_fd: int | None = None) -> bytes:
-        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
-
-    monkeypatch.setattr(load, "read_file", refuse)
-    with opened(root) as store:
-        assert len(store.state.quarantined) == 4
-
-
-def test_the_clock_names_what_is_set_aside(tmp_path: Path) -> None:
-    _put(tmp_path / "state", "instances/bad.json", b"{")
-    (tmp_path / "state").chmod(0o700)
-    with opened(tmp_path / "state", clock=SetClock()) as store:
-        assert store.state.quarantined[0].startswith("quarantine/20261121t120000")
 
 
 def test_stories_stay_when_records_are_set_aside(tmp_path: Path) -> None:

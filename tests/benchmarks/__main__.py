@@ -19,6 +19,7 @@ MODULES = (
     "cli",
     "docker_create",
     "docker_sweep",
+    "docker_seen",
     "docker_archive",
 )
 

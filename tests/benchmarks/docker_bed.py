@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import docker
+from docker.errors import NotFound
 from msgspec.structs import replace
 
 from swarmd.messages.config import Config, DaemonConfig
@@ -138,7 +139,13 @@ def bed() -> Iterator[Bed]:
     """Both sides; nothing of them is left afterwards."""
     with engine_client() as client, tempfile.TemporaryDirectory(prefix="swarmd-bench-") as folder:
         name, image = f"bench-{secrets.token_hex(4)}", tiny(client)
-        options = {"engine": engine_url(), "image": image, "port_range": _OURS, "pull": "never"}
+        options = {
+            "engine": engine_url(),
+            "image": image,
+            "network": name,
+            "port_range": _OURS,
+            "pull": "never",
+        }
         record = ProviderRecord(name=name, type="docker", options=options)
         node = Node(id="bench", created_at=datetime.now(UTC))
         config = Config(daemon=DaemonConfig(state_dir=folder))
@@ -150,6 +157,8 @@ def bed() -> Iterator[Bed]:
         finally:
             provider.dispose()
             made.clear()
+            with contextlib.suppress(NotFound):
+                client.api.remove_network(name)
 
 
 def api_client() -> docker.APIClient:

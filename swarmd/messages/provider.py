@@ -46,7 +46,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     ``config_fields`` are the dotted paths of ``InstanceConfig`` that take effect here; any
     other field that a user sets is refused by name. ``live_fields`` change without a restart.
     ``limits_enforced`` names those of cpu, memory, storage and pids that the host enforces;
-    ``tunnel`` is where ssh goes if its instances answer only on their own host's loopback;
+    ``tunnel`` is where ssh goes (``user@host``, or ``ssh://user@host:port``) if its instances
+    answer only on their own host's loopback;
     ``notes`` says in words what cannot be done here and why.
     """
 

@@ -50,6 +50,8 @@ def open_instance(app: App, params: dict[str, Any], *, password: bool, browser: 
 
 def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
     """How to reach the loopback of another host, where a provider published the instance."""
+    from urllib.parse import urlsplit
+
     from swarmd.core.addresses import tunnel_hint
 
     if "://127.0.0.1:" not in url:
@@ -60,7 +62,8 @@ def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
     if not login:
         return []
     user, _, host = str(login).rpartition("@")
-    return [f"→ It answers on {host} alone. A tunnel:", f"  {tunnel_hint(url, host, user)}"]
+    name = urlsplit(login if "://" in login else f"ssh://{login}").hostname
+    return [f"→ It answers on {name} alone. A tunnel:", f"  {tunnel_hint(url, host, user)}"]
 
 
 def _show(app: App, found: dict[str, Any]) -> None:

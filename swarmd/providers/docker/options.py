@@ -166,7 +166,11 @@ class DockerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def engine_login(self) -> str | None:
         """Where ssh goes for a tunnel to the engine's host; None if that is this host."""
         target, host = read_url(self.engine), self.engine_host
-        return f"{target.user}@{host}" if host and target.user else host
+        user = f"{target.user}@" if host and target.user else ""
+        if host is None or target.scheme != "ssh" or target.port is None:
+            return f"{user}{host}" if host else None
+        bracketed = f"[{host}]" if ":" in host else host
+        return f"ssh://{user}{bracketed}:{target.port}"
 
 
 def read_options(options: Mapping[str, object]) -> DockerOptions:

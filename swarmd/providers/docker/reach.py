@@ -14,28 +14,60 @@ from swarmd.messages.enums import Transport
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call
 from swarmd.providers.docker.context import SHORT, Context
+from swarmd.providers.docker.engine import NotRunning, NotThere
 from swarmd.providers.docker.looking import Seen
 from swarmd.providers.shared import answer
 from swarmd.providers.shared.answer import Asker, Ended, Endpoint
 from swarmd.providers.shared.codeserver import CONTAINER_PORT
 
-_PAUSE = 0.2
 _CHECK_SECONDS = 5.0
+_PATIENCE = 2
+"""Seconds that one command inside goes on asking: a command costs more than a question."""
 
-_ASK_INSIDE = f"""
-url="$1://127.0.0.1:{CONTAINER_PORT}{answer.PATH}"
-if command -v curl >/dev/null 2>&1; then exec curl -fsSk -m 4 "$url"; fi
-if command -v wget >/dev/null 2>&1; then exec wget -q -T 4 -O - --no-check-certificate "$url"; fi
-if command -v python3 >/dev/null 2>&1; then exec python3 -c '
-import ssl, sys, urllib.request
-context = ssl._create_unverified_context()
-print(urllib.request.urlopen(sys.argv[1], timeout=4, context=context).read().decode())' "$url"; fi
-exec node -e '
-process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"
-fetch(process.argv[1]).then(async (got) => {{
-  console.log(await got.text()); process.exit(got.ok ? 0 : 1)
-}}, (error) => {{ console.error(String(error)); process.exit(1) }})' "$url"
+ASK_INSIDE = r"""
+scheme=$1 port=$2 path=$3 seconds=$4
+url="$scheme://127.0.0.1:$port$path"
+server=$(command -v code-server) && server=$(readlink -f "$server")
+if command -v curl >/dev/null 2>&1; then
+    ask() { curl -fsSk -m 4 "$url"; }
+elif command -v wget >/dev/null 2>&1; then
+    lax=
+    [ "$scheme" = http ] || lax=--no-check-certificate
+    ask() { wget -q -T 4 -O - $lax "$url"; }
+elif command -v python3 >/dev/null 2>&1; then
+    ask() { python3 -I -S -c '
+import socket, sys
+scheme, port, path = sys.argv[1:]
+link = socket.socket()
+link.settimeout(4)
+link.connect(("127.0.0.1", int(port)))
+if scheme == "https":
+    import ssl
+    link = ssl._create_unverified_context().wrap_socket(link)
+link.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+told = b""
+while piece := link.recv(4096):
+    told += piece
+head, _, body = told.partition(b"\r\n\r\n")
+print(body.decode())
+sys.exit(head.split()[1:2] != [b"200"])' "$scheme" "$port" "$path"; }
+else
+    node=$(command -v node) || node=${server%/*/*}/lib/node
+    ask() { NODE_TLS_REJECT_UNAUTHORIZED=0 NODE_NO_WARNINGS=1 "$node" -e '
+fetch(process.argv[1], {signal: AbortSignal.timeout(4000)}).then(async (got) => {
+    console.log(await got.text())
+    process.exit(got.ok ? 0 : 1)
+}, (error) => { console.error(String(error.cause || error)); process.exit(1) })' "$url"; }
+fi
+[ "$seconds" = 0 ] && { ask; exit; }
+end=$(($(date +%s) + seconds))
+until told=$(ask 2>&1); do
+    [ "$(date +%s)" -lt "$end" ] || { printf '%s' "$told"; exit 1; }
+    sleep 0.1 2>/dev/null || sleep 1
+done
+printf '%s' "$told"
 """
+"""Asks at a port of this host until it is answered, or for so many seconds; 0: once."""
 
 
 class Reach:
@@ -44,15 +76,17 @@ class Reach:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def until_ok(self, seen: Seen, call: Call, check: Callable[[], None]) -> None:
+    def until_ok(self, seen: Seen, check: Callable[[], None]) -> None:
         """Ask until it answers. Raises what ``check`` raises, ``Ended`` among it."""
         endpoint = self.endpoint(seen)
         if endpoint is not None:
             Asker(endpoint, check).until_ok()
             return
-        while self._inside(seen)[0] != 0:
-            check()
-            call.wait(_PAUSE)
+        try:
+            while self._inside(seen, _PATIENCE)[0] != 0:
+                check()
+        except (NotRunning, NotThere):
+            raise Ended from None
 
     def once(self, instance: Instance, seen: Seen, call: Call) -> str:
         """Ask once; the server's own words.
@@ -105,14 +139,15 @@ class Reach:
             host = socket.gethostbyname(host)
         return Endpoint(host, port, options.tls)
 
-    def _inside(self, seen: Seen) -> tuple[int, bytes]:
+    def _inside(self, seen: Seen, seconds: int) -> tuple[int, bytes]:
         scheme = "https" if self._context.options.tls else "http"
+        words = [scheme, str(CONTAINER_PORT), answer.PATH, str(seconds)]
         return self._context.engine.run(
-            seen.ref, ["sh", "-c", _ASK_INSIDE, "ask", scheme], within=SHORT
+            seen.ref, ["sh", "-c", ASK_INSIDE, "ask", *words], within=SHORT
         )
 
     def _once_inside(self, instance: Instance, seen: Seen) -> str:
-        code, output = self._inside(seen)
+        code, output = self._inside(seen, 0)
         words = output.decode(errors="replace").strip()[:500]
         if code:
             raise _silent(instance, words)

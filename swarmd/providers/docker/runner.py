@@ -151,7 +151,7 @@ class Runner:
         """Until it answers; if it does not, it is ended before the error goes on."""
         watch = _Watch(self, instance, seen, call)
         try:
-            self.reach.until_ok(seen, call, watch.check)
+            self.reach.until_ok(seen, watch.check)
         except Ended:
             raise self._ended_early(instance, seen) from None
         except BaseException:

@@ -51,8 +51,11 @@ def test_a_wrong_option_is_named(options: dict[str, Any], field: str) -> None:
     ("engine", "host", "login"),
     [
         ("unix:///var/run/docker.sock", None, None),
-        ("ssh://ana@box1:2222", "box1", "ana@box1"),
+        ("ssh://ana@box1:2222", "box1", "ssh://ana@box1:2222"),
+        ("ssh://ana@box1", "box1", "ana@box1"),
         ("ssh://box1", "box1", "box1"),
+        ("ssh://[fd00::1]:2222", "fd00::1", "ssh://[fd00::1]:2222"),
+        ("tcp://127.0.0.1:2375", None, None),
     ],
 )
 def test_where_an_engine_is(engine: str, host: str | None, login: str | None) -> None:

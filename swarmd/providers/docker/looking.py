@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import structs
@@ -23,6 +22,7 @@ from swarmd.providers.docker.container import CONFIG_DIR
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.engine import NotThere
 from swarmd.providers.docker.files import Kept, read_kept
+from swarmd.providers.docker.lives import Lives
 from swarmd.providers.docker.marks import (
     ID,
     PROVIDER,
@@ -105,8 +105,7 @@ class Looker:
         self._context = context
         self._lock = threading.Lock()
         self._volumes: dict[str, Marks] = {}
-        self._started: dict[str, datetime] = {}
-        self._ended: dict[str, str] = {}
+        self.lives = Lives(context.clock.monotonic)
 
     # --- asking the engine -------------------------------------------------------------------
 
@@ -115,8 +114,14 @@ class Looker:
         labels = [f"{PROVIDER}={self._context.name}"]
         labels += [f"{ID}={instance_id}"] if instance_id else []
         read = map(read_seen, self._context.engine.containers(labels, within))
-        found = [seen for seen in read if seen is not None]
+        found = [self._as_heard(seen) for seen in read if seen is not None]
         return sorted(found, key=lambda seen: (seen.id, -seen.epoch))
+
+    def _as_heard(self, seen: Seen) -> Seen:
+        """A container as its last event left it, if the list is behind."""
+        if seen.runs and self.lives.just_ended(seen.ref):
+            return replace(seen, state="exited", words="", published="")
+        return seen
 
     def find(self, instance_id: str, within: float = SHORT) -> Seen | None:
         """The container of an instance; None if it has none."""
@@ -165,26 +170,7 @@ class Looker:
         """An instance, or containers of it, are gone."""
         with self._lock:
             self._volumes.pop(instance_id, None)
-            for ref in refs:
-                self._started.pop(ref, None)
-                self._ended.pop(ref, None)
-
-    def note_start(self, ref: str, at: datetime) -> None:
-        """A container was started."""
-        with self._lock:
-            self._started[ref] = at.astimezone(UTC).replace(microsecond=0)
-            self._ended.pop(ref, None)
-
-    def note_end(self, ref: str, words: str) -> None:
-        """A container ended; what was said of its end first stands."""
-        with self._lock:
-            self._started.pop(ref, None)
-            self._ended.setdefault(ref, words)
-
-    def how_it_ended(self, ref: str) -> str | None:
-        """In words, if that was heard of."""
-        with self._lock:
-            return self._ended.get(ref)
+        self.lives.forget(tuple(refs))
 
     def ports_taken(self, seen: Iterable[Seen]) -> dict[int, str]:
         """Ports of the engine's host and the instances that have them."""
@@ -196,14 +182,13 @@ class Looker:
 
     def everything(self) -> list[Observed]:
         """All instances here, in one sweep: those with a container, and those with a volume."""
+        noted = self.lives.known()
         found = self.containers()
+        self.lives.forget(noted - {seen.ref for seen in found})
         self._look_into([seen for seen in found if seen.state == "exited"])
         known = {seen.id for seen in found}
         with self._lock:
             lonely = [marks for marks in self._volumes.values() if marks.id not in known]
-            live = {seen.ref for seen in found}
-            self._started = {ref: at for ref, at in self._started.items() if ref in live}
-            self._ended = {ref: how for ref, how in self._ended.items() if ref in live}
         return [*map(self.observed, found), *map(without_container, lonely)]
 
     def one(self, instance_id: str, *, config: bool = False) -> Observed | None:
@@ -218,8 +203,7 @@ class Looker:
 
     def observed(self, seen: Seen, config: InstanceConfig | None = None) -> Observed:
         """A container as everyone else knows it."""
-        with self._lock:
-            started, ended = self._started.get(seen.ref), self._ended.get(seen.ref)
+        started, ended = self.lives.started(seen.ref), self.lives.ended(seen.ref)
         runs = seen.runs and seen.status is not State.TRASHED
         return Observed(
             id=seen.id,
@@ -246,15 +230,14 @@ class Looker:
 
     def _look_into(self, ended: list[Seen]) -> None:
         """Ask how these ended, if nobody heard it, a few at a time."""
-        with self._lock:
-            unknown = [seen for seen in ended if seen.ref not in self._ended]
+        unknown = [seen for seen in ended if self.lives.ended(seen.ref) is None]
         for seen in unknown[:_ASKED_AT_ONCE]:
             try:
                 state = self._context.engine.inspect(seen.ref, SHORT).get("State") or {}
             except NotThere:
                 continue
             if state.get("Status") == "exited":
-                self.note_end(seen.ref, ended_words(state))
+                self.lives.note_end(seen.ref, ended_words(state))
 
 
 def status_of(seen: Seen) -> InstanceStatus:

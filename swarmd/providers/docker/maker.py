@@ -262,7 +262,7 @@ class Maker:
     def replace(self, plan: Plan, seen: Seen, call: Call) -> Seen:
         """Make an instance's container anew: its volume stays, and its address."""
         self._context.engine.remove(seen.ref, within(call, _SLOW))
-        self._looker.note_end(seen.ref, "replaced")
+        self._looker.lives.note_end(seen.ref, "replaced")
         self._context.step("container removed")
         made = self.container(plan, State.COMPLETE, call)
         for port in set(seen.marks.ports.values()) - set(made.marks.ports.values()):

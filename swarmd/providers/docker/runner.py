@@ -130,7 +130,7 @@ class Runner:
 
     def _start_once(self, seen: Seen, call: Call) -> None:
         self._context.engine.start(seen.ref, within(call, _START_SECONDS))
-        self._looker.note_start(seen.ref, self._context.clock.now())
+        self._looker.lives.note_start(seen.ref, self._context.clock.now())
         self._context.step("started")
 
     def _make_folder(self, plan: Plan, seen: Seen, call: Call) -> None:
@@ -165,11 +165,12 @@ class Runner:
 
     def _end(self, seen: Seen, words: str) -> None:
         """End a container, whatever else has happened."""
-        self._looker.note_end(seen.ref, words)
+        self._looker.lives.expect_end(seen.ref, words)
         try:
             self._context.engine.kill(seen.ref, SHORT)
         except NotThere:
             return
+        self._looker.lives.note_end(seen.ref, words)
 
     def _ended_early(self, instance: Instance, seen: Seen) -> ProviderError:
         how, cause = "its container was removed", ""
@@ -179,7 +180,7 @@ class Runner:
             cause = self._maker.jobs.last_words(seen.ref, self._maker.unhurried(), 20)
         except SwarmError as error:
             cause = cause or error.message
-        self._looker.note_end(seen.ref, how)
+        self._looker.lives.note_end(seen.ref, how)
         return ProviderError(
             f"code-server of {instance.ref} ended before it answered: {how}",
             next_step="Look at its log (swarmctl logs) and correct what it complains about.",
@@ -224,13 +225,14 @@ class Runner:
                 raise absent(instance)
             return None
         if seen.runs:
-            self._looker.note_end(seen.ref, "stopped")
+            self._looker.lives.expect_end(seen.ref, "stopped")
             grace = 0.0 if force else float(self._context.defaults.stop_grace)
             grace = min(grace, max(0.0, call.remaining - _STOP_RESERVE))
             if grace and seen.state != "paused":
                 self._context.engine.stop(seen.ref, grace, within(call, grace + _STOP_RESERVE))
             else:
                 self._context.engine.kill(seen.ref, within(call, _STOP_RESERVE))
+            self._looker.lives.note_end(seen.ref, "stopped")
             self._context.step("stopped")
         return self._looker.find(instance.id, within(call))
 

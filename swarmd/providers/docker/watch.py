@@ -109,12 +109,14 @@ class Watch:
         kind = event.get("Action")
         if kind == "start":
             self._out_of_memory.discard(ref)
-            self._looker.note_start(ref, _when(event))
+            self._looker.lives.note_start(ref, _when(event))
         elif kind == "oom":
             self._out_of_memory.add(ref)
             return  # the container may live on: what dies is told by itself
         elif kind == "die":
-            self._looker.note_end(ref, self._end_words(ref, str(attributes.get("exitCode", "0"))))
+            self._looker.lives.note_end(
+                ref, self._end_words(ref, str(attributes.get("exitCode", "0")))
+            )
         elif kind == "rename":
             self._name_back(ref, attributes)
         self._changed()

@@ -136,18 +136,17 @@ def test_a_reader_that_goes_away_is_no_error(served: Served, env: dict[str, str]
         assert child.wait(20) == 141
 
 
-def test_an_interrupt_says_that_the_operation_goes_on(served: Served, env: dict[str, str]) -> None:
+def test_an_interrupt_says_that_the_operation_goes_on(
+    served: Served, env: dict[str, str], open_terminal: OpenTerminal
+) -> None:
     served.on_loop(served.daemon.hold)
-    with started(env, "create", "web", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        wait_until(lambda: served.daemon.ops, describe=child.poll)
-        (operation,) = served.daemon.ops
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=20)
-    assert child.returncode == 130
-    assert out == b""
-    assert err.decode() == (
-        f"interrupted\n→ It goes on. Follow it: swarmctl ops wait {operation}\n"
-    )
+    terminal = open_terminal(env, "create", "web")
+    terminal.until("web: create")  # it has been told of the operation
+    os.kill(terminal.pid, signal.SIGINT)
+    assert terminal.finish() == 130
+    (operation,) = served.daemon.ops
+    said = f"interrupted\r\n→ It goes on. Follow it: swarmctl ops wait {operation}\r\n"
+    assert terminal.seen.endswith(said)
     served.on_loop(served.daemon.let_go)
 
 

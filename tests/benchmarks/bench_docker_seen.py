@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tests.benchmarks.bench_start import settled_rss
 from tests.benchmarks.figure import Figure
@@ -72,13 +71,18 @@ def killed(connection: Connection, box: Box, name: str, instance_id: str) -> flo
     with box.client() as client:
         begun = time.perf_counter()
         client.api.kill(container)
-        while look(connection, name) == before:
+        while unseen(before, look(connection, name)):
             assert time.perf_counter() - begun < PATIENCE, look(connection, name)
             time.sleep(PAUSE)
     return time.perf_counter() - begun
 
 
-def when_running(connection: Connection, name: str) -> tuple[Any, ...]:
+def unseen(before: tuple[str, str | None], now: tuple[str, str | None]) -> bool:
+    """Whether the list still says what it said: one that runs again was started since."""
+    return now[0] == "running" and now[1] in (None, before[1])
+
+
+def when_running(connection: Connection, name: str) -> tuple[str, str | None]:
     """What the list says of it once it runs (again)."""
     deadline = time.monotonic() + PATIENCE
     while (seen := look(connection, name))[0] != "running":
@@ -87,7 +91,7 @@ def when_running(connection: Connection, name: str) -> tuple[Any, ...]:
     return seen
 
 
-def look(connection: Connection, name: str) -> tuple[Any, ...]:
+def look(connection: Connection, name: str) -> tuple[str, str | None]:
     """Its status and when it was started: one that runs again was started again."""
     (item,) = connection.call("instance.list", name=name)["items"]
     return item["status"], item["started_at"]

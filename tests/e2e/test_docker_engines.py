@@ -180,8 +180,7 @@ def test_an_engine_that_hangs(make_daemon: MakeDaemon, engine: OwnEngine, own_bo
     engine.hang()
     with pytest.raises(Refused) as refused:
         daemon.call_stream("instance.exec", id="there", command=["true"])
-    assert refused.value.type == "provider_unreachable"
-    assert own_box.url in str(refused.value)
+    assert f"{own_box.url} did not answer in time" in str(refused.value)
     stopping = daemon.call("instance.stop", id="there", wait=False)
     daemon.create("here")
     assert daemon.call("instance.get", id="there")["desired"] == "stopped"

@@ -31,6 +31,7 @@ from swarmd.errors import (
     InstanceNotFound,
     OperationCancelled,
     ProviderError,
+    ProviderUnreachable,
     SwarmError,
 )
 from swarmd.messages.enums import (
@@ -265,9 +266,14 @@ def _not_undone(operation: Operation, error: SwarmError) -> SwarmError:
 def _after_failure(
     operation: Operation, instance: Instance, step: Step, error: SwarmError, now: datetime
 ) -> Instance:
-    """The record once a step went wrong: deletable again, whatever happened (DESIGN 6)."""
+    """The record once a step went wrong: deletable again, whatever happened (DESIGN 6).
+
+    A provider that did not answer has said nothing of the instance: what became of it is seen
+    once it answers again, and then it is taken up. An error would hold it for a human.
+    """
     cancelled = isinstance(error, OperationCancelled)
-    status = InstanceStatus.UNKNOWN if cancelled else InstanceStatus.ERROR
+    blind = cancelled or isinstance(error, ProviderUnreachable)
+    status = InstanceStatus.UNKNOWN if blind else InstanceStatus.ERROR
     changes: dict[str, Any] = {} if cancelled else {"last_error": failure_of(error)}
     changes["desired"] = _desired_after(operation, instance, step, cancelled=cancelled)
     if in_trash(instance):
@@ -277,7 +283,7 @@ def _after_failure(
         if step is Step.VALIDATE:
             changes.pop("last_error", None)  # refused: nothing has happened to the instance
     elif step is Step.START:
-        status = InstanceStatus.STOPPED if cancelled else InstanceStatus.ERROR
+        status = InstanceStatus.STOPPED if cancelled else status
         changes["started_at"] = None
     return reach(instance, status, now=now, **changes)
 

@@ -10,7 +10,7 @@ import pytest
 from swarmd.core.course import Outcome, Step
 from swarmd.core.steps import abandon, settle
 from swarmd.core.tables import Change
-from swarmd.errors import DeadlineExceeded, InstanceNotFound
+from swarmd.errors import DeadlineExceeded, InstanceNotFound, ProviderUnreachable
 from swarmd.messages.enums import (
     DesiredState,
     InstanceStatus,
@@ -175,6 +175,37 @@ def test_a_failure(
     assert (record.status, record.desired, record.last_error) == (status, desired, KEPT)
     assert desk.story[-1] == f"{step} did not succeed: it did not work"
     assert desk.events[-1].data["error"] == {"type": KEPT.type, "message": KEPT.message}
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "good", "status", "desired"),
+    [
+        (stopped(), START, 0, UNKNOWN, DesiredState.RUNNING),
+        (instance(1), STOP, 0, UNKNOWN, DesiredState.STOPPED),
+        (instance(1), RESTART, 1, UNKNOWN, DesiredState.RUNNING),
+        (instance(1), DELETE, 1, UNKNOWN, DesiredState.STOPPED),
+        (instance(1), UPDATE, 1, RUNNING, DesiredState.RUNNING),
+        (trashed(), UNDELETE, 0, DELETED, DesiredState.DELETED),
+    ],
+)
+def test_a_provider_that_does_not_answer_has_said_nothing(
+    found: Instance,
+    kind: OperationKind,
+    good: int,
+    status: InstanceStatus,
+    desired: DesiredState,
+) -> None:
+    desk = Desk(found)
+    arguments = update_arguments(AFTER) if kind is UPDATE else {}
+    operation = desk.ask(kind, **arguments)
+    for _ in range(good):
+        desk.end(operation)
+    desk.fail(operation, ProviderUnreachable("the engine does not answer"))
+    record = desk.record()
+    assert desk.of(operation).state is FAILED
+    assert (record.status, record.desired) == (status, desired)
+    assert record.last_error is not None
+    assert record.last_error.message == "the engine does not answer"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ class Image:
     home: str
     command: tuple[str, ...]
 
+    @property
+    def account(self) -> str:
+        """Its user as the engine is told: by number, which the image cannot make another's."""
+        _, colon, group = self.user.partition(":")
+        return f"{self.uid}{colon}{group}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -125,7 +131,7 @@ class Plan:
         return {
             "Image": self.image.ref,
             "Hostname": hostname(self.instance.name),
-            "User": self.image.user,
+            "User": self.image.account,
             "Env": [f"{name}={value}" for name, value in sorted(self.environment().items())],
             "WorkingDir": self.image.home,
             "Entrypoint": [self.image.command[0]],

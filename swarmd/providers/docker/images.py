@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import shlex
 import threading
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from swarmd.errors import ProviderError, ValidationError
 from swarmd.ports import Call
-from swarmd.providers.docker.container import Image
+from swarmd.providers.docker.container import CONFIG_DIR, Image
 from swarmd.providers.docker.context import SHORT, Context, within
 from swarmd.providers.docker.engine import Login, NotThere
 from swarmd.providers.docker.files import files_in
 from swarmd.providers.docker.marks import JOB, PROVIDER
+from swarmd.providers.docker.pulling import registry_of
 
 _CONTRACT = "dev.swarmd.contract."
 _READ_SECONDS = 30.0
+_PASSWD_FIELDS = 6  # up to the home
+_SET = "Set {} in the provider's options, or use"
 
 
 class Images:
@@ -46,16 +50,16 @@ class Images:
         found = self._found(ref, call, fresh=fresh)
         config = found.get("Config") or {}
         labels = config.get("Labels") or {}
+        if JOB in labels:
+            raise _breaks(ref, f"it has the label {JOB}, which is swarmd's own")
         options = self._context.options
         told = options.user or labels.get(f"{_CONTRACT}user") or config.get("User") or "0"
         user, uid, gid, home = _account(self._passwd_of(found["Id"], call), told, ref)
         if uid == 0 and not options.allow_root:
-            raise _breaks(ref, "its user is root", "user")
+            raise _breaks(ref, "its user is root", _SET.format("user"))
         home = options.home or labels.get(f"{_CONTRACT}home") or home
-        if not home or not home.startswith("/") or home == "/":
-            raise _breaks(ref, f"its user {told} has no home", "home")
-        own = labels.get(f"{_CONTRACT}command")
-        command = tuple(shlex.split(own)) if own else options.command
+        home = _home(home, ref, config.get("Volumes") or ())
+        command = _command(labels.get(f"{_CONTRACT}command", ""), ref) or options.command
         return Image(ref=ref, user=user, uid=uid, gid=gid, home=home, command=command)
 
     def _found(self, ref: str, call: Call, *, fresh: bool) -> dict[str, Any]:
@@ -72,12 +76,14 @@ class Images:
                         '"missing" in the provider\'s options.',
                         details={"cause": error.message},
                     ) from error
-        engine.pull(ref, self._login(), call)
+        engine.pull(ref, self._login(ref), call)
         return engine.image(ref, within(call))
 
-    def _login(self) -> Login | None:
+    def _login(self, ref: str) -> Login | None:
+        """Our login, if it is for the registry of this image: no other one is shown it."""
         options = self._context.options
-        if not options.registry_user:
+        own = registry_of(f"{options.registry}/image" if options.registry else options.image)
+        if not options.registry_user or registry_of(ref) != own:
             return None
         file = Path(options.registry_password.removeprefix("file:"))
         try:
@@ -121,27 +127,56 @@ class Images:
 
 
 def _account(passwd: str, told: str, ref: str) -> tuple[str, int, int, str]:
-    """A user as the image knows it: the words for Docker, uid, gid and home.
+    """A user as the image knows it: its name and group in words, uid, gid and home.
+
+    Lines are taken as the engine takes them: a number is a uid, whatever is called so.
 
     Raises:
-        ProviderError: The image has no such user.
+        ValidationError: The image has no such user.
     """
     name, _, group = told.partition(":")
     for line in passwd.splitlines():
-        fields = line.split(":")
-        if len(fields) >= 6 and name in (fields[0], fields[2]):
-            gid = int(group) if group.isdecimal() else int(fields[3])
-            words = f"{fields[0]}:{group}" if group else fields[0]
-            return words, int(fields[2]), gid, fields[5]
+        fields = line.strip().split(":")
+        if len(fields) < _PASSWD_FIELDS or fields[2 if name.isdecimal() else 0] != name:
+            continue
+        if not (fields[2].isdecimal() and fields[3].isdecimal()):
+            raise _breaks(ref, f"its /etc/passwd gives {name!r} no number")
+        gid = int(group) if group.isdecimal() else int(fields[3])
+        words = f"{fields[0]}:{group}" if group else fields[0]
+        return words, int(fields[2]), gid, fields[5]
     if name.isdecimal():
         return told, int(name), int(group) if group.isdecimal() else int(name), ""
-    raise _breaks(ref, f"it has no user {name!r}", "user")
+    raise _breaks(ref, f"it has no user {name!r}", _SET.format("user"))
 
 
-def _breaks(ref: str, why: str, option: str) -> ValidationError:
+def _home(told: str, ref: str, volumes: Iterable[str]) -> str:
+    """Where the volume is to lie: no place that would have the password or lose files."""
+    home = PurePosixPath(told)
+    if (
+        not home.is_absolute()
+        or ".." in home.parts
+        or PurePosixPath(CONFIG_DIR).is_relative_to(home)
+    ):
+        raise _breaks(ref, "its user has no home of its own", _SET.format("home"))
+    for volume in volumes:
+        if home in PurePosixPath(volume).parents:
+            # It would be one of the container's own, and go with it, files and all.
+            raise _breaks(ref, f"it declares the volume {volume} within the home {home}")
+    return str(home)
+
+
+def _command(told: str, ref: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(told))
+    except ValueError as error:
+        raise _breaks(
+            ref, f"its command cannot be read ({error})", _SET.format("command")
+        ) from None
+
+
+def _breaks(ref: str, why: str, first: str = "Use") -> ValidationError:
     return ValidationError(
         f"the image {ref} cannot be used: {why}",
         field="config.image",
-        next_step=f"Set {option} in the provider's options, or use an image made for code-server "
-        "(README, Images).",
+        next_step=f"{first} an image made for code-server (README, Images).",
     )

@@ -25,6 +25,8 @@ from swarmd.providers.shared.options import (
     wrong,
 )
 
+_REGISTRY = r"localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+(:\d+)?|[a-zA-Z0-9-]+:\d+"
+
 
 class DockerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How VS Code runs in containers of one engine."""
@@ -63,7 +65,14 @@ class DockerOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Literal["missing", "always", "never"],
         Meta(description="When an image is fetched from its registry: missing, always, never."),
     ] = "missing"
-    registry_user: Annotated[str, Meta(description="Login at the images' registry.")] = ""
+    registry: Annotated[
+        str,
+        Meta(
+            description="Host of the registry that is shown the login below, as names of images "
+            "begin; empty: that of image. No other one is shown it."
+        ),
+    ] = ""
+    registry_user: Annotated[str, Meta(description="Login at that registry.")] = ""
     registry_password: Annotated[
         str, Meta(description='Its password, as "file:/path": never the password itself.')
     ] = ""
@@ -198,6 +207,8 @@ def read_options(options: Mapping[str, object]) -> DockerOptions:
 
 def _check_login(read: DockerOptions) -> None:
     check_pair("registry_user", read.registry_user, "registry_password", read.registry_password)
+    if read.registry and not re.fullmatch(_REGISTRY, read.registry):
+        raise wrong("registry", f"{read.registry!r} is no host", '"registry.example.org:5000"')
     source = read.registry_password
     if source and not (source.startswith("file:") and Path(source[5:]).is_absolute()):
         raise wrong(

@@ -19,6 +19,8 @@ _PROGRESS_SECONDS = 0.25
 _DONE = ("Pull complete", "Already exists")
 _NOT_LET_IN = ("denied", "unauthorized", "authentication", "credentials", "login")
 _LINE_BYTES = 4 << 20
+_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
+"""Names of the registry that is meant where an image names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def registry_of(image: str) -> str:
     """The host that an image comes from."""
     first, slash, _ = image.partition("/")
     named = slash and ("." in first or ":" in first or first == "localhost")
-    return first if named else "https://index.docker.io/v1/"
+    return first if named and first not in _HUB else "https://index.docker.io/v1/"
 
 
 def query_of(image: str) -> str:

@@ -129,6 +129,7 @@ class ProviderActor(SwarmActor):
         self._ready = False
         self._refused: SwarmError | None = None
         self._early: list[RunStep] = []
+        self._complained: str | None = None
         self._look_waits = threading.Event()
         self._looked = 0.0
         self._kept_up = 0.0
@@ -179,7 +180,7 @@ class ProviderActor(SwarmActor):
     def _ready_or_not(self, error: SwarmError | None) -> None:
         self._ready, self._refused = error is None, error
         if error is not None:
-            log.error("provider %s cannot start: %s", self._provider.name, error)
+            self._complain_once(f"it cannot start: {error.message}")
         early, self._early = self._early, []
         for step in early:
             self._run(step)
@@ -244,10 +245,18 @@ class ProviderActor(SwarmActor):
         except Exception as failure:  # noqa: BLE001  # the provider's border
             error = as_swarm_error(failure, f"provider {provider.name} did not answer")
             health, capabilities = ProviderHealth(ok=False, message=error.message), None
-            log.warning("%s", error)
+            self._complain_once(error.message)
+        else:
+            self._complained = None
         view = ProviderView(health, capabilities)
         looked = Looked(provider.name, began, observed, view, frozenset(absent))
         self.context.directory.tell(CONTROLLER, looked)
+
+    def _complain_once(self, what: str) -> None:
+        """Into the log, unless that was the last that was said of it."""
+        if what != self._complained:
+            log.warning("provider %s: %s", self._provider.name, what)
+        self._complained = what
 
     def _run(self, message: RunStep) -> None:
         if self._refused is not None:

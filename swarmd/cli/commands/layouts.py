@@ -69,12 +69,20 @@ def provider_state(row: Row) -> str:
     return "ok" if healthy else "failed"
 
 
+def _limits(row: Row, of: str) -> dict[str, Any]:
+    """What a provider has of something, as far as its capabilities are known."""
+    limits = (row.get("capabilities") or {}).get("max_resources_per_instance") or {}
+    return limits.get(of) or {}
+
+
 PROVIDERS = (
     column("NAME"),
     column("TYPE"),
     Column("STATE", provider_state, coloured=True, fixed=True),
     Column("INSTANCES", lambda row: str(row.get("instances", row.get("instance_count", 0)))),
     column("PRIORITY"),
+    Column("CORES", lambda row: dash(_limits(row, "cpu").get("cores"))),
+    Column("MEMORY", lambda row: size(_limits(row, "memory").get("max"))),
     Column("ISOLATION", lambda row: dash((row.get("capabilities") or {}).get("isolation"))),
     Column("SAYS", lambda row: dash((row.get("health") or {}).get("message"))),
     Column("REGISTERED", lambda row: yes(row.get("registered")), wide=True),

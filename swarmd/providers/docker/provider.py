@@ -127,7 +127,7 @@ class DockerProvider:
             found = self._looker.containers()
         except SwarmError as error:
             raise InitializationError(
-                f"provider {self.name}: {error.message}",
+                error.message,
                 field=error.field,
                 next_step=error.next_step,
                 details=error.details,

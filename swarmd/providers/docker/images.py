@@ -19,7 +19,7 @@ from swarmd.providers.docker.container import CONFIG_DIR, Image
 from swarmd.providers.docker.context import SHORT, Context, within
 from swarmd.providers.docker.engine import Login, NotThere
 from swarmd.providers.docker.files import files_in
-from swarmd.providers.docker.marks import JOB, PROVIDER
+from swarmd.providers.docker.marks import JOB, NODE, PROVIDER
 from swarmd.providers.docker.pulling import registry_of
 
 _CONTRACT = "dev.swarmd.contract."
@@ -108,12 +108,12 @@ class Images:
         return known
 
     def _read_passwd(self, image_id: str, call: Call) -> str:
-        engine = self._context.engine
+        context, engine = self._context, self._context.engine
         # The command is never run; an image without one would be refused else.
         body: dict[str, object] = {
             "Image": image_id,
             "Cmd": ["true"],
-            "Labels": {JOB: "image", PROVIDER: self._context.name},
+            "Labels": {JOB: "image", PROVIDER: context.name, NODE: context.node.id},
         }
         made = engine.create("", body, within(call, _READ_SECONDS))
         try:

@@ -115,9 +115,9 @@ class Jobs:
         if seen.state == "running":
             yield from self._heard(seen.ref, command, call)
             return
-        engine, name = self._context.engine, job_name(plan.instance.id)
-        engine.remove(name, within(call, _START_SECONDS))
-        ref = engine.create(name, plan.job(command), within(call, _START_SECONDS))
+        engine = self._context.engine
+        # Without a name: an export has no turn, and must not be in the way of who installs.
+        ref = engine.create("", plan.job(command), within(call, _START_SECONDS))
         try:
             engine.start(ref, within(call, _START_SECONDS))
             self._wait(ref, call)  # following instead, the engine may leave the end out

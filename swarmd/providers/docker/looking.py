@@ -115,7 +115,8 @@ class Looker:
         labels += [f"{ID}={instance_id}"] if instance_id else []
         read = map(read_seen, self._context.engine.containers(labels, within))
         found = [self._as_heard(seen) for seen in read if seen is not None]
-        return sorted(found, key=lambda seen: (seen.id, -seen.epoch))
+        # Of two the one with our name is ours: the other was made of an image of the first.
+        return sorted(found, key=lambda seen: (seen.id, seen.name is None, -seen.epoch))
 
     def _as_heard(self, seen: Seen) -> Seen:
         """A container as its last event left it, if the list is behind."""
@@ -147,6 +148,11 @@ class Looker:
         ]
         with self._lock:
             self._volumes = {marks.id: marks for marks in read if marks is not None}
+
+    def with_volume(self) -> set[str]:
+        """The ids of the instances that have a volume, as it was read or made last."""
+        with self._lock:
+            return set(self._volumes)
 
     def kept(self, seen: Seen, within: float = SHORT) -> Kept:
         """What the folder of settings in a container says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -28,12 +29,12 @@ from swarmd.providers.docker.jobs import Jobs
 from swarmd.providers.docker.looking import Looker, Seen
 from swarmd.providers.docker.marks import (
     JOB,
+    NODE,
     PROVIDER,
     Marks,
     Name,
     Published,
     State,
-    job_name,
     marks_of,
     volume_name,
 )
@@ -66,6 +67,7 @@ class Maker:
         *,
         fresh: bool = False,
         known: Image | None = None,
+        look: bool = False,
     ) -> Plan:
         """Everything that decides what an instance's container is like.
 
@@ -77,9 +79,11 @@ class Maker:
             call: Deadline, cancellation, progress of a pull.
             fresh: Whether the image is about to be used for the first time.
             known: An image that was looked at just now.
+            look: Whether no container is made of it: then it takes no further ports.
         """
         options = self._context.options
-        marks = replace(marks, ports=self._ports_for(instance, marks.ports))
+        if not look:
+            marks = replace(marks, ports=self._ports_for(instance, marks.ports))
         ref = instance.config.image or marks.image or options.image
         if known is None or known.ref != ref:
             known = self.images.get(ref, call, fresh=fresh)
@@ -133,13 +137,8 @@ class Maker:
         volume = self._looker.volume(instance.id, within(call))
         if volume is None:
             raise absent(instance)
-        self._regain_ports(volume)
         plan = self.plan(instance, self._marks(instance, volume.ports), call)
-        return self.container(plan, State.COMPLETE, call)
-
-    def _regain_ports(self, marks: Marks) -> None:
-        for port in marks.ports.values():
-            self._context.ports.keep(port, marks.id)
+        return self._around(plan, call)
 
     # --- making ------------------------------------------------------------------------------
 
@@ -158,11 +157,9 @@ class Maker:
         seen = self.claim(instance, call)
         if seen is not None and seen.status is State.TRASHED:
             raise Conflict(f"{instance.ref} is in the trash", next_step="Undelete it.")
-        if seen is not None and seen.status is State.COMPLETE:
-            return seen
         volume = self._looker.volume(instance.id, within(call))
-        if seen is None and volume is not None:
-            return self.ensure(instance, call)
+        if seen is not None and seen.status is State.COMPLETE and volume is not None:
+            return seen
         try:
             return self._create(instance, seen, volume, call, chunks)
         except BaseException:
@@ -187,19 +184,21 @@ class Maker:
     ) -> Seen:
         jobs = self._jobs(instance, call, chunks)
         state = State.NEW if jobs else State.COMPLETE
-        if seen is None:
-            self.check_room(instance)
-            ports = self._take_ports(instance)
-            marks = self._marks(instance, ports)
+        resumed = seen is None and volume is not None
+        if volume is not None:  # an earlier call came so far
+            plan = self.plan(instance, self._marks(instance, volume.ports), call)
+        elif seen is not None:  # the engine made it, and an empty volume, when we had given up
+            raise absent(instance)
+        else:
+            marks = self._marks(instance, self._take_ports(instance))
             plan = self.plan(instance, marks, call, fresh=True)
             self._make_volume(instance, marks, call)
+        if seen is None:
             seen = self.container(plan, state, call)
-        else:
-            assert volume is not None
-            plan = self.plan(instance, self._marks(instance, volume.ports), call)
         for job in jobs:
             job(plan, seen)
-        self._furnish(plan, seen, call, workspace=chunks is None)
+        if not resumed:  # else what lies in the volume stays; the start makes what is missing
+            self._furnish(plan, seen, call, workspace=chunks is None)
         return self.rename(seen, instance.epoch, State.COMPLETE, call)
 
     def _jobs(
@@ -244,8 +243,11 @@ class Maker:
         size = storage_of(instance.config, context.options)
         options = {"size": str(size)} if context.limits_storage else {}
         name = volume_name(instance.id)
-        context.engine.create_volume(name, marks.labels(), options, within(call))
-        self._looker.note_volume(marks)
+        limited = self._admission if context.options.max_instances else contextlib.nullcontext()
+        with limited:  # two at once would both find the last place free
+            self.check_room(instance)
+            context.engine.create_volume(name, marks.labels(), options, within(call))
+            self._looker.note_volume(marks)
         context.step("volume made")
 
     def container(self, plan: Plan, state: State, call: Call) -> Seen:
@@ -259,12 +261,24 @@ class Maker:
             raise absent(plan.instance)
         return seen
 
+    def _around(self, plan: Plan, call: Call) -> Seen:
+        """A container around the volume that is there.
+
+        Raises:
+            InstanceNotFound: Someone removed it meanwhile, and the engine made an empty one.
+        """
+        seen = self.container(plan, State.COMPLETE, call)
+        if self._looker.volume(seen.id, within(call)) is None:
+            self._context.engine.remove(seen.ref, within(call, _SLOW))
+            raise absent(plan.instance)
+        return seen
+
     def replace(self, plan: Plan, seen: Seen, call: Call) -> Seen:
         """Make an instance's container anew: its volume stays, and its address."""
         self._context.engine.remove(seen.ref, within(call, _SLOW))
         self._looker.lives.note_end(seen.ref, "replaced")
         self._context.step("container removed")
-        made = self.container(plan, State.COMPLETE, call)
+        made = self._around(plan, call)
         for port in set(seen.marks.ports.values()) - set(made.marks.ports.values()):
             self._context.ports.release(port, seen.id)
         return made
@@ -272,15 +286,17 @@ class Maker:
     def move_ports(self, plan: Plan, seen: Seen, call: Call) -> tuple[Plan, Seen]:
         """Make a container anew on other host ports, where none was asked for by number.
 
-        The ones that it had stay noted as taken: somebody else at the engine's host has them.
+        The ones that it had are left alone for a day: somebody else at the engine's host has them.
         """
         asked = wanted_ports(plan.config)
         kept = {inner: host for inner, host in plan.marks.ports.items() if asked.get(inner)}
         ports = self._ports_for(plan.instance, kept)
+        for port in set(plan.marks.ports.values()) - set(ports.values()):
+            self._context.ports.release(port, seen.id)
         moved = replace(plan, marks=replace(plan.marks, ports=ports))
         self._context.engine.remove(seen.ref, within(call, _SLOW))
         self._context.step("container removed")
-        return moved, self.container(moved, State.COMPLETE, call)
+        return moved, self._around(moved, call)
 
     def settle(self, plan: Plan, seen: Seen, before: Made | None, call: Call) -> None:
         """Put the files in that the server reads, and install what was asked for since.
@@ -323,7 +339,7 @@ class Maker:
         ports: dict[tuple[int, Transport], int] = {}
         for inner, wanted in wanted_ports(config).items():
             held = have.get(inner, 0)
-            keeps = held and wanted in (0, held)
+            keeps = held and wanted in (0, held) and context.ports.keep(held, instance.id)
             ports[inner] = held if keeps else context.ports.take(instance.id, address, wanted)
         return ports
 
@@ -332,7 +348,8 @@ class Maker:
         most = self._context.options.max_instances
         if not most:
             return
-        known = {seen.id for seen in self._looker.containers()} - {instance.id}
+        known = {seen.id for seen in self._looker.containers()} | self._looker.with_volume()
+        known.discard(instance.id)
         if len(known) >= most:
             raise ResourceLimitError(
                 f"provider {self._context.name} has {len(known)} instances, the trash included, "
@@ -364,7 +381,7 @@ class Maker:
             give_back: Whether nobody ever knew its ports, so that they are free at once.
         """
         context = self._context
-        context.engine.remove(job_name(instance_id), within(call, _PURGE_SECONDS))
+        self._remove_jobs([f"{JOB}={instance_id}"], within(call))
         found = self._looker.containers(instance_id, within(call))
         volume = self._looker.volume(instance_id, within(call))
         ports = {port for seen in found for port in seen.marks.ports.values()}
@@ -382,10 +399,16 @@ class Maker:
         self._looker.forget(instance_id, [seen.ref for seen in found])
 
     def sweep_jobs(self) -> None:
-        """Remove the containers of work that a crash cut off: nobody waits for it any more."""
-        engine = self._context.engine
-        for job in engine.containers([JOB, f"{PROVIDER}={self._context.name}"], SHORT):
-            engine.remove(job["Id"], _PURGE_SECONDS)
+        """Remove the containers of work that a crash cut off: nobody waits for it any more.
+
+        Those of another daemon at the same engine are its own affair.
+        """
+        context = self._context
+        self._remove_jobs([JOB, f"{PROVIDER}={context.name}", f"{NODE}={context.node.id}"], SHORT)
+
+    def _remove_jobs(self, labels: list[str], seconds: float) -> None:
+        for job in self._context.engine.containers(labels, seconds):
+            self._context.engine.remove(job["Id"], _PURGE_SECONDS)
 
     def unhurried(self) -> Call:
         """A call that is not cancelled and has time enough to end what was begun."""

@@ -16,7 +16,7 @@ from swarmd.messages.enums import Transport
 from swarmd.messages.instance import Instance
 
 ID = "dev.swarmd.id"
-_NODE = "dev.swarmd.node"
+NODE = "dev.swarmd.node"
 PROVIDER = "dev.swarmd.provider"
 _NAME = "dev.swarmd.name"
 _OWNER = "dev.swarmd.owner"
@@ -100,7 +100,7 @@ class Marks:
         )
         return {
             ID: self.id,
-            _NODE: self.node,
+            NODE: self.node,
             PROVIDER: self.provider,
             _NAME: self.name,
             _OWNER: self.owner,
@@ -132,7 +132,7 @@ def read_marks(labels: Mapping[str, str] | None) -> Marks | None:
     epoch = found.get(_EPOCH, "")
     return Marks(
         id=found[ID],
-        node=found.get(_NODE, ""),
+        node=found.get(NODE, ""),
         provider=found.get(PROVIDER, ""),
         name=found.get(_NAME, ""),
         owner=found.get(_OWNER, ""),

@@ -215,16 +215,17 @@ class DockerProvider:
             self._maker.fresh.take(seen.ref)  # it is so no longer
             kept = self._looker.kept(seen, within(call))
             self._maker.check_storage(instance, kept.made)
-            plan = self._maker.plan(instance, seen.marks, call)
+            plan = self._maker.plan(instance, seen.marks, call, look=True)
             resize(self._context, plan, seen, call)
-            made = kept.made or Made(config=instance.config, installed=instance.config.extensions)
+            # One that was made anew knows of nothing: what is installed is looked for again.
+            made = kept.made or Made(config=instance.config, applied=instance.config)
             now = replace(made, config=bare(instance.config))
             self._engine.put_archive(seen.ref, "/", [tar_of(made_files(now))], within(call))
             self._context.step("configuration noted")
-            waiting = self._waiting(plan, seen, made, kept.settings) if seen.runs else ()
+            waiting = self._waiting(plan, made, kept.settings) if seen.runs else ()
             return UpdateOutcome(self._observed(instance, seen), waiting)
 
-    def _waiting(self, plan: Plan, seen: Seen, made: Made, settings: str | None) -> tuple[str, ...]:
+    def _waiting(self, plan: Plan, made: Made, settings: str | None) -> tuple[str, ...]:
         """The fields that only the next start puts into effect."""
         live = self.capabilities().live_fields
         applied = made.applied or made.config
@@ -235,14 +236,14 @@ class DockerProvider:
         ]
         if settings is not None and settings != render_config(plan.config.auth):
             fields.append("auth.credentials")
-        del seen
         return tuple(fields)
 
     def trash(self, instance: Instance, call: Call) -> None:
         """Put it aside: its container's name says so, and its volume stays."""
         with self._context.turn(instance.id, call):
             call.check()
-            if self._known(instance, call) is None:
+            known = self._known(instance, call)
+            if known is None and self._looker.volume(instance.id, within(call)) is None:
                 return
             seen = self._maker.ensure(instance, call)
             if seen.runs:
@@ -272,7 +273,7 @@ class DockerProvider:
     def export(self, instance: Instance, call: Call) -> Iterator[bytes]:
         """Its data as a tar stream."""
         seen = self._known_container(instance, call)
-        plan = self._maker.plan(instance, seen.marks, call)
+        plan = self._maker.plan(instance, seen.marks, call, look=True)
         home, jobs = plan.image.home, self._maker.jobs
         chunks = self._engine.get_archive(seen.ref, home, call.remaining)
         times = jobs.times(plan, seen, call)
@@ -323,7 +324,7 @@ class DockerProvider:
             options,
             folder=folder_of(image, instance.config),
             env=options.env,
-            user=image.user,
+            user=image.account,
             within=SHORT,
         )
 

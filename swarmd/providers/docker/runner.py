@@ -66,7 +66,7 @@ class Runner:
         self.check_exposure(instance)
         plan, seen, before = self._prepare(instance, seen, call)
         seen = self._start(plan, seen, before, call)
-        if instance.config.workspace_path:
+        if instance.config.workspace_path or before is None:
             self._make_folder(plan, seen, call)
         return self._await(instance, seen, call)
 
@@ -134,10 +134,13 @@ class Runner:
         self._context.step("started")
 
     def _make_folder(self, plan: Plan, seen: Seen, call: Call) -> None:
-        """Make the folder that VS Code opens, as the instance's user would."""
+        """Make the folder that VS Code opens, as the instance's user would.
+
+        Where nothing was noted in the container, its creation may have been cut off before that.
+        """
         command = ["mkdir", "-p", "--", plan.folder]
         code, words = self._context.engine.run(seen.ref, command, within=within(call))
-        if code:
+        if code and plan.config.workspace_path:
             raise ValidationError(
                 f"the workspace_path {plan.config.workspace_path!r} is no folder of the workspace",
                 field=PATH_FIELD,

@@ -169,10 +169,10 @@ class PortBook:
         with self._lock:
             self._check_wanted(instance_id, wanted)
 
-    def keep(self, port: int, instance_id: str) -> None:
-        """Note that an instance has a port again."""
+    def keep(self, port: int, instance_id: str) -> bool:
+        """Note that an instance has a port again; False if it is another's by now."""
         with self._lock:
-            self._owners[port] = instance_id
+            return self._owners.setdefault(port, instance_id) == instance_id
 
     def release(self, port: int, instance_id: str) -> None:
         """Take a port from an instance, and reserve it for a day. Durable when this returns."""

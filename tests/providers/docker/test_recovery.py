@@ -1,0 +1,231 @@
+"""What was left half done, or changed by hand, is completed: nothing is lost or empty."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import NotFound
+from msgspec.structs import replace
+
+from swarmd.errors import InstanceNotFound, ResourceLimitError
+from swarmd.messages.enums import InstanceStatus
+from swarmd.messages.instance import Instance, Network, PortSpec
+from swarmd.messages.requests import ExecInstance
+from swarmd.providers.docker.maker import Maker
+from swarmd.providers.docker.provider import DockerProvider
+from tests.contract.docker_case import DockerCase
+from tests.providers.local.kit import call
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
+JOB = "dev.swarmd.job"
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+@pytest.fixture
+def case(tmp_path: Path, docker_client: docker.DockerClient) -> Iterator[DockerCase]:
+    network = f"t{secrets.token_hex(6)}"
+    made = DockerCase(tmp_path, network)
+    yield made
+    made.close()
+    docker_client.api.remove_network(network)
+
+
+def opened(case: DockerCase, **options: Any) -> DockerProvider:
+    provider = case.open(**options)
+    assert isinstance(provider, DockerProvider)
+    return provider
+
+
+def create_until(
+    provider: DockerProvider,
+    instance: Instance,
+    at: str,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes | None = None,
+) -> None:
+    """A creation that is cut off at a step, as kill -9 does it: nothing is undone."""
+
+    def step(name: str) -> None:
+        if name == at:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Maker, "_undo", lambda maker, instance: None)
+        patch.setattr(provider._context, "step", step)
+        with pytest.raises(Killed):
+            if data is None:
+                provider.create(instance, call())
+            else:
+                provider.import_data(instance, [data], call())
+
+
+def said(provider: DockerProvider, instance: Instance, *command: str) -> str:
+    session = provider.exec(instance, ExecInstance(id=instance.id, command=command))
+    pieces = list(iter(session.read, None))
+    session.close()
+    return b"".join(piece[1] for piece in pieces).decode().strip()
+
+
+def container(client: docker.DockerClient, instance: Instance) -> str:
+    (found,) = client.api.containers(all=True, filters={"label": f"dev.swarmd.id={instance.id}"})
+    return str(found["Id"])
+
+
+@pytest.mark.parametrize("at", ["volume made", "container made"])
+def test_a_creation_that_was_cut_off_is_completed(
+    case: DockerCase, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    provider, instance = opened(case), case.instance()
+    create_until(provider, instance, at, monkeypatch)
+    assert provider.create(instance, call()).complete
+    assert provider.start(instance, call()).status is InstanceStatus.RUNNING
+    assert said(provider, instance, "pwd") == "/home/coder/project"
+
+
+@pytest.mark.parametrize("at", ["volume made", "container made"])
+def test_an_extension_is_not_forgotten_by_a_creation_that_was_cut_off(
+    case: DockerCase, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    provider, instance = opened(case), case.instance(extensions=(case.extension(),))
+    create_until(provider, instance, at, monkeypatch)
+    assert provider.create(instance, call()).complete
+    assert len(case.installed(instance)) == 1, "before its first start"
+
+
+@pytest.mark.parametrize("at", ["volume made", "container made"])
+def test_an_import_that_was_cut_off_has_its_files(
+    case: DockerCase, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    provider, first, second = opened(case), case.instance("first"), case.instance("second")
+    provider.create(first, call())
+    provider.start(first, call())
+    said(provider, first, "sh", "-c", "echo mine >kept")
+    data = b"".join(provider.export(first, call()))
+    create_until(provider, second, at, monkeypatch, data)
+    assert provider.import_data(second, [data], call()).complete
+    provider.start(second, call())
+    assert said(provider, second, "cat", "kept") == "mine"
+
+
+def test_what_has_lost_its_container_is_put_into_the_trash_all_the_same(
+    case: DockerCase, docker_client: docker.DockerClient
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    provider.trash(instance, call())
+    found = provider.get(instance.id)
+    assert found is not None
+    assert found.status is InstanceStatus.DELETED
+    assert provider.restore(instance, call()).status is not InstanceStatus.DELETED
+
+
+def test_an_empty_volume_is_never_put_in_place_of_one_that_vanished_meanwhile(
+    case: DockerCase, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    volume = f"swarmd-{instance.id}"
+
+    def step(name: str) -> None:
+        if name == "container removed":
+            docker_client.api.remove_volume(volume)
+
+    monkeypatch.setattr(provider._context, "step", step)
+    changed = replace(instance, config=replace(instance.config, env={"NEW": "1"}))
+    with pytest.raises(InstanceNotFound):
+        provider.start(changed, call())
+    assert provider.get(instance.id) is None
+    docker_client.api.remove_volume(volume)  # the engine's own, without a mark
+
+
+def test_looking_takes_no_ports(case: DockerCase) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    more = Network(ports=(PortSpec(container_port=3000),))
+    changed = replace(instance, config=replace(instance.config, network=more))
+    before = dict(provider._context.ports._owners)
+    provider.update(changed, call())
+    list(provider.export(changed, call()))
+    assert provider._context.ports._owners == before
+
+
+def test_an_extension_asked_for_after_the_container_was_removed_is_installed(
+    case: DockerCase, docker_client: docker.DockerClient
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    wanted = replace(instance.config, extensions=(case.extension(),))
+    provider.update(replace(instance, config=wanted), call())
+    provider.start(replace(instance, config=wanted), call())
+    assert len(case.installed(instance)) == 1
+
+
+def test_no_more_are_made_than_may_be_however_many_ask_at_once(case: DockerCase) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    provider = opened(case, max_instances=1)
+    asked = [case.instance(f"web-{number}") for number in range(4)]
+
+    def made(instance: Instance) -> bool:
+        try:
+            provider.create(instance, call())
+        except ResourceLimitError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(made, asked)) == 1
+
+
+def test_work_of_another_daemon_is_left_alone(
+    case: DockerCase, tiny_image: str, docker_client: docker.DockerClient
+) -> None:
+    provider = opened(case)
+    own = {JOB: "x", "dev.swarmd.provider": provider.name}
+    made = {
+        node: docker_client.api.create_container(
+            tiny_image, ["true"], labels=own | {"dev.swarmd.node": node}
+        )["Id"]
+        for node in (provider._context.node.id, "another")
+    }
+    opened(case)
+    docker_client.api.inspect_container(made["another"])
+    with pytest.raises(NotFound):
+        docker_client.api.inspect_container(made[provider._context.node.id])
+
+
+def test_a_deletion_ends_the_work_for_it(
+    case: DockerCase, tiny_image: str, docker_client: docker.DockerClient
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    labels = {JOB: instance.id, "dev.swarmd.provider": provider.name}
+    docker_client.api.create_container(tiny_image, ["true"], labels=labels)
+    provider.purge(instance, call())
+    assert case.remains(instance) == []
+    assert not docker_client.api.containers(all=True, filters={"label": f"{JOB}={instance.id}"})
+
+
+def test_a_container_made_of_an_image_of_another_is_not_taken_for_it(
+    case: DockerCase, docker_client: docker.DockerClient
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    own = container(docker_client, instance)
+    labels = docker_client.api.inspect_container(own)["Config"]["Labels"]
+    docker_client.api.create_container(
+        docker_client.api.inspect_container(own)["Config"]["Image"], ["true"], labels=labels
+    )
+    found = provider._looker.find(instance.id)
+    assert found is not None
+    assert found.ref == own

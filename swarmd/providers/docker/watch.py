@@ -17,7 +17,7 @@ from swarmd.errors import SwarmError
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.engine import EventStream
 from swarmd.providers.docker.looking import Looker, code_words
-from swarmd.providers.docker.marks import PROVIDER, read_name
+from swarmd.providers.docker.marks import JOB, PROVIDER, read_name
 
 _log = logging.getLogger(__name__)
 _KINDS = ("start", "die", "oom", "destroy", "rename", "pause", "unpause")
@@ -49,6 +49,7 @@ class Watch:
         self._lock = threading.Lock()
         self._stream: EventStream | None = None
         self._out_of_memory: set[str] = set()
+        self._failures = 0
         self.problem: str | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"swarmd-{context.name}-events", daemon=True
@@ -69,19 +70,19 @@ class Watch:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        failures = 0
         while not self._closed.is_set():
             try:
                 self._read_stream()
-                failures = 0
                 self.problem = "its event stream ended"
             except SwarmError as error:
-                failures += 1
                 self.problem = error.message
                 _log.info("events of %s: %s", self._context.name, error.message)
-            seconds = delay(
-                min(failures, 8), base=_BASE, cap=_CAP, chance=self._chance(), jitter="equal"
-            )
+            except Exception as error:  # noqa: BLE001  # an odd event must not deafen us
+                self.problem = f"its events cannot be read: {error!r}"
+                _log.exception("events of %s", self._context.name)
+            self._failures += 1
+            count = min(self._failures - 1, 8)
+            seconds = delay(count, base=_BASE, cap=_CAP, chance=self._chance(), jitter="equal")
             if not self._closed.wait(seconds):
                 self._changed()
 
@@ -94,7 +95,7 @@ class Watch:
         try:
             if self._closed.is_set():
                 return
-            self.problem = None
+            self.problem, self._failures = None, 0
             self._changed()  # what happened before the stream stood
             for event in stream:
                 self._take(event)
@@ -107,6 +108,8 @@ class Watch:
         actor = event.get("Actor") or {}
         ref, attributes = str(actor.get("ID", "")), actor.get("Attributes") or {}
         kind = event.get("Action")
+        if JOB in attributes:
+            return  # work for an instance says nothing of it
         if kind == "start":
             self._out_of_memory.discard(ref)
             self._looker.lives.note_start(ref, _when(event))
@@ -133,8 +136,11 @@ class Watch:
         old, new = attributes.get("oldName", ""), attributes.get("name", "")
         if read_name(new) is not None or read_name(old) is None:
             return
+        engine = self._context.engine
         try:
-            self._context.engine.rename(ref, old.removeprefix("/"), SHORT)
+            if engine.inspect(ref, SHORT).get("Name", "").removeprefix("/") != new:
+                return  # it has another one by now, of ours perhaps
+            engine.rename(ref, old.removeprefix("/"), SHORT)
             _log.warning("the container %s was renamed to %s by hand; undone", old, new)
         except SwarmError as error:
             _log.warning("the name of %s cannot be given back: %s", new, error.message)

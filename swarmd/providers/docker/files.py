@@ -19,6 +19,9 @@ from swarmd.providers.docker.container import CONFIG_DIR
 from swarmd.providers.shared.codeserver import render_config
 
 _MOST = 1 << 20
+_WHOLE_MOST = 8 << 20
+"""Bytes of an archive that are read: the user of a container may make his files of any size."""
+_NAMES = ("config.yaml", "instance.json")
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -123,7 +126,7 @@ def encode_made(made: Made) -> bytes:
 
 def read_kept(chunks: Iterable[bytes]) -> Kept:
     """Read an archive of ``/etc/swarmd``; what cannot be read is as if it were not there."""
-    found = dict(files_in(chunks))
+    found = {name: data for name, data in files_in(chunks) if name in _NAMES}
     settings = found.get("config.yaml")
     return Kept(
         made=_decode_made(found.get("instance.json")),
@@ -158,6 +161,7 @@ class _Reader(io.RawIOBase):
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._rest = b""
+        self._left = _WHOLE_MOST
 
     def readable(self) -> bool:
         return True
@@ -168,6 +172,9 @@ class _Reader(io.RawIOBase):
             if piece is None:
                 break
             self._rest += piece
+            self._left -= len(piece)
+            if self._left < 0:
+                raise tarfile.ReadError("too much")
         size = len(self._rest) if size < 0 else size
         given, self._rest = self._rest[:size], self._rest[size:]
         return given

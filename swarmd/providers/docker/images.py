@@ -7,6 +7,7 @@ options do.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 from collections.abc import Iterable
@@ -118,7 +119,8 @@ class Images:
         made = engine.create("", body, within(call, _READ_SECONDS))
         try:
             chunks = engine.get_archive(made, "/etc/passwd", within(call))
-            found = dict(files_in(chunks)).get("passwd", b"")
+            with contextlib.closing(chunks):
+                found = dict(files_in(chunks)).get("passwd", b"")
         except NotThere:
             found = b""
         finally:

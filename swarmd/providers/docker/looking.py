@@ -6,6 +6,7 @@ it ended is learnt from the engine's events and from our own starts, not asked f
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
@@ -157,7 +158,9 @@ class Looker:
     def kept(self, seen: Seen, within: float = SHORT) -> Kept:
         """What the folder of settings in a container says."""
         try:
-            kept = read_kept(self._context.engine.get_archive(seen.ref, CONFIG_DIR, within))
+            chunks = self._context.engine.get_archive(seen.ref, CONFIG_DIR, within)
+            with contextlib.closing(chunks):
+                kept = read_kept(chunks)
         except NotThere:
             return Kept()
         if kept.made is None or kept.made.applied is not None or seen.state == "created":

@@ -12,6 +12,7 @@ _RECORD = re.compile(rb"-?\d{1,18}\.(\d{9})\d? (.*)", re.DOTALL)
 _SECOND = 10**9
 _FIRST = 1 << 10
 _NAME_MOST = 4096 + 64  # bytes of one record
+_MOST = 1 << 22  # names; whoever is behind find in a container may tell of any number
 
 
 def list_times(home: str) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ class Fractions:
 
     def _take(self, record: bytes) -> None:
         found = _RECORD.fullmatch(record)
-        if found is None or not int(found[1]) or record[:1] == b"-":
+        if found is None or not int(found[1]) or record[:1] == b"-" or self._used >= _MOST:
             return
         at = self._slot(_key(found[2]))
         if not self._keys[at]:

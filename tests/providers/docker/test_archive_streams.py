@@ -225,6 +225,13 @@ def test_the_table_of_times_grows_and_takes_the_last_word() -> None:
     assert all(times.exact(b"%d" % name, 0) == 2 + name for name in range(5000))
 
 
+def test_the_table_of_times_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmd.providers.docker.times._MOST", 10)
+    times = Fractions((b"5.%09d0 %d\0" % (1, name) for name in range(10_000)), a_call())
+    assert times.exact(b"3", 0) == 1
+    assert times.exact(b"9999", 0) == 0
+
+
 # --- pieces ---------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from swarmd.messages.instance import InstanceConfig
 from swarmd.providers.docker.files import (
     File,
+    Kept,
     Made,
     Owner,
     bare,
@@ -61,3 +63,19 @@ def test_chunks_may_be_cut_anywhere(cuts: list[int], data: bytes) -> None:
         chunks.append(archive[at : at + cut])
         at += cut
     assert dict(files_in([*chunks, archive[at:]])) == {"b": data, "c": b"x"}
+
+
+def test_what_a_user_made_large_is_not_read_to_its_end() -> None:
+    info = tarfile.TarInfo("swarmd/config.yaml")
+    info.size = 1 << 40
+    read = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal read
+        yield info.tobuf()
+        while True:
+            read += 1 << 16
+            yield bytes(1 << 16)
+
+    assert read_kept(chunks()) == Kept()
+    assert read < 16 << 20

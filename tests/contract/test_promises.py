@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import tarfile
@@ -438,6 +439,17 @@ def test_a_cancelled_import_can_be_repeated(
     provider.import_data(instance, [data], call)
     provider.start(instance, call)
     assert content(provider, instance) == b"work"
+
+
+def test_what_runs_is_exported_however_large_it_is(
+    provider: Provider, running: Instance, call: Call
+) -> None:
+    size = 32 << 20  # no buffer on the way takes it all
+    assert execute(provider, running, "truncate", "-s", str(size), "large")[0] == 0
+    told: list[str] = []
+    listening = dataclasses.replace(call, progress=lambda message, _: told.append(message))
+    assert sum(map(len, provider.export(running, listening))) > size
+    assert told == []
 
 
 def test_a_cancelled_export_ends(provider: Provider, running: Instance) -> None:

@@ -7,7 +7,7 @@ left behind is removed by the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from swarmd.errors import ProviderError
 from swarmd.ports import Call
@@ -113,11 +113,18 @@ class Jobs:
         """
         command = list_times(plan.image.home)
         if seen.state == "running":
-            yield from self._heard(seen.ref, command, call)
-            return
+            told = self._heard(seen.ref, command, call)
+        else:
+            told = self._told(plan.job(command), call)
+        try:
+            yield from told
+        except ProviderError as error:
+            call.progress(f"times have whole seconds: {error.message}", None)
+
+    def _told(self, body: Mapping[str, object], call: Call) -> Iterator[bytes]:
         engine = self._context.engine
         # Without a name: an export has no turn, and must not be in the way of who installs.
-        ref = engine.create("", plan.job(command), within(call, _START_SECONDS))
+        ref = engine.create("", body, within(call, _START_SECONDS))
         try:
             engine.start(ref, within(call, _START_SECONDS))
             self._wait(ref, call)  # following instead, the engine may leave the end out
@@ -126,8 +133,6 @@ class Jobs:
                     ref, follow=False, tail=None, since=None, timestamps=False, within=within(call)
                 )
             )
-        except ProviderError as error:
-            call.progress(f"times have whole seconds: {error.message}", None)
         finally:
             engine.remove(ref, SHORT * 3)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -151,7 +151,8 @@ class DockerProvider:
     def upkeep(self, now: datetime) -> None:
         """Forget old reservations, see what lost its container, count what the volumes hold."""
         del now  # reservations are kept on the provider's own clock
-        self._context.ports.forget_expired()
+        with os_faults("forgetting which ports were reserved"):
+            self._context.ports.forget_expired()
         self._looker.refresh()
         self._usage.refresh()
 
@@ -275,13 +276,19 @@ class DockerProvider:
         seen = self._known_container(instance, call)
         plan = self._maker.plan(instance, seen.marks, call, look=True)
         home, jobs = plan.image.home, self._maker.jobs
-        chunks = self._engine.get_archive(seen.ref, home, call.remaining)
         times = jobs.times(plan, seen, call)
         base = "" if self._context.podman else Path(home).name
 
+        def chunks() -> Generator[bytes]:
+            # Begun when the times are known: until its end the engine holds the container, and
+            # lets nobody run a command in it.
+            tar = self._engine.get_archive(seen.ref, home, call.remaining)
+            with contextlib.closing(tar):
+                yield from tar
+
         def stream() -> Iterator[bytes]:
-            with contextlib.closing(chunks):
-                yield from archive.export(chunks, call, base=base, times=times)
+            with contextlib.closing(chunks()) as opened:
+                yield from archive.export(opened, call, base=base, times=times)
 
         return stream()
 

@@ -14,6 +14,7 @@ from swarmd.ports import Call, Clock
 from swarmd.providers.docker.engine import Engine
 from swarmd.providers.docker.errors import NoAnswer
 from swarmd.providers.docker.options import DockerOptions
+from swarmd.providers.shared.faults import os_faults
 from swarmd.providers.shared.portbook import PortBook
 from swarmd.providers.shared.turns import Turns
 
@@ -64,7 +65,7 @@ class Context:
             DeadlineExceeded, OperationCancelled: The call ended while the engine was asked:
                 that it gave no answer in so short a time says nothing about the engine.
         """
-        with self.turns.of(instance_id, call):
+        with self.turns.of(instance_id, call), os_faults("keeping what is noted of the instance"):
             try:
                 yield
             except NoAnswer:

@@ -136,7 +136,10 @@ class Reach:
         except ValueError:
             import socket
 
-            host = socket.gethostbyname(host)
+            try:
+                host = socket.gethostbyname(host)
+            except OSError:  # a name that only ssh knows
+                return None
         return Endpoint(host, port, options.tls)
 
     def _inside(self, seen: Seen, seconds: int) -> tuple[int, bytes]:

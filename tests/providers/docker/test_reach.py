@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from swarmd.providers.docker.reach import ASK_INSIDE
+from swarmd.providers.docker.looking import read_seen
+from swarmd.providers.docker.options import DockerOptions
+from swarmd.providers.docker.reach import ASK_INSIDE, Reach
 from swarmd.setup import find_installed
 from tests.daemon import STANDIN
 from tests.docker_files import system_python
 from tests.e2e.looking import listens
+from tests.providers.docker.test_looking import summary
 from tests.support import code_server_directory, free_port, require, wait_until
 
 ALWAYS = ("sh", "date", "sleep", "readlink", "printf")
@@ -92,3 +98,15 @@ def test_a_server_that_is_ill_is_no_answer(tmp_path: Path, name: str) -> None:
             done = ask(folder, name, port, seconds)
             assert done.returncode != 0
             assert "efused" not in done.stdout + done.stderr, "it was asked"
+
+
+def test_a_host_that_only_ssh_knows_is_asked_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(host: str) -> str:
+        raise socket.gaierror(-2, f"{host} is not known")
+
+    monkeypatch.setattr(socket, "gethostbyname", unknown)
+    options = DockerOptions(engine="ssh://box1", publish_address="0.0.0.0")
+    context: Any = SimpleNamespace(options=options)
+    seen = read_seen(summary("e1"))
+    assert seen is not None
+    assert Reach(context).endpoint(seen) is None

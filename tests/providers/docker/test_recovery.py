@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,3 +230,18 @@ def test_a_container_made_of_an_image_of_another_is_not_taken_for_it(
     found = provider._looker.find(instance.id)
     assert found is not None
     assert found.ref == own
+
+
+def test_a_full_disk_is_told_as_such(case: DockerCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+
+    def full(file: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("swarmd.providers.shared.portbook.write_durably", full)
+        with pytest.raises(ResourceLimitError, match="disk is full"):
+            provider.purge(instance, call())
+    provider.purge(instance, call())
+    assert case.remains(instance) == []

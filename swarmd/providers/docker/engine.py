@@ -17,7 +17,14 @@ from urllib.parse import quote
 
 from swarmd.providers.docker.calls import POLL_SECONDS, SAFE, left
 from swarmd.providers.docker.commands import Commands, timestamp
-from swarmd.providers.docker.errors import NoAnswer, NotRunning, NotThere, PortTaken, Taken
+from swarmd.providers.docker.errors import (
+    NoAnswer,
+    NotRunning,
+    NotThere,
+    PortTaken,
+    Stuck,
+    Taken,
+)
 from swarmd.providers.docker.eventstream import EventStream
 from swarmd.providers.docker.link import Link
 from swarmd.providers.docker.pulling import Login
@@ -33,6 +40,7 @@ __all__ = [
     "NotRunning",
     "NotThere",
     "PortTaken",
+    "Stuck",
     "Taken",
     "Where",
     "check_where",
@@ -144,7 +152,7 @@ class Engine(Commands, Transfers):
         return str(made["Id"])
 
     def start(self, ref: str, within: float) -> None:
-        """Start a container; already running: fine. Raises ``PortTaken``, ``NotThere``."""
+        """Start a container; it may run already. Raises ``PortTaken``, ``Stuck``, ``NotThere``."""
         self._do(f"starting the container {ref}", within, lambda api: api.start(ref))
 
     def stop(self, ref: str, grace: float, within: float) -> None:

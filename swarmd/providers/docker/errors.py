@@ -29,6 +29,10 @@ class PortTaken(ProviderError):
     """The host port of a container that should start is in use."""
 
 
+class Stuck(ProviderError):
+    """The engine was killed while it started this container, and can never start it again."""
+
+
 class NoAnswer(ProviderUnreachable):
     """The engine took the call and did not answer in time: it may yet be carried out."""
 
@@ -40,6 +44,7 @@ _NO_ROOM = (
     "too many open files",
     "resource temporarily unavailable",
 )
+_STUCK = "id already in use"
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 _CLOSED = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)
 _LOOK = "Look at the cause and at the engine's own log, then repeat this."
@@ -95,6 +100,8 @@ class Faults:
                 next_step="End what uses the port on the engine's host, or use another one.",
                 details=details,
             )
+        if status >= 500 and _STUCK in low:
+            return Stuck(message, next_step="Make the container anew.", details=details)
         kind, next_step = _kind(status, low)
         return kind(message, next_step=next_step, details=details)
 

@@ -11,7 +11,7 @@ from swarmd.ports import Call
 from swarmd.providers.docker.container import Plan, digest, limits, published_at
 from swarmd.providers.docker.context import SHORT, Context, absent, within
 from swarmd.providers.docker.engine import NotThere
-from swarmd.providers.docker.errors import PortTaken
+from swarmd.providers.docker.errors import PortTaken, Stuck
 from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
 from swarmd.providers.docker.fresh import digest_of
@@ -118,9 +118,9 @@ class Runner:
                     raise
                 call.progress(f"another port: {error.message}", None)
                 plan, seen = self._maker.move_ports(plan, seen, call)
-            except NotThere as error:
+            except (NotThere, Stuck) as error:
                 # Its network was removed by hand, and one that has run asks for that very one;
-                # or the container itself was.
+                # or the container itself was; or its first start was cut off with the engine.
                 call.progress(f"making the container anew: {error.message}", None)
                 ensure_network(self._context)
                 seen = self._maker.replace(plan, seen, call)

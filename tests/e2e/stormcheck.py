@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.daemon import DaemonProcess, Refused
+from tests.e2e.docker_kit import ID, PROVIDER, Box
 from tests.e2e.looking import healthz
 from tests.support import code_server_directory, parents
 
@@ -30,14 +31,18 @@ def real_command() -> dict[str, object]:
     return {"command": require_installed(code_server_directory()).command}
 
 
-def check(daemon: DaemonProcess, everything: list[Known]) -> list[str]:
+def check(daemon: DaemonProcess, everything: list[Known], box: Box | None = None) -> list[str]:
     """Wait until the daemon has settled, then compare; one line for each thing wrong."""
     problems = [f"not settled after {SETTLING:g} s: {left}" for left in settle(daemon)]
     listed = daemon.instances()
     trash = {item["id"] for item in daemon.instances(trash=True)}
     problems += acknowledged_is_there(daemon, listed, trash, everything)
     problems += nothing_twice(listed)
-    problems += processes_match(daemon, listed)
+    problems += processes_match(daemon, [item for item in listed if item["provider"] == "local"])
+    if box is not None:
+        ours = [item for item in listed if item["provider"] == box.name]
+        problems += containers_match(box, ours, trash)
+        problems += volumes_match(box, ours, trash)
     return problems
 
 
@@ -110,6 +115,43 @@ def processes_match(daemon: DaemonProcess, listed: list[dict[str, Any]]) -> Iter
             yield f"{item['name']} is called running and does not answer at {item['url']}"
 
 
+def containers_match(box: Box, listed: list[dict[str, Any]], trash: set[str]) -> Iterator[str]:
+    """At most one container for each record and none for no record; what runs, answers."""
+    with box.client() as client:
+        label = f"{PROVIDER}={box.name}"
+        found = client.api.containers(all=True, filters={"label": label})
+    by_id: dict[str, list[dict[str, Any]]] = {}
+    for each in found:
+        by_id.setdefault(each["Labels"][ID], []).append(each)
+    known = {item["id"]: item for item in listed}
+    for identity, containers in by_id.items():
+        names = [each["Names"] for each in containers]
+        running = any(each["State"] == "running" for each in containers)
+        if identity not in known.keys() | trash:
+            yield f"{names} is there without a record"
+        elif len(containers) > 1:
+            yield f"{identity} has several containers: {names}"
+        elif running and known.get(identity, {}).get("status") != "running":
+            yield f"{names} runs without a record that says so"
+    for identity, item in known.items():
+        state = [each["State"] for each in by_id.get(identity, [])]
+        if item["status"] == "running" and state != ["running"]:
+            yield f"{item['name']} is called running and its container is {state}"
+        elif item["status"] == "running" and healthz(item["url"]) != 200:
+            yield f"{item['name']} is called running and does not answer at {item['url']}"
+
+
+def volumes_match(box: Box, listed: list[dict[str, Any]], trash: set[str]) -> Iterator[str]:
+    """One volume for each record, and none for no record."""
+    with box.client() as client:
+        label = f"{PROVIDER}={box.name}"
+        volumes = client.api.volumes(filters={"label": label})["Volumes"] or ()
+    found = {each["Labels"][ID]: each["Name"] for each in volumes}
+    known = {item["id"] for item in listed}
+    yield from (f"{found[i]} is there without a record" for i in found.keys() - known - trash)
+    yield from (f"the volume of {identity} is missing" for identity in known - found.keys())
+
+
 def roots(daemon: DaemonProcess) -> dict[str, list[int]]:
     """Instance id → the pids that head a tree of its processes."""
     owners = {process.pid: owner(process.pid) for process in daemon.instance_processes()}
@@ -139,12 +181,13 @@ def learn(daemon: DaemonProcess, everything: Iterable[Known]) -> None:
         known.id = found["id"] if found is not None else None
 
 
-def clean_up(daemon: DaemonProcess) -> list[str]:
+def clean_up(daemon: DaemonProcess, box: Box | None = None) -> list[str]:
     """Delete everything; what is left nevertheless."""
     for item in [*daemon.instances(), *daemon.instances(trash=True)]:
         daemon.call("instance.delete", id=item["id"], force=True)
     problems = [f"left running: {process}" for process in daemon.instance_processes()]
     problems += [f"left: {path}" for path in daemon.data.iterdir() if not path.name.startswith(".")]
     problems += [f"left: {path}" for path in (daemon.state / "instances").glob("*.json")]
+    problems += [f"left: {what}" for what in (box.left() if box else [])]
     status = daemon.stop()
     return problems + ([f"the daemon ended with status {status}"] if status else [])

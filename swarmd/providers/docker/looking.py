@@ -182,9 +182,13 @@ class Looker:
         self.lives.forget(tuple(refs))
 
     def ports_taken(self, seen: Iterable[Seen]) -> dict[int, str]:
-        """Ports of the engine's host and the instances that have them."""
+        """Ports of the engine's host and the instances that have them.
+
+        A volume's are those of its birth: its container's count, if there is one.
+        """
+        marked = {one.id: one.marks for one in seen}
         with self._lock:
-            everyone = [*self._volumes.values(), *(one.marks for one in seen)]
+            everyone = [*(self._volumes | marked).values()]
         return {port: marks.id for marks in everyone for port in marks.ports.values()}
 
     # --- what it all means -------------------------------------------------------------------

@@ -290,9 +290,9 @@ class Maker:
         """
         asked = wanted_ports(plan.config)
         kept = {inner: host for inner, host in plan.marks.ports.items() if asked.get(inner)}
-        ports = self._ports_for(plan.instance, kept)
-        for port in set(plan.marks.ports.values()) - set(ports.values()):
+        for port in set(plan.marks.ports.values()) - set(kept.values()):
             self._context.ports.release(port, seen.id)
+        ports = self._ports_for(plan.instance, kept)
         moved = replace(plan, marks=replace(plan.marks, ports=ports))
         self._context.engine.remove(seen.ref, within(call, _SLOW))
         self._context.step("container removed")
@@ -333,14 +333,21 @@ class Maker:
         return taken
 
     def _ports_for(self, instance: Instance, have: Published) -> Published:
-        """The ports that an instance asks for now; those that it has, it keeps."""
-        context, config = self._context, instance.config
-        address = published_at(context.options, config)
+        """The ports that an instance asks for now; those that it has, it keeps.
+
+        Where a volume tells of others than its container had last, the book knows better.
+        """
+        book, address = self._context.ports, published_at(self._context.options, instance.config)
+        spare = [port for port in book.owned(instance.id) if port not in have.values()]
         ports: dict[tuple[int, Transport], int] = {}
-        for inner, wanted in wanted_ports(config).items():
+        for inner, wanted in wanted_ports(instance.config).items():
             held = have.get(inner, 0)
-            keeps = held and wanted in (0, held) and context.ports.keep(held, instance.id)
-            ports[inner] = held if keeps else context.ports.take(instance.id, address, wanted)
+            if held and wanted in (0, held) and book.regain(held, instance.id):
+                ports[inner] = held
+            elif spare and not wanted:
+                ports[inner] = spare.pop(0)
+            else:
+                ports[inner] = book.take(instance.id, address, wanted)
         return ports
 
     def check_room(self, instance: Instance) -> None:

@@ -169,10 +169,22 @@ class PortBook:
         with self._lock:
             self._check_wanted(instance_id, wanted)
 
-    def keep(self, port: int, instance_id: str) -> bool:
-        """Note that an instance has a port again; False if it is another's by now."""
+    def keep(self, port: int, instance_id: str) -> None:
+        """Note that an instance has a port again."""
         with self._lock:
+            self._owners[port] = instance_id
+
+    def regain(self, port: int, instance_id: str) -> bool:
+        """The same, unless it became another's meanwhile, or is reserved: then False."""
+        with self._lock:
+            if port not in self._owners and self._until.get(port, 0.0) > self._now():
+                return False
             return self._owners.setdefault(port, instance_id) == instance_id
+
+    def owned(self, instance_id: str) -> list[int]:
+        """The ports that an instance has."""
+        with self._lock:
+            return sorted(port for port, owner in self._owners.items() if owner == instance_id)
 
     def release(self, port: int, instance_id: str) -> None:
         """Take a port from an instance, and reserve it for a day. Durable when this returns."""

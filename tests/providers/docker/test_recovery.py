@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from swarmd.messages.instance import Instance, Network, PortSpec
 from swarmd.messages.requests import ExecInstance
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.provider import DockerProvider
+from swarmd.providers.shared.portbook import bind
 from tests.contract.docker_case import DockerCase
 from tests.providers.local.kit import call
 
@@ -245,3 +248,39 @@ def test_a_full_disk_is_told_as_such(case: DockerCase, monkeypatch: pytest.Monke
             provider.purge(instance, call())
     provider.purge(instance, call())
     assert case.remains(instance) == []
+
+
+def test_ports_that_others_have_are_left_alone_and_the_address_stays(
+    case: DockerCase, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, instance = opened(case), case.instance()
+    book = provider._context.ports
+    monkeypatch.setattr(book, "_free", lambda address, port: True)  # as for an engine elsewhere
+    first = int(case._options["port_range"].partition("-")[0])
+    with contextlib.ExitStack() as stack:
+        for port in (first, first + 1):
+            stack.enter_context(bind(socket.AF_INET, "127.0.0.1", port)).listen()
+        provider.create(instance, call())
+        address = provider.start(instance, call()).address
+    assert address is not None
+    assert address.port > first + 1
+    assert book.owned(instance.id) == [address.port]
+    assert not book.regain(first, instance.id), "it waits for a day"
+    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    assert provider.start(instance, call()).address == address
+
+
+def test_a_port_that_was_added_stays(case: DockerCase, docker_client: docker.DockerClient) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    more = Network(ports=(PortSpec(container_port=3000),))
+    changed = replace(instance, config=replace(instance.config, network=more))
+    provider.update(changed, call())
+    provider.start(changed, call())
+    owned = provider._context.ports.owned(instance.id)
+    assert len(owned) == 2
+    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    provider.start(changed, call())
+    assert provider._context.ports.owned(instance.id) == owned
+    again = opened(case)
+    assert again._context.ports.owned(instance.id) == owned

@@ -401,7 +401,7 @@ class Maker:
             context.step("volume removed")
         if give_back:
             context.ports.give_back_all(instance_id)
-        for port in ports:
+        for port in ports | set(context.ports.owned(instance_id)):
             context.ports.release(port, instance_id)
         self._looker.forget(instance_id, [seen.ref for seen in found])
 

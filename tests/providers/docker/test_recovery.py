@@ -248,6 +248,7 @@ def test_a_full_disk_is_told_as_such(case: DockerCase, monkeypatch: pytest.Monke
             provider.purge(instance, call())
     provider.purge(instance, call())
     assert case.remains(instance) == []
+    assert provider._context.ports.owned(instance.id) == []
 
 
 def test_ports_that_others_have_are_left_alone_and_the_address_stays(

@@ -107,14 +107,17 @@ class Runner:
         )
 
     def _start(self, plan: Plan, seen: Seen, before: Made | None, call: Call) -> Seen:
-        """Start the container; on ports that nobody has, while nobody knows them yet."""
+        """Start the container; on ports that nobody has, while nobody knows them yet.
+
+        Known ones are given up only if the engine will not give them to anyone any more.
+        """
         fresh = before is not None and before.applied is None
         for _ in range(_START_ATTEMPTS):
             try:
                 self._start_once(seen, call)
                 return seen
             except PortTaken as error:
-                if not fresh:
+                if not (fresh or self._leaked(plan, error, call)):
                     raise
                 call.progress(f"another port: {error.message}", None)
                 plan, seen = self._maker.move_ports(plan, seen, call)
@@ -127,6 +130,17 @@ class Runner:
             self._maker.settle(plan, seen, before, call)
         self._start_once(seen, call)
         return seen
+
+    def _leaked(self, plan: Plan, error: PortTaken, call: Call) -> bool:
+        """Whether the engine has a port down as taken that no container has.
+
+        So it does after it was killed during a start, until its next restart.
+        """
+        if "already allocated" not in str(error.details.get("cause")):
+            return False
+        listed = self._context.engine.containers((), within(call))
+        taken = {port.get("PublicPort") for each in listed for port in each.get("Ports") or ()}
+        return not taken.intersection(plan.marks.ports.values())
 
     def _start_once(self, seen: Seen, call: Call) -> None:
         self._context.engine.start(seen.ref, within(call, _START_SECONDS))

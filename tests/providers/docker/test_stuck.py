@@ -1,6 +1,7 @@
-"""A start that was cut off with its engine: containerd keeps a process that nobody can end.
+"""A start that was cut off with its engine, which is killed: containerd keeps a process that nobody
+can end, or the engine a port that nobody has.
 
-The engine then refuses to start that container for ever. When exactly it has to be killed for that
+The engine then refuses to start that container. When exactly it has to be killed for that
 is chance (the storm does it), so its refusal is given in its place here.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from swarmd.providers.docker.engine import Engine, Stuck
+from swarmd.providers.docker.engine import Engine, PortTaken, Stuck
 from tests.contract.docker_case import DockerCase
 from tests.providers.local.kit import call
 
@@ -43,6 +44,52 @@ def test_a_container_that_can_never_start_is_made_anew(
             all=True, filters={"label": f"dev.swarmd.id={instance.id}"}
         )
         assert [each["Id"] for each in left] == started[1:]
+        provider.purge(instance, call())
+    finally:
+        case.close()
+        docker_client.api.remove_network(network)
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["leaked", "another-has-it"])
+def test_a_port_that_the_engine_has_lost_is_given_up(
+    tmp_path: Path, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    network = f"swarmd-t{os.getpid()}-port"
+    case = DockerCase(tmp_path, network)
+    try:
+        provider, instance = case.open(), case.instance()
+        provider.create(instance, call())
+        before = provider.start(instance, call()).address
+        assert before is not None
+        provider.stop(instance, call(), force=True)
+        failed: list[str] = []
+        start = Engine.start
+
+        def lost(self: Engine, ref: str, within: float) -> None:
+            if not failed:
+                failed.append(ref)
+                words = f"Bind for 127.0.0.1:{before.port} failed: port is already allocated"
+                raise PortTaken(words, details={"cause": words})
+            start(self, ref, within)
+
+        monkeypatch.setattr(Engine, "start", lost)
+        if taken:
+            other = docker_client.api.create_container(
+                case.image(),
+                ["sleep", "60"],
+                labels={"dev.swarmd.provider": instance.provider},
+                ports=[8080],
+                host_config=docker_client.api.create_host_config(
+                    port_bindings={8080: ("127.0.0.1", before.port)}
+                ),
+            )
+            docker_client.api.start(other["Id"])
+            with pytest.raises(PortTaken):
+                provider.start(instance, call())
+        else:
+            now = provider.start(instance, call()).address
+            assert now is not None
+            assert now.port != before.port
         provider.purge(instance, call())
     finally:
         case.close()

@@ -12,6 +12,8 @@ PYTHON := $(VENV)/bin/python
 PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
 ROUNDS ?= 50
 CYCLES ?= 2000
+# Containers in the storm: auto (where an engine can be started), none, tiny or real.
+DOCKER ?= auto
 
 # The newest Python from 3.11 on that the machine has; PYTHON3=/path/to/python overrides it.
 PYTHON3 ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -53,8 +55,8 @@ test: lint  ## lint, then every test with branch coverage of at least 90 %
 bench: $(VENV)/.ready-test  ## Measure speed and memory against their limits
 	$(PYTHON) -m tests.benchmarks
 
-storm: $(VENV)/.ready-test  ## Kill the daemon at random moments, ROUNDS times
-	$(PYTHON) -m tests.e2e.storm --rounds $(ROUNDS)
+storm: $(VENV)/.ready-test  ## Kill the daemon, and an engine, at random moments, ROUNDS times
+	$(PYTHON) -m tests.e2e.storm --rounds $(ROUNDS) --docker $(DOCKER)
 
 soak: $(VENV)/.ready-test  ## CYCLES lives of an instance; descriptors and memory must not grow
 	$(PYTHON) -m tests.e2e.soak --cycles $(CYCLES)

@@ -105,9 +105,13 @@ class Plan:
 
     def body(self) -> dict[str, Any]:
         """What ``POST /containers/create`` takes; ``digest`` is among its labels."""
+        return self.made()[0]
+
+    def made(self) -> tuple[dict[str, Any], Marks]:
+        """The same, and the marks that its labels are."""
         body = self._body()
         marks = replace(self.marks, spec=digest(body), image=self.image.ref)
-        return body | {"Labels": marks.labels()}
+        return body | {"Labels": marks.labels()}, marks
 
     def job(self, command: tuple[str, ...]) -> dict[str, Any]:
         """The body of a container that does one thing for the instance, with its files."""

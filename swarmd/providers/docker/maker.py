@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from swarmd.providers.docker.container import (
     workspace_kind,
 )
 from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
+from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.files import File, Made, Owner, bare, tar_of
 from swarmd.providers.docker.fresh import Freshly
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
@@ -44,6 +46,7 @@ _SLOW = 120.0
 """Seconds for a call that moves files: the first volume of an image is filled from it."""
 
 _PURGE_SECONDS = 60.0
+_PORT = re.compile(r":(\d{1,5})\b")
 
 
 class Maker:
@@ -253,13 +256,17 @@ class Maker:
     def container(self, plan: Plan, state: State, call: Call) -> Seen:
         """Make a container around the instance's volume."""
         name = Name(plan.instance.id, plan.instance.epoch, state)
-        body = plan.body()
+        body, marks = plan.made()
         ref = self._context.engine.create(str(name), body, within(call, _SLOW))
         self._context.step("container made")
-        seen = self._looker.find(plan.instance.id, within(call))
-        if seen is None or seen.ref != ref:
-            raise absent(plan.instance)
-        return seen
+        return Seen(
+            ref=ref,
+            name=name,
+            marks=marks,
+            state="created",
+            words="Created",
+            networks=(plan.options.network,),
+        )
 
     def _around(self, plan: Plan, call: Call) -> Seen:
         """A container around the volume that is there.
@@ -283,14 +290,20 @@ class Maker:
             self._context.ports.release(port, seen.id)
         return made
 
-    def move_ports(self, plan: Plan, seen: Seen, call: Call) -> tuple[Plan, Seen]:
-        """Make a container anew on other host ports, where none was asked for by number.
+    def move_ports(self, plan: Plan, seen: Seen, error: PortTaken, call: Call) -> tuple[Plan, Seen]:
+        """Make a container anew on another host port than the one that somebody else has.
 
-        The ones that it had are left alone for a day: somebody else at the engine's host has them.
+        That one is left alone for a day. One that was asked for by number is not exchanged: then
+        the error goes on.
         """
-        asked = wanted_ports(plan.config)
-        kept = {inner: host for inner, host in plan.marks.ports.items() if asked.get(inner)}
-        for port in set(plan.marks.ports.values()) - set(kept.values()):
+        asked, ports = wanted_ports(plan.config), plan.marks.ports
+        said = {int(port) for port in _PORT.findall(str(error.details.get("cause", "")))}
+        named = said & set(ports.values()) or set(ports.values())
+        lost = {host for inner, host in ports.items() if host in named and not asked.get(inner)}
+        if not lost:
+            raise error
+        kept = {inner: host for inner, host in ports.items() if host not in lost}
+        for port in lost:
             self._context.ports.release(port, seen.id)
         ports = self._ports_for(plan.instance, kept)
         moved = replace(plan, marks=replace(plan.marks, ports=ports))

@@ -120,7 +120,7 @@ class Runner:
                 if not (fresh or self._leaked(plan, error, call)):
                     raise
                 call.progress(f"another port: {error.message}", None)
-                plan, seen = self._maker.move_ports(plan, seen, call)
+                plan, seen = self._maker.move_ports(plan, seen, error, call)
             except (NotThere, Stuck) as error:
                 # Its network was removed by hand, and one that has run asks for that very one;
                 # or the container itself was; or its first start was cut off with the engine.

@@ -19,6 +19,7 @@ from swarmd.errors import InstanceNotFound, ResourceLimitError
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import Instance, Network, PortSpec
 from swarmd.messages.requests import ExecInstance
+from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.provider import DockerProvider
 from swarmd.providers.shared.portbook import bind
@@ -285,3 +286,17 @@ def test_a_port_that_was_added_stays(case: DockerCase, docker_client: docker.Doc
     assert provider._context.ports.owned(instance.id) == owned
     again = opened(case)
     assert again._context.ports.owned(instance.id) == owned
+
+
+def test_a_port_that_was_asked_for_is_not_exchanged(case: DockerCase) -> None:
+    provider = opened(case)
+    with bind(socket.AF_INET, "127.0.0.1", 0) as listener:
+        listener.listen()
+        port = PortSpec(container_port=3000, host_port=listener.getsockname()[1])
+        instance = case.instance(network=Network(ports=(port,)))
+        provider.create(instance, call())
+        owned = provider._context.ports.owned(instance.id)
+        with pytest.raises(PortTaken):
+            provider.start(instance, call())
+    assert provider._context.ports.owned(instance.id) == owned
+    assert provider.start(instance, call()).status is InstanceStatus.RUNNING

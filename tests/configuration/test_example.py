@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from swarmd.configuration import load_factory, parse, render_example, render_options
+from swarmd.configuration import load_factory, parse, provider_types, render_example, render_options
 from swarmd.configuration.example import comment_of
 from swarmd.configuration.reload import all_keys
 from swarmd.messages import codec
@@ -91,14 +91,16 @@ def test_durations_read_well(value: int, text: str) -> None:
     assert render_options(One) == f'#it = "{text}"\n'
 
 
-def test_the_local_provider_is_described_as_it_is() -> None:
-    factory = load_factory("local")
-    kind = factory.options_type()
+def test_every_provider_is_described_as_it_is() -> None:
+    factories = {name: load_factory(name) for name in provider_types()}
     text = EXAMPLE.read_text()
-    assert text == render_example({"local": kind})
-    for field in msgspec.structs.fields(kind):
-        assert f"#{field.name} = " in text or f"# {field.name}: not set" in text
-        assert comment_of(field.type)
-    (provider,) = parse(activated(text)).providers
-    factory.check_options(provider.options)
-    assert codec.convert(provider.options, kind) == kind()
+    assert text == render_example({name: made.options_type() for name, made in factories.items()})
+    providers = parse(activated(text)).providers
+    assert {provider.type for provider in providers} == set(factories)
+    for provider in providers:
+        kind = factories[provider.type].options_type()
+        for field in msgspec.structs.fields(kind):
+            assert f"#{field.name} = " in text or f"# {field.name}: not set" in text
+            assert comment_of(field.type)
+        factories[provider.type].check_options(provider.options)
+        assert codec.convert(provider.options, kind) == kind()

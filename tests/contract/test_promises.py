@@ -573,11 +573,12 @@ def log_of(provider: Provider, instance: Instance, **options: Any) -> bytes:
 
 
 def stamped_or_refused(provider: Provider, instance: Instance, line: bytes) -> None:
-    try:
-        told = log_of(provider, instance, timestamps=True)
-    except ValidationError as error:
-        assert (error.field, bool(error.next_step)) == ("timestamps", True)
+    if provider.type == "local":
+        with pytest.raises(ValidationError) as caught:
+            log_of(provider, instance, timestamps=True)
+        assert (caught.value.field, bool(caught.value.next_step)) == ("timestamps", True)
         return
+    told = log_of(provider, instance, timestamps=True)
     stamp, _, rest = told.splitlines(keepends=True)[0].partition(b" ")
     assert rest == line
     assert datetime.fromisoformat(stamp.decode()).tzinfo is not None

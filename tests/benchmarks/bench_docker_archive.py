@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import random
-import secrets
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-import docker
-
+from swarmd.messages.instance import Instance
 from swarmd.ports import Call
-from swarmd.providers.docker import archive
-from swarmd.providers.docker.engine import Engine, Where
-from swarmd.providers.docker.intake import as_docker
 from swarmd.providers.shared.tarformat import BLOCK, END, Kind, Member, header, opening
+from tests.benchmarks.docker_bed import Bed, bed
 from tests.benchmarks.figure import Figure, seconds
-from tests.docker_engine import engine_client, engine_url
-from tests.docker_images import HOME, USER_ID, tiny
+from tests.docker_engine import engine_url
+from tests.docker_images import HOME
 
-LABEL = "dev.swarmd.bench"
+ID = "dev.swarmd.id"
 ROUNDS = 5
 ROUNDS_SHOWN = 1
 LARGE = 1 << 30
@@ -84,78 +79,77 @@ def figures() -> Iterator[Figure]:
     if program is None:
         print("    docker-archive is skipped: there is no docker command to compare with")
         return
-    with (
-        engine_client() as client,
-        tempfile.TemporaryDirectory(prefix="swarmd-bench-") as folder,
-    ):
-        bench = Bench(client, program, Path(folder))
-        try:
-            for content in CONTENTS:
-                yield from bench.figures(content)
-        finally:
-            bench.close()
+    with bed() as both, tempfile.TemporaryDirectory(prefix="swarmd-bench-") as folder:
+        both.run(both.instance())  # reads the image, once
+        both.clear()
+        bench = Bench(both, program, Path(folder))
+        for content in CONTENTS:
+            yield from bench.figures(content)
 
 
 class Bench:
-    """Our way and that of the command, over the same engine in turns."""
+    """The provider and the command, over the same engine in turns."""
 
-    def __init__(self, client: docker.DockerClient, program: str, folder: Path) -> None:
-        self._api = client.api
-        self._image = tiny(client)
+    def __init__(self, both: Bed, program: str, folder: Path) -> None:
+        self._bed = both
         self._program = program
         self._ours = folder / "ours.tar"
         self._theirs = folder / "theirs.tar"
-        self._engine = Engine("bench", Where(engine_url()))
-
-    def close(self) -> None:
-        """Let go."""
-        self._engine.close()
 
     def figures(self, content: Content) -> Iterator[Figure]:
-        """One content, in and out."""
+        """One content: out of what runs and of what does not, and in."""
         content.write(self._ours)
-        with self._container() as one:
-            self._put(one)
-            with self._theirs.open("wb") as out:
-                self._command("cp", f"{one}:{HOME}", "-", out=out)
-            grown: list[float] = []
-            out_ours, out_theirs = turns(
-                lambda: measured(grown, lambda: self._get(one)),
-                lambda: self._command("cp", f"{one}:{HOME}", "-", out=None),
-                content.rounds,
-            )
-        yield compared(f"export of {content.name}", out_ours, out_theirs, content)
-        yield memory(f"export of {content.name}", grown)
-        grown.clear()
-        in_ours, in_theirs = self._inward(grown, content.rounds)
-        yield compared(f"import of {content.name}", in_ours, in_theirs, content)
+        instance = self._bed.instance()
+        self._put(instance)
+        with self._theirs.open("wb") as out:
+            self._command("cp", f"{self._container(instance)}:{HOME}", "-", out=out)
+        yield from self._outward(
+            instance, f"export of {content.name} from what is stopped", content
+        )
+        self._bed.provider.start(instance, a_call())
+        yield from self._outward(instance, f"export of {content.name} from what runs", content)
+        self._bed.clear()
+        grown: list[float] = []
+        ours, theirs = self._inward(grown, content.rounds)
+        yield compared(f"import of {content.name}", ours, theirs, content)
         yield memory(f"import of {content.name}", grown)
 
+    def _outward(self, instance: Instance, name: str, content: Content) -> Iterator[Figure]:
+        place = f"{self._container(instance)}:{HOME}"
+        grown: list[float] = []
+        ours, theirs = turns(
+            lambda: measured(grown, lambda: self._get(instance)),
+            lambda: self._command("cp", place, "-", out=None),
+            content.rounds,
+        )
+        yield compared(name, ours, theirs, content)
+        yield memory(name, grown)
+
     def _inward(self, grown: list[float], rounds: int) -> tuple[float, float]:
-        """Each round into a container of its own, with what was written before written out."""
+        """Each round into a new one, with what was written before written out.
+
+        Ours makes volume and container too; the command finds them made.
+        """
         ours, theirs = [], []
         for _ in range(rounds):
-            with self._container() as one:
-                ours.append(measured(grown, partial(self._put, one)))
-            with self._container() as two, self._theirs.open("rb") as data:
-                target = f"{two}:{HOME.rpartition('/')[0]}"
+            ours.append(measured(grown, partial(self._put, self._bed.instance())))
+            self._written_out()
+            api = self._bed.client.api
+            made = self._bed.bare(self._bed.instance(), 0).make(api)
+            with self._theirs.open("rb") as data:
+                target = f"{made}:{HOME.rpartition('/')[0]}"
                 theirs.append(seconds(partial(self._command, "cp", "-", target, given=data)))
+            self._written_out()
         return statistics.median(ours), statistics.median(theirs)
 
-    @contextmanager
-    def _container(self) -> Iterator[str]:
-        """A created container with a volume on its home."""
-        name = f"swarmd-bench-{secrets.token_hex(4)}"
-        labels = {LABEL: "archive"}
-        self._api.create_volume(name, labels=labels)
-        host = self._api.create_host_config(binds=[f"{name}:{HOME}"])
-        self._api.create_container(self._image, name=name, labels=labels, host_config=host)
+    def _written_out(self) -> None:
+        self._bed.clear()
         subprocess.run(["sync"], check=True)
-        try:
-            yield name
-        finally:
-            self._api.remove_container(name, force=True)
-            self._api.remove_volume(name)
+
+    def _container(self, instance: Instance) -> str:
+        filters = {"label": f"{ID}={instance.id}"}
+        (found,) = self._bed.client.api.containers(all=True, filters=filters)
+        return str(found["Id"])
 
     def _command(
         self, *words: str, given: IO[bytes] | None = None, out: IO[bytes] | None = None
@@ -167,16 +161,14 @@ class Bench:
             check=True,
         )
 
-    def _get(self, name: str) -> None:
-        chunks = self._engine.get_archive(name, HOME, 60)
+    def _get(self, instance: Instance) -> None:
         with Path("/dev/null").open("wb", buffering=0) as out:
-            out.writelines(archive.export(chunks, a_call(), base="coder"))
+            out.writelines(self._bed.provider.export(instance, a_call()))
 
-    def _put(self, name: str) -> None:
+    def _put(self, instance: Instance) -> None:
         with self._ours.open("rb", buffering=0) as data:
             chunks = iter(lambda: data.read(PIECE), b"")
-            pieces = as_docker(chunks, a_call(), home=HOME, uid=USER_ID, gid=USER_ID)
-            self._engine.put_archive(name, "/", pieces, 600)
+            self._bed.provider.import_data(instance, chunks, a_call())
 
 
 def a_call() -> Call:

@@ -38,6 +38,8 @@ from swarmd.providers.docker.options import DockerOptions
 from swarmd.providers.shared.codeserver import CONTAINER_PORT
 
 _RUNNING = ("running", "paused", "restarting")
+GOING = ("removing", "dead")
+"""Someone removes it, or could not to the end: the next start makes another."""
 _EXITED = re.compile(r"Exited \((\d+)\)")
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 _ASKED_AT_ONCE = 16
@@ -257,7 +259,7 @@ def status_of(seen: Seen) -> InstanceStatus:
     """An instance's status, by its container's."""
     if seen.status is State.TRASHED:
         return InstanceStatus.DELETED
-    if seen.state in ("paused", "dead", "removing"):
+    if seen.state == "paused":
         return InstanceStatus.ERROR
     if seen.runs:
         return InstanceStatus.RUNNING
@@ -265,7 +267,7 @@ def status_of(seen: Seen) -> InstanceStatus:
 
 
 def _exit(seen: Seen, ended: str | None) -> str | None:
-    if seen.state in ("paused", "dead", "removing"):
+    if seen.state in ("paused", *GOING):
         return f"its container is {seen.state}"
     found = _EXITED.match(seen.words)
     return ended or (code_words(int(found[1])) if found else None)

@@ -28,7 +28,7 @@ from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
 from swarmd.providers.docker.intake import as_docker
 from swarmd.providers.docker.jobs import Jobs
-from swarmd.providers.docker.looking import Looker, Seen
+from swarmd.providers.docker.looking import GOING, Looker, Seen
 from swarmd.providers.docker.marks import (
     JOB,
     NODE,
@@ -117,6 +117,9 @@ class Maker:
             return None
         if seen.epoch > instance.epoch:
             raise passed(instance, seen.epoch)
+        if seen.state in GOING:
+            self._context.engine.remove(seen.ref, within(call, _SLOW))
+            return self.claim(instance, call)
         return self.rename(seen, instance.epoch, seen.status, call)
 
     def rename(self, seen: Seen, epoch: int, state: State, call: Call) -> Seen:

@@ -15,7 +15,7 @@ from swarmd.providers.docker.errors import PortTaken, Stuck
 from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
 from swarmd.providers.docker.fresh import digest_of
-from swarmd.providers.docker.looking import Looker, Seen, ended_words
+from swarmd.providers.docker.looking import GOING, Looker, Seen, ended_words
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.marks import State
 from swarmd.providers.docker.reach import Reach
@@ -52,7 +52,27 @@ class Runner:
             ProviderError: It ended, or something it needs is missing.
             DeadlineExceeded: It did not answer in time; it runs no longer.
         """
-        seen = self._maker.ensure(instance, call)
+        for _ in range(_START_ATTEMPTS):
+            seen = self._maker.ensure(instance, call)
+            try:
+                return self._start_found(instance, seen, call)
+            except ProviderError as error:
+                if not self._vanished(instance, call):
+                    raise
+                # Someone removed it by hand, in the middle: so it is made anew, as always.
+                call.progress(f"its container was removed: {error.message}", None)
+        raise absent(instance)
+
+    def _vanished(self, instance: Instance, call: Call) -> bool:
+        """Whether there is no container any more; False where nobody can tell."""
+        try:
+            seen = self._looker.find(instance.id, within(call))
+        except SwarmError:
+            return False
+        return seen is None or seen.state in GOING
+
+    def _start_found(self, instance: Instance, seen: Seen, call: Call) -> Seen:
+        """Start its container, and wait until it answers."""
         if seen.status is not State.COMPLETE:
             trashed = seen.status is State.TRASHED
             raise Conflict(

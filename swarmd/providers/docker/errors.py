@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -44,7 +45,9 @@ _NO_ROOM = (
     "too many open files",
     "resource temporarily unavailable",
 )
-_STUCK = "id already in use"
+_STUCK = re.compile(
+    r"id already in use|failed to (start|create) (shim|task).*(file|already) exists", re.DOTALL
+)
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 _CLOSED = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)
 _LOOK = "Look at the cause and at the engine's own log, then repeat this."
@@ -100,7 +103,7 @@ class Faults:
                 next_step="End what uses the port on the engine's host, or use another one.",
                 details=details,
             )
-        if status >= 500 and _STUCK in low:
+        if status >= 500 and _STUCK.search(low):
             return Stuck(message, next_step="Make the container anew.", details=details)
         kind, next_step = _kind(status, low)
         return kind(message, next_step=next_step, details=details)

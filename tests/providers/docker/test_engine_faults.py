@@ -240,6 +240,7 @@ def test_an_answer_that_is_broken_off_is_told(tmp_path: Path) -> None:
         ("500 Oops", "Bind for 127.0.0.1:1 failed: port is already allocated", PortTaken),
         ("500 Oops", "listen tcp 127.0.0.1:1: bind: address already in use", PortTaken),
         ("500 Oops", "id already in use", Stuck),
+        ("500 Oops", "failed to start shim: mkdir /run/x: file exists: unknown", Stuck),
         ("500 Oops", "something else", ProviderError),
         ("503 Unavailable", "no backend", ProviderUnreachable),
     ],

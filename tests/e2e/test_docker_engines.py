@@ -134,7 +134,7 @@ def test_two_engines_one_over_tls_and_one_over_ssh(make_daemon: MakeDaemon, tmp_
         print(f"restart over ssh: {time.monotonic() - begun:.2f} s")
         with pytest.raises(Refused) as refused:
             daemon.create("exit-far", provider=far.name)
-        assert "stand-in exit" in refused.value.details["cause"]
+        assert "stand-in exit" in refused.value.details["cause"], refused.value
         ssh.cut()
         await_health(daemon, far, ok=False)
         assert daemon.call("instance.get", id="here")["status"] == "running"

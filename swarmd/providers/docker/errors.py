@@ -217,7 +217,7 @@ def _kind(status: int, low: str) -> tuple[type[ProviderError], str]:
         return ProviderError, "Use a newer engine: this one lacks the call."
     if status == 404:
         return NotThere, "Look at what is there (docker ps -a), then repeat this."
-    if status == 409 and "is not running" in low:
+    if status >= 409 and "is not running" in low:  # 500 where it ended while a command began
         return NotRunning, "Start it first."
     if status == 409:
         return Taken, "Look at what has the name or uses the thing, then repeat this."

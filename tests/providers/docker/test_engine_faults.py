@@ -234,6 +234,7 @@ def test_an_answer_that_is_broken_off_is_told(tmp_path: Path) -> None:
         ("404 Not Found", "page not found", ProviderError),
         ("409 Conflict", "the name is in use", Taken),
         ("409 Conflict", "Container x is not running", NotRunning),
+        ("500 Oops", "Container x is not running: Exited (3) Less than a second ago", NotRunning),
         ("400 Bad Request", "bad parameter", ProviderError),
         ("403 Forbidden", "authorization denied by plugin", ProviderError),
         ("500 Oops", "write /x: no space left on device", ResourceLimitError),

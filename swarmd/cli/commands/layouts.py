@@ -76,15 +76,17 @@ def _limits(row: Row, of: str) -> dict[str, Any]:
 
 
 PROVIDERS = (
-    column("NAME"),
-    column("TYPE"),
+    column("NAME", fixed=True),
+    column("TYPE", fixed=True),
     Column("STATE", provider_state, coloured=True, fixed=True),
     Column("INSTANCES", lambda row: str(row.get("instances", row.get("instance_count", 0)))),
-    column("PRIORITY"),
     Column("CORES", lambda row: dash(_limits(row, "cpu").get("cores"))),
     Column("MEMORY", lambda row: size(_limits(row, "memory").get("max"))),
-    Column("ISOLATION", lambda row: dash((row.get("capabilities") or {}).get("isolation"))),
     Column("SAYS", lambda row: dash((row.get("health") or {}).get("message"))),
+    column("PRIORITY", wide=True),
+    Column(
+        "ISOLATION", lambda row: dash((row.get("capabilities") or {}).get("isolation")), wide=True
+    ),
     Column("REGISTERED", lambda row: yes(row.get("registered")), wide=True),
     Column("VERSION", lambda row: dash((row.get("health") or {}).get("version")), wide=True),
 )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from swarmd.errors import ProviderError
 from swarmd.providers.docker.calls import POLL_SECONDS, SAFE, left
 from swarmd.providers.docker.commands import Commands, timestamp
 from swarmd.providers.docker.errors import (
@@ -45,6 +46,9 @@ __all__ = [
     "Where",
     "check_where",
 ]
+
+_BUSY_SECONDS = 0.5
+"""Between two removals of what the engine is still busy with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,13 @@ class Engine(Commands, Transfers):
             if "already in progress" not in fault.message:
                 raise
             self._await_removal(ref, doing, deadline)
+        except ProviderError as fault:
+            # What it was busy with when its caller went, such as an archive, it still lets go of.
+            rest = left(deadline) - _BUSY_SECONDS
+            if "failed to remove root filesystem" not in fault.message or rest <= 0:
+                raise
+            threading.Event().wait(_BUSY_SECONDS)
+            self.remove(ref, rest)
 
     def rename(self, ref: str, name: str, within: float) -> None:
         """Give a container another name. Raises ``Taken``, ``NotThere``."""

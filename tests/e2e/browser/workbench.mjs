@@ -25,8 +25,20 @@ const context = await chromium.launchPersistentContext(wanted.profile, {
 });
 context.setDefaultTimeout(60_000);
 
+// Chromium gives up what it loads when this host gets or loses a network, as it does while
+// containers come and go beside the test.
+async function steadily(load) {
+  for (let left = 10; ; left -= 1) {
+    try {
+      return await load();
+    } catch (error) {
+      if (left === 0 || !String(error).includes('ERR_NETWORK_CHANGED')) throw error;
+    }
+  }
+}
+
 async function logIn(page, instance) {
-  await page.goto(instance.url);
+  await steadily(() => page.goto(instance.url));
   const asked = await page.locator(PASSWORD).count() > 0;
   if (asked) {
     await page.fill(PASSWORD, instance.password);
@@ -63,7 +75,7 @@ try {
   }
   const answer = [];
   for (const { page, asked, title } of seen) {
-    await page.reload();
+    await steadily(() => page.reload());
     await page.locator(`${WORKBENCH}, ${PASSWORD}`).first().waitFor();
     answer.push({ asked, title, loggedIn: await page.locator(PASSWORD).count() === 0 });
   }

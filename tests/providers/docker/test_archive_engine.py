@@ -73,16 +73,16 @@ class Box:
         assert isinstance(done.output, bytes)
         return done.output
 
-    def remove(self) -> None:
-        self.container.remove(force=True)
+    def remove(self, engine: Engine) -> None:
+        engine.remove(self.name, 30)  # which waits while the engine is busy with a refused archive
         self._volume.remove()
 
 
 @pytest.fixture
-def box(docker_client: docker.DockerClient, tiny_image: str) -> Iterator[Box]:
+def box(docker_client: docker.DockerClient, tiny_image: str, engine: Engine) -> Iterator[Box]:
     made = Box(docker_client, tiny_image)
     yield made
-    made.remove()
+    made.remove(engine)
 
 
 def put(engine: Engine, box: Box, *chunks: bytes) -> None:

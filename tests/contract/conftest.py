@@ -62,6 +62,38 @@ def docker_network() -> Iterator[str]:
             network.remove()
 
 
+WHATEVER_SERVES = {
+    "test_a_call_that_was_ended_is_completed_or_undone_by_the_next",
+    "test_a_cancelled_import_can_be_repeated",
+    "test_an_older_epoch_is_refused",
+    "test_closing_an_exec_wakes_its_reader_and_ends_it",
+    "test_discard_removes_a_stray",
+    "test_exec_ends_everything_at_its_timeout",
+    "test_exec_of_what_is_not_there",
+    "test_hostile_imports_are_refused_and_leave_nothing",
+    "test_it_ends_before_or_after_a_call",
+    "test_nothing_is_there_at_first",
+    "test_only_errors_of_our_own_come_out",
+    "test_purge_leaves_nothing",
+    "test_what_runs_is_exported_however_large_it_is",
+}
+"""Promises that no server has a part in: kept with the stand-in, they are kept with a real one."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run these with the stand-in alone: the minutes are better spent elsewhere."""
+    left_out = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.originalname in WHATEVER_SERVES
+        and "-code-server" in item.callspec.id
+        and item.path.parent == Path(__file__).parent
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
 @pytest.fixture(params=ADAPTERS)
 def provider_case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderCase]:
     """One adapter in a place of the test's own; at the end nothing of it runs."""

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import docker
 import requests
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException, NotFound
 
-from tests.support import require
+from tests.support import require, wait_until
 
 PATIENCE = 60
 """Seconds that one answer of an engine may take: disks are shared by all tests."""
@@ -76,11 +76,31 @@ def leftovers(client: docker.DockerClient, *labels: str) -> list[str]:
     return [*containers, *volumes, *networks]
 
 
+def remove_container(client: docker.DockerClient, ref: str) -> None:
+    """Remove a container as somebody does by hand: again where the engine was still busy with it.
+
+    While another call has its file system mounted, the engine answers 500 and keeps it as dead.
+    """
+
+    def removed() -> bool:
+        try:
+            client.api.remove_container(ref, force=True)
+        except NotFound:
+            return True
+        except APIError as error:
+            if "failed to remove root filesystem" not in str(error):
+                raise
+            return False
+        return True
+
+    wait_until(removed, timeout=PATIENCE)
+
+
 def remove_all(client: docker.DockerClient, *labels: str) -> None:
     """Remove whatever bears all these labels."""
     api, filters = client.api, {"label": list(labels)}
     for container in api.containers(all=True, filters=filters):
-        api.remove_container(container["Id"], force=True, v=True)
+        remove_container(client, container["Id"])
     for volume in api.volumes(filters=filters)["Volumes"] or ():
         api.remove_volume(volume["Name"], force=True)
     for network in api.networks(filters=filters):

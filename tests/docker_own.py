@@ -21,7 +21,7 @@ from typing import Self
 import docker
 
 from tests.docker_certificates import Authority, Pair
-from tests.docker_engine import answers, engine_client
+from tests.docker_engine import answers, engine_client, remove_container
 from tests.support import Process, all_pids, free_port, read_process, require, wait_until, waited
 
 START = 60.0
@@ -68,6 +68,11 @@ class OwnEngine:
     def url(self) -> str:
         """Where it is reached: over TLS if it was made so."""
         return f"tcp://127.0.0.1:{self._port}" if self._tls else self.unix_url
+
+    @property
+    def bridge(self) -> Path:
+        """Its network interface, where the host shows it."""
+        return Path("/sys/class/net", self._name)
 
     @property
     def running(self) -> bool:
@@ -212,7 +217,7 @@ class OwnEngine:
     def _remove_containers(self) -> None:
         with self.client() as client:
             for container in client.api.containers(all=True):
-                client.api.remove_container(container["Id"], force=True)
+                remove_container(client, container["Id"])
             for network in client.networks.list():
                 if network.name not in ("bridge", "host", "none"):
                     network.remove()
@@ -227,7 +232,7 @@ class OwnEngine:
         left = waited(self._processes, 10)
         for mount in _mounts_below(self.base):
             subprocess.run(["umount", "--lazy", mount], check=False)
-        if Path(f"/sys/class/net/{self._name}").exists():
+        if self.bridge.exists():
             _ip("link", "delete", self._name)
         shutil.rmtree(self.base)
         assert not left, left

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.daemon import DaemonProcess, Refused
+from tests.docker_engine import remove_container
 from tests.e2e.docker_kit import SEEN, Box, await_status, event_types, status, story
 from tests.e2e.looking import healthz, output
 from tests.support import wait_until
@@ -49,7 +50,7 @@ def test_what_is_to_run_runs_again(boxed: DaemonProcess, box: Box, act: str) -> 
     heard = len(stories(boxed))
     with box.client() as client:
         if act == "remove":
-            client.api.remove_container(before["Id"], force=True)
+            remove_container(client, before["Id"])
         elif act == "stop":
             client.api.stop(before["Id"], timeout=1)
         else:
@@ -141,7 +142,7 @@ def test_a_volume_that_is_gone_is_never_replaced_by_an_empty_one(
     made = make(boxed, box)
     boxed.kill()  # or it would have made a container around the volume, before that is gone
     with box.client() as client:
-        client.api.remove_container(box.container(made["id"])["Id"], force=True)
+        remove_container(client, box.container(made["id"])["Id"])
         volume = f"swarmd-{made['id']}"
         client.api.remove_volume(volume)
     boxed.start()

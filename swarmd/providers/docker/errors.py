@@ -26,6 +26,10 @@ class NotRunning(Taken):
     """The container does not run, and this needs a running one."""
 
 
+class Going(ProviderError):
+    """Somebody is removing the container."""
+
+
 class PortTaken(ProviderError):
     """The host port of a container that should start is in use."""
 

@@ -22,6 +22,7 @@ _MOST = 1 << 20
 _WHOLE_MOST = 8 << 20
 """Bytes of an archive that are read: the user of a container may make his files of any size."""
 _NAMES = ("config.yaml", "instance.json")
+MADE_PATH = f"{CONFIG_DIR}/instance.json"
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -98,7 +99,7 @@ def made_files(made: Made) -> tuple[File, ...]:
     """The folder of settings, and ``instance.json`` in it."""
     return (
         File(CONFIG_DIR, None, 0o755),
-        File(f"{CONFIG_DIR}/instance.json", encode_made(made), 0o600),
+        File(MADE_PATH, encode_made(made), 0o600),
     )
 
 

@@ -22,6 +22,7 @@ _SAME_SECONDS = 5.0
 class _End:
     words: str
     heard: float
+    expected: bool
 
 
 class Lives:
@@ -57,9 +58,10 @@ class Lives:
     def note_end(self, ref: str, words: str) -> None:
         """A container ended; what was said of its end first stands."""
         with self._lock:
-            words = self._expected.pop(ref, words)
+            ours = self._expected.pop(ref, None)
             self._started.pop(ref, None)
-            self._ended.setdefault(ref, _End(words, self._monotonic()))
+            end = _End(ours or words, self._monotonic(), ours is not None)
+            self._ended.setdefault(ref, end)
 
     def started(self, ref: str) -> datetime | None:
         """When it was started, if that was heard of."""
@@ -71,6 +73,12 @@ class Lives:
         with self._lock:
             end = self._ended.get(ref)
         return None if end is None else end.words
+
+    def ended_by_us(self, ref: str) -> bool:
+        """Whether it ended because we ended it."""
+        with self._lock:
+            end = self._ended.get(ref)
+        return end is not None and end.expected
 
     def just_ended(self, ref: str) -> bool:
         """Whether its end was heard of so lately that the list may not know it yet."""

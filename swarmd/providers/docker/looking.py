@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from msgspec import structs
-
 from swarmd.messages.enums import InstanceStatus, Transport
 from swarmd.messages.instance import InstanceConfig
 from swarmd.messages.provider import Address, Observed
 from swarmd.providers.docker.container import CONFIG_DIR
+from swarmd.providers.docker.contents import Contents, in_effect
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.engine import NotThere
+from swarmd.providers.docker.errors import Going
 from swarmd.providers.docker.files import Kept, read_kept
 from swarmd.providers.docker.lives import Lives
 from swarmd.providers.docker.marks import (
@@ -109,6 +109,7 @@ class Looker:
         self._lock = threading.Lock()
         self._volumes: dict[str, Marks] = {}
         self.lives = Lives(context.clock.monotonic)
+        self.contents = Contents()
 
     # --- asking the engine -------------------------------------------------------------------
 
@@ -158,7 +159,12 @@ class Looker:
             return set(self._volumes)
 
     def kept(self, seen: Seen, within: float = SHORT) -> Kept:
-        """What the folder of settings in a container says."""
+        """What the folder of settings in a container says.
+
+        Raises:
+            Going: Somebody is removing it.
+        """
+        self.check_stays(seen, within)
         try:
             chunks = self._context.engine.get_archive(seen.ref, CONFIG_DIR, within)
             with contextlib.closing(chunks):
@@ -168,7 +174,27 @@ class Looker:
         if kept.made is None or kept.made.applied is not None or seen.state == "created":
             return kept
         # What was put in at its creation was in effect from its first start on.
-        return replace(kept, made=structs.replace(kept.made, applied=kept.made.config))
+        return replace(kept, made=in_effect(kept.made))
+
+    def as_it_is(self, seen: Seen, within: float = SHORT) -> Seen:
+        """A container that does not run, as the engine has it now: its list may be behind."""
+        try:
+            state = self._context.engine.inspect(seen.ref, within).get("State") or {}
+        except NotThere:
+            return replace(seen, state="removing")
+        return replace(seen, state=str(state.get("Status") or seen.state))
+
+    def check_stays(self, seen: Seen, within: float = SHORT) -> None:
+        """Asked before a file of a container is read or put, unless we made it just now.
+
+        Raises:
+            Going: Somebody is removing it.
+        """
+        if self.as_it_is(seen, within).state in GOING:
+            raise Going(
+                f"the container {seen.name or seen.ref} is being removed by somebody else",
+                next_step="Repeat this: it is made again around its volume.",
+            )
 
     # --- notes -------------------------------------------------------------------------------
 
@@ -181,7 +207,9 @@ class Looker:
         """An instance, or containers of it, are gone."""
         with self._lock:
             self._volumes.pop(instance_id, None)
-        self.lives.forget(tuple(refs))
+        gone = tuple(refs)
+        self.lives.forget(gone)
+        self.contents.forget(gone)
 
     def ports_taken(self, seen: Iterable[Seen]) -> dict[int, str]:
         """Ports of the engine's host and the instances that have them.
@@ -197,9 +225,11 @@ class Looker:
 
     def everything(self) -> list[Observed]:
         """All instances here, in one sweep: those with a container, and those with a volume."""
-        noted = self.lives.known()
+        noted = self.lives.known(), self.contents.known()
         found = self.containers()
-        self.lives.forget(noted - {seen.ref for seen in found})
+        there = {seen.ref for seen in found}
+        self.lives.forget(noted[0] - there)
+        self.contents.forget(noted[1] - there)
         self._look_into([seen for seen in found if seen.state == "exited"])
         known = {seen.id for seen in found}
         with self._lock:
@@ -213,8 +243,17 @@ class Looker:
             marks = self.volume(instance_id)
             return None if marks is None else without_container(marks)
         self._look_into([seen] if seen.state == "exited" else [])
-        made = self.kept(seen).made if config else None
-        return self.observed(seen, made.config if made else None)
+        return self.observed(seen, self._noted(seen) if config else None)
+
+    def _noted(self, seen: Seen) -> InstanceConfig | None:
+        """The configuration that a container tells, while it can be asked."""
+        if (content := self.contents.of(seen.ref)) is not None:
+            return content.made.config
+        try:
+            made = self.kept(seen).made
+        except Going:
+            return None
+        return made.config if made else None
 
     def observed(self, seen: Seen, config: InstanceConfig | None = None) -> Observed:
         """A container as everyone else knows it."""

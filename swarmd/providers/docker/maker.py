@@ -23,7 +23,6 @@ from swarmd.providers.docker.container import (
 from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
 from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.files import File, Made, Owner, bare, tar_of
-from swarmd.providers.docker.fresh import Freshly
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
 from swarmd.providers.docker.intake import as_docker
@@ -57,7 +56,6 @@ class Maker:
         self._looker = looker
         self.images = Images(context)
         self.jobs = Jobs(context)
-        self.fresh = Freshly()
         self._admission = threading.Lock()
 
     # --- what a container will be like -------------------------------------------------------
@@ -117,6 +115,8 @@ class Maker:
             return None
         if seen.epoch > instance.epoch:
             raise passed(instance, seen.epoch)
+        if not seen.runs:
+            seen = self._looker.as_it_is(seen, within(call))
         if seen.state in GOING:
             self._context.engine.remove(seen.ref, within(call, _SLOW))
             return self.claim(instance, call)
@@ -239,7 +239,7 @@ class Maker:
         archive = tar_of([*files, *folders])
         self._context.engine.put_archive(seen.ref, "/", [archive], within(call, _SLOW))
         self._context.step("furnished")
-        self.fresh.note(seen.ref, plan.image, made, files)
+        self._looker.contents.note(seen.ref, plan.image, made, files)
 
     def _marks(self, instance: Instance, ports: Published) -> Marks:
         return marks_of(instance, self._context.node.id, self._context.name, ports)
@@ -330,8 +330,12 @@ class Maker:
         ]
         if missing:
             self.jobs.install(plan, missing, call)
-        archive = tar_of(settings_of(plan, made_now(config, before)))
-        self._context.engine.put_archive(seen.ref, "/", [archive], within(call, _SLOW))
+        made = made_now(config, before)
+        files = settings_of(plan, made)
+        self._looker.check_stays(seen, within(call))
+        self._looker.contents.forget([seen.ref])
+        self._context.engine.put_archive(seen.ref, "/", [tar_of(files)], within(call, _SLOW))
+        self._looker.contents.note(seen.ref, plan.image, made, files)
         self._context.step("settings put in")
 
     # --- ports, room -------------------------------------------------------------------------

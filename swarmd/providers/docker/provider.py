@@ -213,7 +213,6 @@ class DockerProvider:
         """
         with self._context.turn(instance.id, call):
             seen = self._maker.ensure(instance, call)
-            self._maker.fresh.take(seen.ref)  # it is so no longer
             kept = self._looker.kept(seen, within(call))
             self._maker.check_storage(instance, kept.made)
             plan = self._maker.plan(instance, seen.marks, call, look=True)
@@ -221,6 +220,8 @@ class DockerProvider:
             # One that was made anew knows of nothing: what is installed is looked for again.
             made = kept.made or Made(config=instance.config, applied=instance.config)
             now = replace(made, config=bare(instance.config))
+            self._looker.contents.forget([seen.ref])
+            self._looker.check_stays(seen, within(call))
             self._engine.put_archive(seen.ref, "/", [tar_of(made_files(now))], within(call))
             self._context.step("configuration noted")
             waiting = self._waiting(plan, made, kept.settings) if seen.runs else ()
@@ -282,6 +283,7 @@ class DockerProvider:
         def chunks() -> Generator[bytes]:
             # Begun when the times are known: until its end the engine holds the container, and
             # lets nobody run a command in it.
+            self._looker.check_stays(seen, within(call))
             tar = self._engine.get_archive(seen.ref, home, call.remaining)
             with contextlib.closing(tar):
                 yield from tar

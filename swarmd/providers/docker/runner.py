@@ -9,12 +9,12 @@ from swarmd.errors import Conflict, DeadlineExceeded, ProviderError, SwarmError,
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call
 from swarmd.providers.docker.container import Plan, digest, limits, published_at
+from swarmd.providers.docker.contents import Content, in_effect
 from swarmd.providers.docker.context import SHORT, Context, absent, within
 from swarmd.providers.docker.engine import NotThere
-from swarmd.providers.docker.errors import PortTaken, Stuck
+from swarmd.providers.docker.errors import Going, PortTaken, Stuck
 from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
-from swarmd.providers.docker.fresh import digest_of
 from swarmd.providers.docker.looking import GOING, Looker, Seen, ended_words
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.marks import State
@@ -57,7 +57,7 @@ class Runner:
             try:
                 return self._start_found(instance, seen, call)
             except ProviderError as error:
-                if not self._vanished(instance, call):
+                if not (isinstance(error, Going) or self._vanished(instance, call)):
                     raise
                 # Someone removed it by hand, in the middle: so it is made anew, as always.
                 call.progress(f"its container was removed: {error.message}", None)
@@ -98,15 +98,29 @@ class Runner:
         Returns:
             What is to start, its container, and what was noted in the one that there was.
         """
-        fresh = self._maker.fresh.take(seen.ref)
-        plan = self._maker.plan(instance, seen.marks, call, known=fresh.image if fresh else None)
-        before = fresh.made if fresh else self._looker.kept(seen, within(call)).made
+        first = seen.state == "created"
+        known = self._content(seen)
+        image = known.image if known and first else None
+        plan = self._maker.plan(instance, seen.marks, call, known=image)
+        if known:
+            before: Made | None = known.made if first else in_effect(known.made)
+        else:
+            before = self._looker.kept(seen, within(call)).made
         ready = self._renewed(plan, seen, call)
-        files = settings_of(plan, made_now(plan.config, before))
-        if fresh is None or ready is not seen or digest_of(files) != fresh.digest:
+        made = made_now(plan.config, before)
+        as_it_was = known is not None and ready is seen and known.has(made, settings_of(plan, made))
+        if not (as_it_was and first):
             resize(self._context, plan, ready, call)
+        if not as_it_was:
             self._maker.settle(plan, ready, before, call)
         return plan, ready, before
+
+    def _content(self, seen: Seen) -> Content | None:
+        """What is in a container, where it is better not, or need not be, looked at."""
+        known = self._looker.contents.of(seen.ref)
+        if known is None or self._looker.lives.ended_by_us(seen.ref):
+            return None
+        return known if known.is_fresh or seen.state != "created" else None
 
     def _renewed(self, plan: Plan, seen: Seen, call: Call) -> Seen:
         """The container that the plan asks for, if this one was made of something else."""

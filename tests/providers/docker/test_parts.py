@@ -94,7 +94,6 @@ def test_an_engine_of_our_own_answers_over_tls_to_its_clients_alone(own_engine: 
 
 @pytest.mark.root
 def test_nothing_of_an_engine_of_our_own_remains(docker_client: docker.DockerClient) -> None:
-    interfaces = {path.name for path in Path("/sys/class/net").iterdir()}
     with OwnEngine() as engine:
         with engine.client() as client:
             name = tiny(docker_client)
@@ -103,10 +102,10 @@ def test_nothing_of_an_engine_of_our_own_remains(docker_client: docker.DockerCli
             client.containers.run(name, SERVE, detach=True, init=True, network="between")
         engine.kill()
         assert engine.base.exists()
+        assert engine.bridge.exists()
     assert not engine.base.exists()
     assert str(engine.base) not in Path("/proc/self/mounts").read_text()
-    new = {path.name for path in Path("/sys/class/net").iterdir()} - interfaces
-    assert not {each for each in new if each.startswith("swt")}
+    assert not engine.bridge.exists()
     assert docker_client.ping(), "the machine's own engine is as it was"
 
 

@@ -6,7 +6,8 @@ import contextlib
 import errno
 import secrets
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from swarmd.errors import InstanceNotFound, ResourceLimitError
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import Instance, Network, PortSpec
 from swarmd.messages.requests import ExecInstance
+from swarmd.providers.docker.engine import Engine
 from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.provider import DockerProvider
 from swarmd.providers.shared.portbook import bind
 from tests.contract.docker_case import DockerCase
+from tests.docker_engine import remove_container
 from tests.providers.local.kit import call
+from tests.support import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 JOB = "dev.swarmd.job"
@@ -125,7 +129,7 @@ def test_what_has_lost_its_container_is_put_into_the_trash_all_the_same(
 ) -> None:
     provider, instance = opened(case), case.instance()
     provider.create(instance, call())
-    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    remove_container(docker_client, container(docker_client, instance))
     provider.trash(instance, call())
     found = provider.get(instance.id)
     assert found is not None
@@ -168,7 +172,7 @@ def test_an_extension_asked_for_after_the_container_was_removed_is_installed(
 ) -> None:
     provider, instance = opened(case), case.instance()
     provider.create(instance, call())
-    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    remove_container(docker_client, container(docker_client, instance))
     wanted = replace(instance.config, extensions=(case.extension(),))
     provider.update(replace(instance, config=wanted), call())
     provider.start(replace(instance, config=wanted), call())
@@ -268,7 +272,7 @@ def test_ports_that_others_have_are_left_alone_and_the_address_stays(
     assert address.port > first + 1
     assert book.owned(instance.id) == [address.port]
     assert not book.regain(first, instance.id), "it waits for a day"
-    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    remove_container(docker_client, container(docker_client, instance))
     assert provider.start(instance, call()).address == address
 
 
@@ -281,7 +285,7 @@ def test_a_port_that_was_added_stays(case: DockerCase, docker_client: docker.Doc
     provider.start(changed, call())
     owned = provider._context.ports.owned(instance.id)
     assert len(owned) == 2
-    docker_client.api.remove_container(container(docker_client, instance), force=True)
+    remove_container(docker_client, container(docker_client, instance))
     provider.start(changed, call())
     assert provider._context.ports.owned(instance.id) == owned
     again = opened(case)
@@ -300,3 +304,89 @@ def test_a_port_that_was_asked_for_is_not_exchanged(case: DockerCase) -> None:
             provider.start(instance, call())
     assert provider._context.ports.owned(instance.id) == owned
     assert provider.start(instance, call()).status is InstanceStatus.RUNNING
+
+
+@pytest.fixture
+def archives(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The containers whose files an engine was asked to read or put."""
+    asked: list[str] = []
+    put, get = Engine.put_archive, Engine.get_archive
+
+    def putting(engine: Engine, ref: str, *rest: Any) -> None:
+        asked.append(ref)
+        put(engine, ref, *rest)
+
+    def getting(engine: Engine, ref: str, *rest: Any) -> Generator[bytes]:
+        asked.append(ref)
+        return get(engine, ref, *rest)
+
+    monkeypatch.setattr(Engine, "put_archive", putting)
+    monkeypatch.setattr(Engine, "get_archive", getting)
+    return asked
+
+
+def test_no_file_is_touched_where_somebody_else_ended_the_container(
+    case: DockerCase, docker_client: docker.DockerClient, archives: list[str]
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    provider.start(instance, call())
+    ref = container(docker_client, instance)
+    for act in (docker_client.api.kill, docker_client.api.restart):
+        archives.clear()
+        act(ref)
+        provider.start(instance, call())
+        assert container(docker_client, instance) == ref
+        assert not archives, "he may go on to remove it, and an old engine empties its volume"
+    provider.stop(instance, call(), force=True)
+    provider.start(instance, call())
+    assert archives, "what we ended ourselves has its settings put in again"
+
+
+def test_no_file_is_touched_in_a_container_that_is_being_removed(
+    case: DockerCase,
+    docker_client: docker.DockerClient,
+    archives: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    provider.start(instance, call())
+    said(provider, instance, "sh", "-c", "echo mine >kept")
+    provider.stop(instance, call(), force=True)
+    ref, inspect = container(docker_client, instance), Engine.inspect
+
+    def removing(engine: Engine, which: str, within: float) -> dict[str, Any]:
+        found = inspect(engine, which, within)
+        return {**found, "State": {"Status": "removing"}} if which == ref else found
+
+    monkeypatch.setattr(Engine, "inspect", removing)
+    archives.clear()
+    provider.start(instance, call())
+    assert ref not in archives
+    assert said(provider, instance, "cat", "kept") == "mine"
+
+
+def test_files_outlive_a_removal_by_hand_that_meets_a_restart(
+    case: DockerCase, docker_client: docker.DockerClient
+) -> None:
+    provider, instance = opened(case), case.instance()
+    provider.create(instance, call())
+    provider.start(instance, call())
+    said(provider, instance, "sh", "-c", "echo mine >kept")
+    for number in range(10):
+        ref = container(docker_client, instance)
+        removal = threading.Thread(target=remove_container, args=(docker_client, ref))
+        removal.start()
+        wait_until(lambda ref=ref: not runs(docker_client, ref))  # type: ignore[misc]
+        provider.start(instance, call())
+        removal.join()
+        assert container(docker_client, instance) != ref
+        assert said(provider, instance, "cat", "kept") == "mine", f"removal {number}"
+
+
+def runs(client: docker.DockerClient, ref: str) -> bool:
+    try:
+        return bool(client.api.inspect_container(ref)["State"]["Running"])
+    except NotFound:
+        return False

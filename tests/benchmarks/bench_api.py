@@ -1,7 +1,7 @@
 """``instance.get`` one by one, against a bare asyncio-streams line echo.
 
 Both servers run in a process of their own and are driven by the same blocking client from this
-one, in turns, so that what else the machine does meets both.
+one, in turns and all on one core (see ``pinned``), so that what else the machine does meets both.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.pinned import on_one_core
 
 LIMIT = 0.7
 ROUNDS = 9
@@ -102,9 +103,10 @@ def figures() -> Iterator[Figure]:
             rates: dict[str, list[float]] = {name: [] for name in paths}
             for connection in connections.values():
                 rate(connection, REQUESTS)
-            for _ in range(ROUNDS):
-                for name, connection in connections.items():
-                    rates[name].append(rate(connection, REQUESTS))
+            with on_one_core(*(server.pid for server in servers)):
+                for _ in range(ROUNDS):
+                    for name, connection in connections.items():
+                        rates[name].append(rate(connection, REQUESTS))
             for connection in connections.values():
                 connection.close()
         finally:

@@ -107,7 +107,7 @@ def one_by_one(api: Path, echo: Path) -> Figure:
     """The rate of one client, in turns."""
     rates: dict[Path, list[float]] = {api: [], echo: []}
     connections = {path: connected(path) for path in rates}
-    for _ in range(5):
+    for _ in range(ROUNDS):
         for path, connection in connections.items():
             connection.settimeout(30)
             rates[path].append(rate(connection, 1500, GET))

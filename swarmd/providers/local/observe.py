@@ -93,11 +93,16 @@ class Observer:
         if running:
             return InstanceStatus.RUNNING, None
         words = self._runner.how_it_ended(record)
-        if leftovers:
+        if leftovers and not self._leaving(record):
             told = f"its server does not run ({words}), but {leftovers} of its processes do"
             return InstanceStatus.ERROR, told
         stopped = record.started or record.process is not None
         return (InstanceStatus.STOPPED if stopped else InstanceStatus.CREATED), words
+
+    def _leaving(self, record: LocalRecord) -> bool:
+        """Whether what a server has left may still be about to follow it."""
+        process = record.process
+        return process is not None and self._context.endings.just_ended(record.id, process.identity)
 
     def _names(self) -> list[str]:
         try:

@@ -34,6 +34,7 @@ from swarmd.providers.local.context import Context, nothing
 from swarmd.providers.local.data import archive, logview, usage
 from swarmd.providers.local.data.layout import Layout
 from swarmd.providers.local.data.sweeping import Sweeper
+from swarmd.providers.local.endings import Endings
 from swarmd.providers.local.identity import is_alive
 from swarmd.providers.local.launcher import Launch
 from swarmd.providers.local.maker import Maker
@@ -88,6 +89,7 @@ class LocalProvider:
                 options.ports, layout.private / ".ports.json", lambda: clock.now().timestamp()
             ),
             server_dir=server_dir(config.daemon.server_dir),
+            endings=Endings(record.name),
             insecure=config.daemon.insecure,
             step=step,
         )
@@ -167,7 +169,10 @@ class LocalProvider:
         return "".join(f"; {one}" for one in found[:3]) + more
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Nothing: what its processes do is seen by looking."""
+        """Tell when a main process ends; of what else changes nothing is heard."""
+        self._context.endings.begin(changed)
+        for record in self._context.index.all().values():
+            self._runner.follow(record)
 
     def upkeep(self, now: datetime) -> None:
         """Rotate the logs of what runs, forget old reservations, for two seconds at most."""
@@ -177,6 +182,7 @@ class LocalProvider:
 
     def dispose(self) -> None:
         """Let go of the children: they keep running."""
+        self._context.endings.close()
         self._sweeper.close()
         for child in self._context.children.values():
             child.let_go()

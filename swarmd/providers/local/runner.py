@@ -66,6 +66,11 @@ class Runner:
             words += " (the memory limit was reached)"
         return words
 
+    def follow(self, record: LocalRecord) -> None:
+        """Hear of its main process's end at once. Until it has answered, its start does."""
+        if record.process is not None:
+            self._context.endings.follow(record.id, record.process.identity)
+
     # --- preparing ---------------------------------------------------------------------------
 
     def prepare(self, instance: Instance, account: Account, call: Call) -> Path:
@@ -114,6 +119,11 @@ class Runner:
             ProviderError: It ended, or something it needs is missing.
             DeadlineExceeded: It did not answer in time; it runs no longer.
         """
+        record = self._start(record, instance, call)
+        self.follow(record)
+        return record
+
+    def _start(self, record: LocalRecord, instance: Instance, call: Call) -> LocalRecord:
         if record.process is not None and self.is_running(record):
             return record if record.process.answered else self._await(record, instance, call)
         record = self.end(record, call, grace=0.0, reason=self.how_it_ended(record))
@@ -281,12 +291,17 @@ class Runner:
     def end_processes(self, record: LocalRecord, call: Call, *, grace: float) -> None:
         """The same without a word in the record, for what has none or is going to lose it."""
         paths = self.group_paths(record)
-        tree.end(
-            lambda: self.members(record),
-            grace=min(grace, max(0.0, call.remaining - _KILL_RESERVE)),
-            check=call.check,
-            groups=paths,
-        )
+        self._context.endings.forget(record.id)  # that we end it is no news
+        try:
+            tree.end(
+                lambda: self.members(record),
+                grace=min(grace, max(0.0, call.remaining - _KILL_RESERVE)),
+                check=call.check,
+                groups=paths,
+            )
+        except BaseException:
+            self.follow(record)
+            raise
         self._context.step("ended")
         child = self._context.children.pop(record.id, None)
         if child is not None:

@@ -9,6 +9,8 @@ import os
 import sys
 from typing import NoReturn
 
+from swarmd.cli import interrupts
+
 _GARBAGE = 50_000
 """New objects before Python looks for cycles: loading modules makes many and leaves none behind."""
 
@@ -16,6 +18,7 @@ _GARBAGE = 50_000
 def main() -> NoReturn:
     """Run the command that was asked for, and end with its exit code."""
     gc.set_threshold(_GARBAGE)
+    interrupts.listen()
     from swarmd.cli.root import root
 
     for stream in (sys.stdout, sys.stderr):

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from swarmd.cli import interrupts
 from swarmd.cli.app import App
 from swarmd.cli.command import shared_options
 from swarmd.cli.groups import LazyGroup
@@ -128,6 +129,7 @@ def _wrong_usage(error: click.ClickException, output: Output) -> int:
 
 
 def _interrupted(app: App) -> int:
+    interrupts.heard()
     app.progress.clear()
     click.echo("interrupted", err=True)
     for operation in sorted(app.running):

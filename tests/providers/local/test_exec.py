@@ -122,14 +122,14 @@ def test_a_folder_outside_is_refused(
 
 def test_the_timeout_ends_everything(provider: LocalProvider, instance: Instance) -> None:
     script = "setsid sleep 1000 & (sleep 1000 &) ; trap '' TERM; echo ready; sleep 1000"
-    session = shell(provider, instance, script, timeout=Duration(0.5))
+    session = shell(provider, instance, script, timeout=Duration(3))
     assert session.read() == ("stdout", b"ready\n")
     begun = time.monotonic()
-    with pytest.raises(DeadlineExceeded, match=r"0\.5 s"):
+    with pytest.raises(DeadlineExceeded, match=r"\b3 s"):
         # Where its child is ended before it, the shell still says so.
         while (piece := session.read()) is not None:
             assert piece == ("stderr", b"Killed\n")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
     session.close()
     assert session.result() == 137
     assert len(running(instance.id)) == 1

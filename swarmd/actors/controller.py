@@ -13,7 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -110,6 +110,10 @@ class _UnderWay:
     deadline: float
     cancelled: threading.Event
 
+    def is_of(self, outcome: Outcome) -> bool:
+        """Whether this is what came of it: of the same step at the same provider."""
+        return self.step == outcome.step.value and outcome.provider in (None, self.provider)
+
 
 class Controller(SwarmActor):
     """See the module's docstring."""
@@ -157,7 +161,7 @@ class Controller(SwarmActor):
         """What a provider's actor, or the registry about one of its steps, tells."""
         match message:
             case StepEnded():
-                self._step_ended(message.outcome)
+                self._step_ended(replace(message.outcome, provider=message.provider))
             case _Settled():
                 self._settled(message)
             case StepProgress():
@@ -305,7 +309,7 @@ class Controller(SwarmActor):
 
     def _step_ended(self, outcome: Outcome) -> None:
         under_way = self._under_way.get(outcome.operation_id)
-        if under_way is not None and under_way.step == outcome.step.value:
+        if under_way is not None and under_way.is_of(outcome):
             self._reconciler.touched(under_way.target)
             # It has ended: however long the disk takes to hear of it, it is not abandoned.
             under_way.deadline = math.inf
@@ -330,7 +334,7 @@ class Controller(SwarmActor):
             self._retries.append((again, message.outcome, message.how))
             return
         under_way = self._under_way.get(message.outcome.operation_id)
-        if under_way is not None and under_way.step == message.outcome.step.value:
+        if under_way is not None and under_way.is_of(message.outcome):
             del self._under_way[message.outcome.operation_id]
         self._drive_all()
 
@@ -375,7 +379,8 @@ class Controller(SwarmActor):
         told = f"{under_way.step} did not end in time and was abandoned"
         wanted = operation is not None and operation.cancel_requested
         error = OperationCancelled(told) if wanted else DeadlineExceeded(told)
-        self._write(Outcome(operation_id, Step(under_way.step), error=error), abandon)
+        step, provider = Step(under_way.step), under_way.provider
+        self._write(Outcome(operation_id, step, error=error, provider=provider), abandon)
         under_way.deadline = time.monotonic() + CANCEL_SECONDS
 
     def _sweep_operations(self) -> None:

@@ -34,6 +34,7 @@ from swarmd.messages.units import Duration, Size
 _NAMES = {
     "extensions": "extension",
     "labels": "label",
+    "provider_labels": "provider-label",
     "ports": "port",
     "fields": "field",
     "options": "option",

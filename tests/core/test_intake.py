@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from swarmd.core.intake import Intake, check_driven, decide
+from swarmd.core.intake import Intake, check_driven, decide, where
+from swarmd.core.placement import Rules
 from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.core.wishes import Verdict
 from swarmd.errors import Conflict, InternalError, SwarmError, Unavailable
@@ -26,6 +28,7 @@ from swarmd.messages.requests import (
     DeleteInstance,
     ImportInstance,
     Mutation,
+    PlacementProvider,
     RestartInstance,
     StartInstance,
     StopInstance,
@@ -50,10 +53,11 @@ def intake(**values: Any) -> Intake:
         "password": "fresh password",
         "digest": "d",
         "lasts": 60.0,
-        "default_provider": "local",
-        "insecure": False,
     }
-    return Intake(**defaults | values)
+    rules = {"default_provider": "local"} | {
+        each.name: values.pop(each.name) for each in fields(Rules) if each.name in values
+    }
+    return Intake(**defaults | {"rules": Rules(**rules)} | values)
 
 
 def decided(request: Mutation, tables: Tables, **values: Any) -> tuple[Operation, Instance]:
@@ -154,7 +158,20 @@ def test_where_it_goes(wanted: str | None, default: str, chosen: str) -> None:
             "config.provider",
             "Did you mean local?",
         ),
-        (create(), Change(providers=(OFF,)), "unavailable", "config.provider", "enable local"),
+        (
+            create(),
+            Change(providers=(OFF,)),
+            "provider_not_found",
+            "config.provider",
+            "providers enable",
+        ),
+        (
+            create(provider="local"),
+            Change(providers=(OFF,)),
+            "unavailable",
+            "config.provider",
+            "enable local",
+        ),
         (create(), Change(providers=(CORDONED,)), "conflict", "config.provider", "enable local"),
         (
             create(name="api"),
@@ -221,7 +238,7 @@ def test_public_access_where_the_network_is_trusted(insecure: bool) -> None:
 @pytest.mark.parametrize(
     ("view", "message"),
     [
-        (None, "it has not been asked yet"),
+        (None, "not asked yet"),
         (ProviderView(ProviderHealth(ok=False, message="no server is installed")), "no server"),
     ],
 )
@@ -236,8 +253,49 @@ def test_a_provider_that_is_not_ready(view: ProviderView | None, message: str) -
 def test_a_refusal_names_the_provider_that_could() -> None:
     able = ProviderView(ProviderHealth(ok=True), caps(config_fields=("image",)))
     tables = BOTH.apply(Change(views={"box1": able}))
-    error = refused(create(image="img"), tables)
+    error = refused(create(image="img", provider="local"), tables)
     assert "box1" in str(error.next_step)
+
+
+def test_the_argument_wins_over_the_configuration() -> None:
+    request = CreateInstance(config=config(provider="local"), provider="box1")
+    operation, record = decided(request, BOTH)
+    assert (record.provider, record.config.provider) == ("box1", "box1")
+    assert "placement" not in operation.arguments, "who is named has no stand-in"
+
+
+def test_what_is_wrong_in_itself_is_told_before_any_provider_is_looked_at() -> None:
+    error = refused(create(env={"1A": "x"}), tables_of().apply(Change(providers=(OFF,))))
+    assert (error.type, error.field) == ("validation_error", "config.env")
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_the_story_and_the_record_of_a_placement(fallback: bool) -> None:
+    request = create(resources=Resources(cpu=1))
+    verdict = decide(BOTH, request, intake(fallback=fallback))
+    (told,) = (each for _, each in verdict.change.reasons if each.what == "placed at local")
+    assert told.why == (
+        "the first of 2 that take it; daemon.default_provider; "
+        "balanced gives it 1.5 (capacity 1, cpu 0.5, priority 0)"
+    )
+    assert told.operation == make_id(100)
+    (operation,) = verdict.change.operations
+    kept = {"strategy": "balanced", "insecure": False, "tried": [], "next": ["box1"]}
+    assert operation.arguments.get("placement") == (kept if fallback else None)
+
+
+def test_where_it_would_go() -> None:
+    asked = PlacementProvider(config=config(), owner="bo")
+    placement = where(BOTH, asked, ANA, Rules(strategy="least_instances"))
+    assert [each.provider for each in placement.ranked] == ["box1", "local"]
+    own = ProviderView(ProviderHealth(ok=True), caps(max_instances_per_user=1))
+    full = BOTH.apply(Change(instances=(instance(1, owner="bo"),), views={"local": own}))
+    placement = where(full, asked, ANA, Rules(default_provider="local"))
+    assert placement.chosen == "box1"
+    assert placement.refused[0].reason.startswith("the owner has 1 instances at provider local")
+    with pytest.raises(SwarmError) as caught:
+        where(BOTH, PlacementProvider(config=config(name="a/b")), ANA, Rules())
+    assert caught.value.field == "config.name"
 
 
 # --- the rest ---------------------------------------------------------------------------------

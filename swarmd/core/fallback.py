@@ -91,7 +91,8 @@ def onward(tables: Tables, operation: Operation, instance: Instance) -> Onward:
     everyone = candidates(tables, instance.owner)
     strategy = strategy_named(plan["strategy"])
     able = abilities(everyone)
-    ask = Ask(instance.config, plan["insecure"], strategy.weighs_region, able)
+    unheard = tables.providers.keys() - tables.views.keys()
+    ask = Ask(instance.config, plan["insecure"], strategy.weighs_region, able, unheard)
     by_name = {each.name: each for each in everyone}
     passed: list[tuple[str, str]] = []
     for place, name in enumerate(plan["next"], 1):

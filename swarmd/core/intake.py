@@ -195,9 +195,9 @@ def where(tables: Tables, request: PlacementProvider, caller: Caller, rules: Rul
 
 def _asked(request: CreateInstance | ImportInstance | PlacementProvider) -> InstanceConfig:
     """The configuration with the provider that the request names besides, if it does."""
-    if request.provider is None:
+    if request.at_provider is None:
         return request.config
-    return msgspec.structs.replace(request.config, provider=request.provider)
+    return msgspec.structs.replace(request.config, provider=request.at_provider)
 
 
 def _placed(tables: Tables, config: InstanceConfig, owner: str, rules: Rules) -> Placement:

@@ -54,7 +54,7 @@ def record_of(configured: ProviderConfig, saved: ProviderRecord | None) -> Provi
         cordoned=kept is not None and kept.cordoned,
         switched=switched,
         priority=configured.priority,
-        region=configured.region,
+        region=configured.region or None,
         labels=dict(configured.labels),
         cost_per_hour=configured.cost_per_hour,
         max_parallel=configured.max_parallel,

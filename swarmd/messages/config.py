@@ -113,13 +113,9 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     type: Annotated[str, Meta(description="local or docker.")]
     enabled: Annotated[bool, Meta(description="false: no actor is started for it.")] = True
     priority: Annotated[float, Meta(description="Higher is preferred.")] = 0.0
-    region: (
-        Annotated[
-            str,
-            Meta(min_length=1, description="Where it is: eu-west; what is before - is its area."),
-        ]
-        | None
-    ) = None
+    region: Annotated[
+        str, Meta(description="Where it is: eu-west; what stands before the first - is its area.")
+    ] = ""
     labels: Annotated[
         dict[str, str], Meta(description="What an instance can ask of its provider: gpu = yes.")
     ] = {}

@@ -53,8 +53,8 @@ class CreateInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields=
     """Create an instance and start it."""
 
     config: InstanceConfig
-    provider: Annotated[
-        str | None, Meta(description="Where it runs, whatever the configuration says.")
+    at_provider: Annotated[
+        str | None, Meta(description="Where it runs, whatever config.provider says.")
     ] = None
     owner: Annotated[str | None, Meta(description="Whose it is; default: the caller's.")] = None
     start: Annotated[bool, Meta(description="Start it at once.")] = True
@@ -135,8 +135,8 @@ class ImportInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields=
 
     upload: str
     config: InstanceConfig
-    provider: Annotated[
-        str | None, Meta(description="Where it runs, whatever the configuration says.")
+    at_provider: Annotated[
+        str | None, Meta(description="Where it runs, whatever config.provider says.")
     ] = None
     owner: Annotated[str | None, Meta(description="Whose it is; default: the caller's.")] = None
     start: Annotated[bool, Meta(description="Start it at once.")] = True
@@ -252,8 +252,8 @@ class PlacementProvider(Request, frozen=True, kw_only=True, forbid_unknown_field
     """Show at which provider an instance would be made, and why at no other. Makes nothing."""
 
     config: InstanceConfig
-    provider: Annotated[
-        str | None, Meta(description="Where it runs, whatever the configuration says.")
+    at_provider: Annotated[
+        str | None, Meta(description="Where it runs, whatever config.provider says.")
     ] = None
     owner: Annotated[str | None, Meta(description="Whose it is; default: the caller's.")] = None
 

@@ -104,7 +104,7 @@ class FakeQuery:
 
     def placement(self, caller: Caller, request: requests.Request) -> replies.Placement:
         assert isinstance(request, requests.PlacementProvider)
-        wanted = request.provider or request.config.provider or "local"
+        wanted = request.at_provider or request.config.provider or "local"
         if wanted not in self._providers:
             raise ProviderNotFound(f"there is no provider {wanted!r}", field="config.provider")
         return replies.Placement(

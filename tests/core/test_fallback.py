@@ -285,6 +285,20 @@ def test_nobody_is_left() -> None:
     assert desk.tables.instances == {}
 
 
+def test_who_was_not_heard_of_since_the_start_says_so_itself() -> None:
+    """A daemon that was killed has not asked anyone when the undo has ended."""
+    desk = Attempt()
+    operation = desk.make()
+    desk.apply(Change(views={"box1": None}))
+    desk.break_at(operation)
+    assert desk.at()[0] == "box1"
+    desk.apply(Change(views={"box2": ProviderView(ProviderHealth(ok=False, message="no answer"))}))
+    desk.break_at(operation)
+    error = desk.of(operation).error
+    assert error is not None
+    assert error.message.endswith("box2: provider box2 is not ready: no answer")
+
+
 def test_the_rules_are_those_under_which_it_was_accepted() -> None:
     """Whether the region is weighed, and whether the network is trusted."""
     tables = three()

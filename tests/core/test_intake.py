@@ -258,7 +258,7 @@ def test_a_refusal_names_the_provider_that_could() -> None:
 
 
 def test_the_argument_wins_over_the_configuration() -> None:
-    request = CreateInstance(config=config(provider="local"), provider="box1")
+    request = CreateInstance(config=config(provider="local"), at_provider="box1")
     operation, record = decided(request, BOTH)
     assert (record.provider, record.config.provider) == ("box1", "box1")
     assert "placement" not in operation.arguments, "who is named has no stand-in"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from swarmd.messages.instance import InstanceConfig
@@ -57,12 +58,15 @@ class Ask:
     Args:
         weighs_region: The strategy weighs the region, so that no other one is refused.
         able: What each provider can do, by name: a refusal says who could.
+        unheard: Providers that were not heard of since the daemon's start, and may take it all
+            the same: they say so themselves when it is their turn.
     """
 
     config: InstanceConfig
     insecure: bool = False
     weighs_region: bool = False
     able: Mapping[str, Capabilities] = field(default_factory=dict)
+    unheard: AbstractSet[str] = frozenset()
 
 
 def abilities(candidates: Sequence[Candidate]) -> dict[str, Capabilities]:

@@ -74,10 +74,10 @@ def _enable(candidate: Candidate) -> str:
     return f"Run swarmctl providers enable {candidate.name}, or name another provider."
 
 
-def _answers(candidate: Candidate, _ask: Ask) -> SwarmError | None:
+def _answers(candidate: Candidate, ask: Ask) -> SwarmError | None:
     """Its last look was well."""
     info = candidate.info
-    if info.health.ok and info.capabilities is not None:
+    if (info.health.ok and info.capabilities is not None) or info.name in ask.unheard:
         return None
     return Unavailable(
         f"provider {info.name} is not ready: {info.health.message or 'it does not answer'}",

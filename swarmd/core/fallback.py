@@ -20,6 +20,7 @@ from swarmd.core.placement.asking import abilities
 from swarmd.core.tables import Change, Tables
 from swarmd.core.views import candidates
 from swarmd.errors import (
+    InitializationError,
     OperationCancelled,
     ProviderError,
     ResourceLimitError,
@@ -31,7 +32,9 @@ from swarmd.messages.instance import Failure, Instance
 from swarmd.messages.operation import Operation, Progress
 from swarmd.messages.replies import Placement
 
-_ELSEWHERE = frozenset({ProviderError.type, ResourceLimitError.type, Unavailable.type})
+_ELSEWHERE = frozenset(
+    {ProviderError.type, ResourceLimitError.type, Unavailable.type, InitializationError.type}
+)
 """Errors that are the provider's matter: another one may do better."""
 
 

@@ -179,9 +179,11 @@ def _new(
     arguments = {"start": request.start, **upload, **planned(placement, intake.rules)}
     record = _record(tables, config, owner, placement.chosen, request, intake)
     verdict = accept_new(tables, replace(wish, arguments=arguments), record)
-    operation = next(each for each in verdict.change.operations if each.id == verdict.operation_id)
-    why = reason_of(operation, f"placed at {placement.chosen}", told(placement))
-    return replace(verdict, change=verdict.change.plus(Change(reasons=((record.id, why),))))
+    reasons = tuple(
+        (record.id, reason_of(operation, f"placed at {placement.chosen}", told(placement)))
+        for operation in verdict.change.operations
+    )
+    return replace(verdict, change=verdict.change.plus(Change(reasons=reasons)))
 
 
 def where(tables: Tables, request: PlacementProvider, caller: Caller, rules: Rules) -> Placement:

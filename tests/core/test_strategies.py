@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from swarmd.configuration.example import comment_of
 from swarmd.core.placement import STRATEGIES, Candidate, Rules, place, strategy_named, told
 from swarmd.core.placement.scoring import free_share
+from swarmd.messages.config import PlacementConfig
 from swarmd.messages.enums import Isolation
 from swarmd.messages.instance import InstanceConfig, Resources
 from swarmd.messages.provider import CpuLimits, InstanceLimits, MemoryLimits, StorageLimits
 from swarmd.messages.units import Size, Storage
 from tests.core.samples import caps, config
 from tests.core.test_placement import candidate
+from tests.support import CHECKOUT
 
 GIB = 1 << 30
 
@@ -195,3 +199,13 @@ def test_a_strategy_that_nobody_knows_is_the_default_one() -> None:
 def test_without_capabilities_there_is_still_a_score(strategy: str) -> None:
     score = strategy_named(strategy).score(candidate("a", capabilities=None), WANTED)
     assert isinstance(score.total, float)
+
+
+def test_the_documents_name_them_all() -> None:
+    """A new strategy also has its words in the configuration's comment and the README's table."""
+    described = comment_of(msgspec.structs.fields(PlacementConfig)[0].type)
+    readme = (CHECKOUT / "README.md").read_text()
+    for each in STRATEGIES:
+        assert each.name in described
+        assert f"| `{each.name}` |" in readme
+    assert PlacementConfig().strategy == STRATEGIES[0].name

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmd.core.course import PLACEMENT, Outcome, Step
 from swarmd.core.fallback import planned
@@ -57,9 +60,12 @@ class Attempt(Desk):
             if archive is None
             else ImportInstance(config=wanted, upload=archive)
         )
-        intake = Intake(
-            operation_id=make_id(100),
-            instance_id=make_id(1),
+        return self.take(decide(self.tables, request, self.intake(1)))
+
+    def intake(self, number: int) -> Intake:
+        return Intake(
+            operation_id=make_id(900 + number),
+            instance_id=make_id(number),
             caller=ANA,
             now=self.now,
             node=NODE,
@@ -68,7 +74,6 @@ class Attempt(Desk):
             lasts=60.0,
             rules=self.rules,
         )
-        return self.take(decide(self.tables, request, intake))
 
     def to(self, operation: Operation, step: Step) -> None:
         """Everything goes well up to this step."""
@@ -442,3 +447,49 @@ def test_the_times_of_the_attempts_are_in_order() -> None:
         times.append(desk.record().updated_at)
     assert times == sorted(set(times))
     assert times[0] >= NOW
+
+
+# --- whatever happens ------------------------------------------------------------------------
+
+CAPS = st.builds(
+    caps, max_instances=st.integers(0, 2), max_instances_per_user=st.integers(0, 2)
+).map(lambda able: ProviderView(ProviderHealth(ok=True), able))
+
+
+def within_limits(tables: Tables) -> bool:
+    """No provider has more instances than it takes, of all and of each owner."""
+    for name, view in tables.views.items():
+        able = view.capabilities
+        owners = [row.owner for row in tables.instances.values() if row.provider == name]
+        most = Counter(owners).most_common(1)
+        if able is None:
+            continue
+        if able.max_instances and len(owners) > able.max_instances:
+            return False
+        if able.max_instances_per_user and most and most[0][1] > able.max_instances_per_user:
+            return False
+    return True
+
+
+@given(st.tuples(CAPS, CAPS, CAPS), st.sampled_from(("", "local")), st.data())
+def test_no_provider_ever_has_more_than_it_takes(
+    views: tuple[ProviderView, ...], default: str, data: st.DataObject
+) -> None:
+    """However many are created by whomever, and wherever they fail and go on."""
+    found = dict(zip(("local", "box1", "box2"), views, strict=True))
+    desk = Attempt(three().apply(Change(views=found)), default_provider=default)
+    for number in range(1, 7):
+        request = CreateInstance(
+            config=config(f"n{number}"), owner=data.draw(st.sampled_from(("ana", "bo")))
+        )
+        intake = desk.intake(number)
+        try:
+            operation = desk.take(decide(desk.tables, request, intake))
+        except SwarmError:
+            continue
+        assert within_limits(desk.tables)
+        for _ in range(data.draw(st.integers(0, 12))):
+            if desk.of(operation).state.ended:
+                break
+            desk.end(operation, error=data.draw(st.sampled_from((None, BROKEN))))
+            assert within_limits(desk.tables)

@@ -34,6 +34,7 @@ from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
 from swarmd.chance import marks, new_id, new_password
 from swarmd.core.housekeeping import wanted_uploads
+from swarmd.core.placement import Rules
 from swarmd.core.providers import merge_records
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import SwarmError
@@ -247,6 +248,7 @@ class Wiring:
             node=self.node.id,
             started_at=self.started_at,
             state=hooks.condition,
+            rules=lambda: placement_rules(self._config()),
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -312,7 +314,16 @@ def request_settings(config: Config) -> RequestSettings:
     """What requests are judged by."""
     return RequestSettings(
         operation_timeout=config.instances.operation_timeout,
+        rules=placement_rules(config),
+    )
+
+
+def placement_rules(config: Config) -> Rules:
+    """What decides where instances go."""
+    return Rules(
         default_provider=config.daemon.default_provider,
+        strategy=config.placement.strategy,
+        fallback=config.placement.fallback,
         insecure=config.daemon.insecure,
     )
 

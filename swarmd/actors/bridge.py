@@ -23,6 +23,7 @@ from swarmd.actors.published import News, Published
 from swarmd.actors.registry import Decision, Transact
 from swarmd.core import views, wishes
 from swarmd.core.intake import Intake, decide
+from swarmd.core.placement import Rules
 from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
 from swarmd.messages import codec
 from swarmd.messages.enums import EventType
@@ -61,8 +62,7 @@ class RequestSettings:
     """What requests are judged by; replaced on reload."""
 
     operation_timeout: float
-    default_provider: str
-    insecure: bool
+    rules: Rules
 
 
 class Bridge:
@@ -165,8 +165,7 @@ class Bridge:
             password=self._chances.new_password(),
             digest=digest_of(request),
             lasts=settings.operation_timeout,
-            default_provider=settings.default_provider,
-            insecure=settings.insecure,
+            rules=settings.rules,
         )
         decided = partial(decide, request=request, intake=intake)
         return await self._accept(intake.operation_id, decided, lambda _operation: True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -141,7 +141,7 @@ class Controller(SwarmActor):
         """What a provider's actor, or the registry about one of its steps, tells."""
         match message:
             case StepEnded():
-                self._step_ended(message.outcome)
+                self._step_ended(replace(message.outcome, provider=message.provider))
             case _Settled():
                 self._settled(message)
             case StepProgress():
@@ -277,7 +277,7 @@ class Controller(SwarmActor):
     # --- settling ----------------------------------------------------------------------------
 
     def _step_ended(self, outcome: Outcome) -> None:
-        sent = self._under_way.of(outcome.operation_id, outcome.step.value)
+        sent = self._under_way.ended(outcome)
         if sent is not None:
             self._reconciler.touched(sent.target)
             sent.note_end()
@@ -302,7 +302,7 @@ class Controller(SwarmActor):
             self._retries.append((again, message.outcome, message.how))
             return
         outcome = message.outcome
-        if self._under_way.of(outcome.operation_id, outcome.step.value) is not None:
+        if self._under_way.ended(outcome) is not None:
             self._under_way.forget(outcome.operation_id)
         self._drive_all()
 
@@ -343,7 +343,8 @@ class Controller(SwarmActor):
         told = f"{sent.step} did not end in time and was abandoned"
         wanted = operation is not None and operation.cancel_requested
         error = OperationCancelled(told) if wanted else DeadlineExceeded(told)
-        self._write(Outcome(operation_id, Step(sent.step), error=error), abandon)
+        step, provider = Step(sent.step), sent.provider
+        self._write(Outcome(operation_id, step, error=error, provider=provider), abandon)
         sent.put_off()
 
     def _sweep_operations(self) -> None:

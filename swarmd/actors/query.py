@@ -11,6 +11,8 @@ from swarmd.actors.base import Directory
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
+from swarmd.core.intake import where
+from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
 from swarmd.messages.enums import AuthType, DaemonState
@@ -18,8 +20,13 @@ from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.replies import ActorList, StatusReport
-from swarmd.messages.requests import ListInstances, ListOperations, Request
+from swarmd.messages.replies import ActorList, Placement, StatusReport
+from swarmd.messages.requests import (
+    ListInstances,
+    ListOperations,
+    PlacementProvider,
+    Request,
+)
 from swarmd.ports import Page, Store
 
 
@@ -28,6 +35,7 @@ class SnapshotQuery:
 
     Args:
         state: Tells the daemon's state and the reasons for it.
+        rules: What decides where instances go, now.
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class SnapshotQuery:
         node: str,
         started_at: datetime,
         state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
+        rules: Callable[[], Rules],
     ) -> None:
         self._published = published
         self._store = store
@@ -48,6 +57,7 @@ class SnapshotQuery:
         self._node = node
         self._started_at = started_at
         self._state = state
+        self._rules = rules
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
@@ -81,6 +91,12 @@ class SnapshotQuery:
     def provider(self, caller: Caller, name: str) -> ProviderInfo:
         """One."""
         return views.one_provider(self._published.tables, name)
+
+    def placement(self, caller: Caller, request: Request) -> Placement:
+        """Where an instance would be made."""
+        if not isinstance(request, PlacementProvider):
+            raise TypeError(type(request).__name__)
+        return where(self._published.tables, request, caller, self._rules())
 
     def status(self, caller: Caller) -> StatusReport:
         """The daemon's state and counts."""

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from swarmd.actors.base import provider_actor
-from swarmd.core.steps import Step
+from swarmd.core.steps import Outcome, Step
 
 CANCEL_SECONDS = 30.0
 """How long a step that was told to end may take before it is abandoned (DESIGN 7)."""
@@ -62,6 +62,12 @@ class UnderWay:
         """This step of an operation, if it is under way."""
         sent = self._sent.get(operation_id)
         return sent if sent is not None and sent.step == step else None
+
+    def ended(self, outcome: Outcome) -> Sent | None:
+        """What this came of, if it is under way: the same step, at the same provider."""
+        sent = self.of(outcome.operation_id, outcome.step.value)
+        same = sent is not None and outcome.provider in (None, sent.provider)
+        return sent if same else None
 
     def forget(self, operation_id: str) -> None:
         """Forget what an operation has sent out: it is over, or nobody took it."""

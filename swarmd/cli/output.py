@@ -163,7 +163,7 @@ def name_of(row: Row) -> str:
     """What ``-o name`` prints: something that other commands take."""
     if "owner" in row and "name" in row:
         return f"{row['owner']}/{row['name']}"
-    return str(row.get("name") or row.get("id") or "")
+    return str(row.get("name") or row.get("id") or row.get("chosen") or "")
 
 
 def describe_error(error: SwarmError) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from swarmd.messages.units import Duration, Size
 _NAMES = {
     "extensions": "extension",
     "labels": "label",
+    "provider_labels": "provider-label",
     "ports": "port",
     "fields": "field",
     "options": "option",
@@ -215,7 +216,7 @@ def _param_type(leaf: Leaf) -> ParamType:
     kind = leaf.kind
     if _is_dict(kind):
         values = typing.get_args(kind)
-        return PairParam(plain=not values or values[1] is str)
+        return PairParam(plain=not values or values[1] in (str, str | None))
     if kind is PortSpec:
         return PortParam()
     if issubclass(kind, Enum):

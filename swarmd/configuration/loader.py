@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,8 @@ from typing import Any
 
 from swarmd.configuration.places import default_file, resolve_places
 from swarmd.configuration.problems import Problem, find_problems
+from swarmd.core.naming import nearest
+from swarmd.core.placement import STRATEGIES
 from swarmd.errors import ConfigError, SwarmError
 from swarmd.messages import codec
 from swarmd.messages.config import Config, Places, ProviderConfig
@@ -142,8 +145,13 @@ def _check_values(config: Config) -> Iterator[Problem]:
         yield Problem("journal.segment_size", "expected at most journal.max_size")
     if config.journal.segment_size < 1 << 12:
         yield Problem("journal.segment_size", 'expected at least "4k"')
+    yield from _check_strategy(config.placement.strategy)
+    yield from _check_providers(config.providers)
+
+
+def _check_providers(providers: tuple[ProviderConfig, ...]) -> Iterator[Problem]:
     seen: dict[str, int] = {}
-    for index, provider in enumerate(config.providers):
+    for index, provider in enumerate(providers):
         if provider.name in seen:
             first = f"providers[{seen[provider.name]}]"
             yield Problem(
@@ -152,6 +160,17 @@ def _check_values(config: Config) -> Iterator[Problem]:
                 "Give each provider a name of its own.",
             )
         seen.setdefault(provider.name, index)
+        for key in ("priority", "cost_per_hour"):
+            if not math.isfinite(getattr(provider, key) or 0.0):
+                yield Problem(f"providers[{index}].{key}", "expected a finite number")
+
+
+def _check_strategy(name: str) -> Iterator[Problem]:
+    known = [strategy.name for strategy in STRATEGIES]
+    if name not in known:
+        near = nearest(name, known, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"Write one of {', '.join(known)}."
+        yield Problem("placement.strategy", f"there is no strategy {name!r}", hint)
 
 
 def _check_options(providers: tuple[ProviderConfig, ...], check: CheckOptions) -> Iterator[Problem]:

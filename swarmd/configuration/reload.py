@@ -22,6 +22,8 @@ LIVE = frozenset(
         "instances.trash_retention",
         "instances.operations_kept",
         "instances.story_length",
+        "placement.strategy",
+        "placement.fallback",
         "journal.retention",
         "journal.max_size",
         "journal.segment_size",

@@ -13,12 +13,23 @@ from swarmd.messages import codec
 from swarmd.messages.instance import InstanceConfig
 from swarmd.messages.secret import MASK
 
-DAEMON_FIELDS = ("name", "provider", "labels", "metadata", "protect", "health")
+DAEMON_FIELDS = (
+    "name",
+    "provider",
+    "region",
+    "provider_labels",
+    "labels",
+    "metadata",
+    "protect",
+    "health",
+)
 """What the daemon itself sees to: it works at every provider and needs no restart."""
 
 _FIXED = {
     "name": "Export the instance and import it under the new name.",
     "provider": "Export the instance and import it with the other provider.",
+    "region": "Export the instance and import it with the other region.",
+    "provider_labels": "Export the instance and import it with other provider labels.",
 }
 
 

@@ -53,6 +53,9 @@ _DURING = {
     Step.PURGE: InstanceStatus.DELETING,
     Step.UNDO: InstanceStatus.DELETING,
 }
+PLACEMENT = "placement"
+"""Among the arguments of a creation: which providers were tried, where it is, what is next."""
+
 STARTING = (OperationKind.CREATE, OperationKind.IMPORT, OperationKind.START)
 _WISHED = {
     OperationKind.START: DesiredState.RUNNING,
@@ -66,7 +69,10 @@ _WISHED = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a step ended: what the provider then saw, or the error."""
+    """How a step ended: what the provider then saw, or the error.
+
+    ``provider`` tells who carried it out: a creation has the same steps at each that it tries.
+    """
 
     operation_id: str
     step: Step
@@ -74,6 +80,7 @@ class Outcome:
     url: str | None = None
     restart_required: tuple[str, ...] = ()
     error: SwarmError | None = None
+    provider: str | None = None
 
 
 def wished(operation: Operation, desired: DesiredState) -> DesiredState:
@@ -164,10 +171,26 @@ def enter(
 
 def during(operation: Operation, instance: Instance, now: datetime) -> Instance:
     """The record while the operation's step runs. What lies in the trash stays there."""
+    instance = moved(operation, instance, now)
     status = _DURING.get(Step(operation.step or ""))
     if status is None or status is instance.status or in_trash(instance):
         return instance
     return reach(instance, status, now=now)
+
+
+def moved(operation: Operation, instance: Instance, now: datetime) -> Instance:
+    """The record at the provider where its creation is tried now, under an epoch of its own."""
+    at = operation.arguments.get(PLACEMENT, {}).get("at")
+    if at is None or at["provider"] == instance.provider:
+        return instance
+    return reach(
+        instance,
+        InstanceStatus.CREATING,
+        now=now,
+        provider=at["provider"],
+        provider_type=at["type"],
+        epoch=instance.epoch + 1,
+    )
 
 
 def config_during(operation: Operation, instance: Instance) -> InstanceConfig:

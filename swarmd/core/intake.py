@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from swarmd.core.changes import merge_patch
+from swarmd.core.fallback import planned
 from swarmd.core.naming import check_name, check_owner
-from swarmd.core.placement import choose
-from swarmd.core.tables import Tables
-from swarmd.core.validation import check_config
-from swarmd.core.views import find, find_deleted, provider_infos
+from swarmd.core.notes import reason_of
+from swarmd.core.placement import Rules, place, told
+from swarmd.core.tables import Change, Tables
+from swarmd.core.validation import check_config, check_itself
+from swarmd.core.views import candidates, find, find_deleted
 from swarmd.core.wishes import Verdict, Wish, accept, accept_new, answered
 from swarmd.errors import InternalError, SwarmError, Unavailable
 from swarmd.messages import codec
@@ -28,11 +30,13 @@ from swarmd.messages.enums import (
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.messages.operation import Caller
 from swarmd.messages.provider import Capabilities
+from swarmd.messages.replies import Placement
 from swarmd.messages.requests import (
     CreateInstance,
     DeleteInstance,
     ImportInstance,
     Mutation,
+    PlacementProvider,
     RestartInstance,
     StartInstance,
     StopInstance,
@@ -71,8 +75,7 @@ class Intake:
     password: str
     digest: str
     lasts: float
-    default_provider: str
-    insecure: bool
+    rules: Rules
 
 
 def decide(tables: Tables, request: Mutation, intake: Intake) -> Verdict:
@@ -168,17 +171,41 @@ def _check_update(tables: Tables, config: InstanceConfig, provider: str, intake:
 def _new(
     tables: Tables, request: CreateInstance | ImportInstance, wish: Wish, intake: Intake
 ) -> Verdict:
+    asked = _asked(request)
+    config = msgspec.structs.replace(asked, auth=_auth(asked, intake))
     owner = request.owner or intake.caller.name
-    check_owner(owner)
-    check_name(request.config.name)
-    infos = provider_infos(tables)
-    owned = {info.name: info.instances for info in provider_infos(tables, owner)}
-    provider = choose(request.config, intake.default_provider, infos, owned=owned)
-    config = msgspec.structs.replace(request.config, auth=_auth(request.config, intake))
-    _check(tables, config, provider, intake)
+    placement = _placed(tables, config, owner, intake.rules)
     upload = {"upload": request.upload} if isinstance(request, ImportInstance) else {}
-    wish = replace(wish, arguments={"start": request.start, **upload})
-    return accept_new(tables, wish, _record(tables, config, owner, provider, request, intake))
+    arguments = {"start": request.start, **upload, **planned(placement, intake.rules)}
+    record = _record(tables, config, owner, placement.chosen, request, intake)
+    verdict = accept_new(tables, replace(wish, arguments=arguments), record)
+    reasons = tuple(
+        (record.id, reason_of(operation, f"placed at {placement.chosen}", told(placement)))
+        for operation in verdict.change.operations
+    )
+    return replace(verdict, change=verdict.change.plus(Change(reasons=reasons)))
+
+
+def where(tables: Tables, request: PlacementProvider, caller: Caller, rules: Rules) -> Placement:
+    """Where a create of this would go; whether its name is free is not looked at.
+
+    Raises:
+        SwarmError: The create would be refused.
+    """
+    return _placed(tables, _asked(request), request.owner or caller.name, rules)
+
+
+def _asked(request: CreateInstance | ImportInstance | PlacementProvider) -> InstanceConfig:
+    """The configuration with the provider that the request names besides, if it does."""
+    if request.at_provider is None:
+        return request.config
+    return msgspec.structs.replace(request.config, provider=request.at_provider)
+
+
+def _placed(tables: Tables, config: InstanceConfig, owner: str, rules: Rules) -> Placement:
+    check_owner(owner)
+    check_itself(config)
+    return place(config, candidates(tables, owner), rules)
 
 
 def _record(
@@ -229,6 +256,6 @@ def _check(tables: Tables, config: InstanceConfig, provider: str, intake: Intake
         capabilities,
         provider=provider,
         elsewhere=elsewhere,
-        insecure=intake.insecure,
+        insecure=intake.rules.insecure,
         tls=capabilities.tls,
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from swarmd.core.tables import Change, EventDraft
-from swarmd.errors import SwarmError
+from swarmd.errors import OperationCancelled, SwarmError
 from swarmd.messages.enums import EventType, Origin
 from swarmd.messages.instance import Failure, Instance, Reason
 from swarmd.messages.operation import Operation
@@ -68,3 +68,12 @@ def reason_of(operation: Operation, what: str, why: str = "", at: datetime | Non
 def failure_of(error: SwarmError) -> Failure:
     """An error as it is kept on a record and sent over the wire."""
     return Failure(type=error.type, message=error.message, details=error.details)
+
+
+def cancellation(operation: Operation, cause: str) -> OperationCancelled:
+    """The error of an operation that was told to end: by whom, and what it met then."""
+    facts = {"cause": cause}
+    winner = operation.arguments.get("winner")
+    if winner is not None:
+        facts["winner"] = winner
+    return OperationCancelled(operation.reason, details=facts)

@@ -54,6 +54,9 @@ def record_of(configured: ProviderConfig, saved: ProviderRecord | None) -> Provi
         cordoned=kept is not None and kept.cordoned,
         switched=switched,
         priority=configured.priority,
+        region=configured.region or None,
+        labels=dict(configured.labels),
+        cost_per_hour=configured.cost_per_hour,
         max_parallel=configured.max_parallel,
         options=dict(configured.options),
     )
@@ -163,6 +166,9 @@ def _register(tables: Tables, request: RegisterProvider, types: Sequence[str]) -
         type=request.type,
         enabled=request.enabled,
         priority=request.priority,
+        region=request.region or None,
+        labels=dict(request.labels),
+        cost_per_hour=request.cost_per_hour,
         options=dict(request.options),
         registered=True,
     )
@@ -202,10 +208,19 @@ def _updates(record: ProviderRecord, request: UpdateProvider) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if request.priority is not None:
         changes["priority"] = request.priority
+    if request.region is not None:
+        changes["region"] = request.region or None
+    if request.cost_per_hour is not None:
+        changes["cost_per_hour"] = request.cost_per_hour
+    if request.labels is not None:
+        changes["labels"] = _patched(record.labels, request.labels)
     if request.options is not None:
-        merged = {**record.options, **request.options}
-        changes["options"] = {key: value for key, value in merged.items() if value is not None}
+        changes["options"] = _patched(record.options, request.options)
     return changes
+
+
+def _patched(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in {**before, **patch}.items() if value is not None}
 
 
 def _change(tables: Tables, record: ProviderRecord, changes: Mapping[str, Any]) -> Change:

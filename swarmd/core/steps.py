@@ -23,14 +23,14 @@ from swarmd.core.course import (
     in_trash,
     next_step,
 )
+from swarmd.core.fallback import elsewhere, final, given_up, not_undone
 from swarmd.core.lifecycle import after, reach
-from swarmd.core.notes import end_of, event_of, failure_of, reason_of
+from swarmd.core.notes import cancellation, end_of, event_of, failure_of, reason_of
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import (
     Conflict,
     InstanceNotFound,
     OperationCancelled,
-    ProviderError,
     ProviderUnreachable,
     SwarmError,
 )
@@ -71,6 +71,8 @@ def settle(tables: Tables, outcome: Outcome, now: datetime) -> Change:
     instance = tables.instances.get(operation.target)
     if instance is None:
         return _close(tables, _pointless(operation, None, now), None, now, Change())
+    if outcome.provider not in (None, instance.provider):
+        return Change()  # a creation that goes on elsewhere: that one's late answer
     now = after(instance, now)
     error = outcome.error
     if isinstance(error, InstanceNotFound) and operation.kind is OperationKind.DELETE:
@@ -205,10 +207,16 @@ def _failed(
     story = reason_of(operation, f"{outcome.step} did not succeed", error.message, now)
     told = Change(reasons=((instance.id, story),))
     if operation.kind in _MAKING and outcome.step in _UNDOABLE:
+        if outcome.step is Step.VALIDATE:
+            # Nothing has been made yet, so that there is nothing to undo before it goes on.
+            refused = msgspec.structs.replace(operation, error=failure_of(error))
+            further = elsewhere(tables, refused, instance, now)
+            if further is not None:
+                return told.plus(further)
         return _undo(operation, instance, error, now).plus(told)
     cancelled = isinstance(error, OperationCancelled)
     if outcome.step is Step.UNDO:
-        cancelled, error = False, _not_undone(operation, error)
+        cancelled, error = False, not_undone(operation, instance, error)
     state = OperationState.CANCELLED if cancelled else OperationState.FAILED
     instance = _after_failure(operation, instance, outcome.step, error, now)
     return _close(tables, _ended(operation, state, now, error), instance, now, told)
@@ -228,22 +236,24 @@ def _why_cancelled(operation: Operation, error: SwarmError) -> SwarmError:
     """Who cancelled it says more than the provider, which only knows that someone did."""
     if not isinstance(error, OperationCancelled) or not operation.cancel_requested:
         return error
-    facts = {"cause": error.message}
-    winner = operation.arguments.get("winner")
-    if winner is not None:
-        facts["winner"] = winner
-    return OperationCancelled(operation.reason, details=facts)
+    return cancellation(operation, error.message)
 
 
 def _undo(operation: Operation, instance: Instance, error: SwarmError, now: datetime) -> Change:
     """A refused creation is undone; that itself is never cancelled."""
+    if operation.cancel_requested:
+        operation = given_up(operation)
     marked = msgspec.structs.replace(operation, error=failure_of(error), cancel_requested=False)
     marked, instance = enter(marked, instance, Step.UNDO, now)
     return Change(operations=(marked,), instances=(instance,))
 
 
 def _undone(tables: Tables, operation: Operation, instance: Instance, now: datetime) -> Change:
-    """A refused creation leaves no instance, only its operation (DESIGN 6)."""
+    """A refused creation goes on elsewhere, or leaves only its operation (DESIGN 6)."""
+    further = elsewhere(tables, operation, instance, now)
+    if further is not None:
+        return further
+    operation = final(tables, operation, instance)
     cancelled = operation.error is not None and operation.error.type == OperationCancelled.type
     state = OperationState.CANCELLED if cancelled else OperationState.FAILED
     gone = Change(
@@ -251,16 +261,6 @@ def _undone(tables: Tables, operation: Operation, instance: Instance, now: datet
         events=(event_of(EventType.INSTANCE_PURGED, instance, operation),),
     )
     return _close(tables, _ended(operation, state, now), None, now, gone)
-
-
-def _not_undone(operation: Operation, error: SwarmError) -> SwarmError:
-    """Both errors of a creation that went wrong and could not be undone either."""
-    first = operation.error.message if operation.error is not None else "the creation failed"
-    return ProviderError(
-        f"{first}; undoing it failed: {error.message}",
-        next_step=f"It is tried again; or remove it: swarmctl rm --force {operation.target_ref}.",
-        details={**error.details, "cause": error.message},
-    )
 
 
 def _after_failure(

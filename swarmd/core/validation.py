@@ -35,6 +35,7 @@ _ARGON2 = re.compile(
     r"\$argon2(id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*", re.ASCII
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PUBLIC = "network.enable_public_access"
 _RESERVED = {
     "PASSWORD": "code-server would take it as its password and show it to every terminal",
     "HASHED_PASSWORD": "code-server would take it as its password and show it to every terminal",
@@ -71,9 +72,37 @@ def check_config(
         ValidationError: A wrong value, or a field that the provider cannot put into effect.
         ResourceLimitError: More, or less, than the provider gives one instance.
     """
-    check_name(config.name)
+    check_fits(
+        config,
+        caps,
+        provider=provider,
+        daemon_fields=daemon_fields,
+        elsewhere=elsewhere,
+        insecure=insecure,
+        tls=tls,
+    )
+    check_itself(config)
+
+
+def check_fits(
+    config: InstanceConfig,
+    caps: Capabilities,
+    *,
+    provider: str = "this provider",
+    daemon_fields: Collection[str] = DAEMON_FIELDS,
+    elsewhere: Mapping[str, Capabilities] | None = None,
+    insecure: bool = False,
+    tls: bool = False,
+) -> None:
+    """The half of ``check_config`` that differs from provider to provider."""
     _check_supported(config, caps, provider, daemon_fields, elsewhere or {})
     _check_resources(config.resources, caps.max_resources_per_instance, provider)
+    _check_encrypted(config, insecure=insecure, tls=tls)
+
+
+def check_itself(config: InstanceConfig) -> None:
+    """The other half: what is wrong wherever it is to run. Raises ``ValidationError``."""
+    check_name(config.name)
     check_env(config.env)
     _check_labels(config.labels)
     _check_metadata(config.metadata)
@@ -81,7 +110,7 @@ def check_config(
     _check_extensions(config.extensions)
     _check_paths(config)
     _check_auth(config.auth)
-    _check_public(config, insecure=insecure, tls=tls)
+    _check_public(config)
 
 
 def _refuse(message: str, field: str, next_step: str) -> ValidationError:
@@ -307,19 +336,19 @@ def _check_auth(auth: Auth) -> None:
                 )
 
 
-def _check_public(config: InstanceConfig, *, insecure: bool, tls: bool) -> None:
-    if not config.network.enable_public_access:
-        return
-    field = "network.enable_public_access"
-    if config.auth.type is AuthType.NONE:
+def _check_public(config: InstanceConfig) -> None:
+    if config.network.enable_public_access and config.auth.type is AuthType.NONE:
         raise _refuse(
             "public access without authentication would give everyone a terminal",
-            field,
+            _PUBLIC,
             "Use auth type password, or leave public access off.",
         )
-    if not (tls or insecure):
+
+
+def _check_encrypted(config: InstanceConfig, *, insecure: bool, tls: bool) -> None:
+    if config.network.enable_public_access and not (tls or insecure):
         raise _refuse(
             "public access without TLS would send passwords in the clear",
-            field,
+            _PUBLIC,
             "Use a provider with TLS, or set daemon.insecure = true if the network is trusted.",
         )

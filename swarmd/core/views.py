@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from swarmd.core.naming import parse_ref, resolve
-from swarmd.core.placement import unknown_provider
+from swarmd.core.placement import Candidate, unknown_provider
 from swarmd.core.tables import Tables
 from swarmd.errors import InstanceNotFound, OperationNotFound, ValidationError
 from swarmd.messages.enums import HealthStatus, InstanceStatus, MigrationStatus
@@ -118,6 +119,9 @@ def provider_info(
         health=health if record.enabled else DISABLED,
         capabilities=view.capabilities if view else None,
         options=dict(record.options),
+        region=record.region,
+        labels=dict(record.labels),
+        cost_per_hour=record.cost_per_hour,
     )
 
 
@@ -128,6 +132,41 @@ def provider_infos(tables: Tables, owner: str | None = None) -> tuple[ProviderIn
     )
     return tuple(
         provider_info(tables, record, counts) for _, record in sorted(tables.providers.items())
+    )
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Of the instances of one provider."""
+
+    count: int = 0
+    owned: int = 0
+    cpu: float = 0.0
+    memory: int = 0
+    storage: int = 0
+
+
+def candidates(tables: Tables, owner: str) -> tuple[Candidate, ...]:
+    """All providers, by name, as placement sees them for a new instance of this owner."""
+    sums = {name: _Sums() for name in tables.providers}
+    for row in tables.instances.values():
+        if (of := sums.get(row.provider)) is None:
+            continue
+        wanted = row.config.resources
+        of.count += 1
+        of.owned += row.owner == owner
+        of.cpu += wanted.cpu or 0.0
+        of.memory += wanted.memory or 0
+        of.storage += wanted.storage or 0
+    return tuple(
+        Candidate(
+            info=provider_info(tables, record, {name: sums[name].count}),
+            owned=sums[name].owned,
+            cpu=sums[name].cpu,
+            memory=sums[name].memory,
+            storage=sums[name].storage,
+        )
+        for name, record in sorted(tables.providers.items())
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from swarmd.core.course import STARTING, Step, all_wished, begin, wished
+from swarmd.core.fallback import may_go_on
 from swarmd.core.fitting import check_record, holder_of
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import event_of, reason_of
@@ -247,10 +248,12 @@ def _told_to_end(loser: Operation, winner: Wish) -> Operation:
     """How one that was beaten goes on.
 
     A creation is cut off by a delete alone: else it ends after its own step, for what a stop
-    or a change is about would be gone. What is being undone is not cut off by anything.
+    or a change is about would be gone. What is being undone is not cut off by anything, but then
+    it does not go on at another provider.
     """
     in_making = loser.kind in _MAKING and loser.step != Step.START
-    finishes = in_making and (winner.kind not in _REMOVING or loser.step == Step.UNDO)
+    undone = loser.step == Step.UNDO and not may_go_on(loser)
+    finishes = in_making and (winner.kind not in _REMOVING or undone)
     return msgspec.structs.replace(
         loser,
         reason=f"{winner.kind} {winner.operation_id} took precedence",
@@ -282,7 +285,7 @@ def request_cancel(tables: Tables, operation_id: str, caller: Caller) -> Verdict
             next_step=f"Look at it: swarmctl ops {operation_id}.",
             details={"operation": operation_id, "state": str(operation.state)},
         )
-    if operation.step == Step.UNDO:
+    if operation.step == Step.UNDO and not may_go_on(operation):
         return Verdict(operation_id, joined=True)
     told = msgspec.structs.replace(
         operation, cancel_requested=True, reason=f"cancelled by {caller.name}"

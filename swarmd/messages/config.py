@@ -19,7 +19,13 @@ class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     data_dir: Annotated[str, Meta(description="Folders of local instances.")] = ""
     server_dir: Annotated[str, Meta(description="The managed code-server.")] = ""
     socket: Annotated[str, Meta(description="The Unix socket.")] = ""
-    default_provider: Annotated[str, Meta(description="Where instances go if not said.")] = "local"
+    default_provider: Annotated[
+        str,
+        Meta(
+            description="Where instances go if not said, if it takes them; empty: where the "
+            "strategy of [placement] has them."
+        ),
+    ] = "local"
     load_state_on_startup: Annotated[
         bool, Meta(description="false: set the records aside and adopt what carries our marks.")
     ] = True
@@ -64,6 +70,22 @@ class InstancesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     story_length: Annotated[int, Meta(ge=10, description="Reasons kept per instance.")] = 200
 
 
+class PlacementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where instances go for which neither a provider is named nor the default one fits."""
+
+    strategy: Annotated[
+        str,
+        Meta(
+            description="How a provider is chosen: balanced, least_instances, resources, "
+            "capabilities, geographic or cost."
+        ),
+    ] = "balanced"
+    fallback: Annotated[
+        bool,
+        Meta(description="Try the next provider where one fails to make an instance."),
+    ] = True
+
+
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The journal of events."""
 
@@ -91,6 +113,21 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     type: Annotated[str, Meta(description="local or docker.")]
     enabled: Annotated[bool, Meta(description="false: no actor is started for it.")] = True
     priority: Annotated[float, Meta(description="Higher is preferred.")] = 0.0
+    region: Annotated[
+        str, Meta(description="Where it is: eu-west; what stands before the first - is its area.")
+    ] = ""
+    labels: Annotated[
+        dict[str, str], Meta(description="What an instance can ask of its provider: gpu = yes.")
+    ] = {}
+    cost_per_hour: (
+        Annotated[
+            float,
+            Meta(
+                ge=0, description="What the largest instance there costs an hour, in any currency."
+            ),
+        ]
+        | None
+    ) = None
     max_parallel: Annotated[
         int, Meta(ge=1, le=64, description="Operations at once at this provider.")
     ] = 8
@@ -103,6 +140,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     daemon: DaemonConfig = DaemonConfig()
     access: AccessConfig = AccessConfig()
     instances: InstancesConfig = InstancesConfig()
+    placement: PlacementConfig = PlacementConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)

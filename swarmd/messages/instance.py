@@ -74,6 +74,9 @@ class InstanceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     image: Annotated[str | None, Meta(description="Container image; container providers.")] = None
     provider: Annotated[str | None, Meta(description="Where it runs; default: chosen.")] = None
     region: Annotated[str | None, Meta(description="Region of the provider.")] = None
+    provider_labels: Annotated[
+        dict[str, str], Meta(description="Labels that its provider must have: gpu=yes.")
+    ] = {}
     workspace: Annotated[
         Location | None,
         Meta(description="A host path below the configured roots or a git URL; default: managed."),

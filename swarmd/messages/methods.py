@@ -71,6 +71,7 @@ METHODS: tuple[Method, ...] = (
     Method("provider.list", requests.ListProviders, replies.ProviderList, Kind.READ),
     Method("provider.get", requests.GetProvider, ProviderInfo, Kind.READ),
     Method("provider.capabilities", requests.ProviderCapabilities, Capabilities, Kind.READ),
+    Method("provider.placement", requests.PlacementProvider, replies.Placement, Kind.READ),
     Method("provider.register", requests.RegisterProvider, ProviderInfo, Kind.COMMAND),
     Method("provider.update", requests.UpdateProvider, ProviderInfo, Kind.COMMAND),
     Method("provider.remove", requests.RemoveProvider, replies.Done, Kind.COMMAND),

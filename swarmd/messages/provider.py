@@ -85,6 +85,9 @@ class ProviderRecord(Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     registered: bool = False
     switched: bool = False
+    region: str | None = None
+    labels: dict[str, str] = {}
+    cost_per_hour: float | None = None
 
 
 class ProviderHealth(Struct, frozen=True, kw_only=True):
@@ -109,6 +112,9 @@ class ProviderInfo(Struct, frozen=True, kw_only=True):
     health: ProviderHealth
     capabilities: Capabilities | None = None
     options: dict[str, Any] = {}
+    region: str | None = None
+    labels: dict[str, str] = {}
+    cost_per_hour: float | None = None
 
 
 class Address(Struct, frozen=True, kw_only=True):

@@ -39,6 +39,35 @@ class ProviderList(Struct, frozen=True, kw_only=True):
     items: tuple[ProviderInfo, ...]
 
 
+class RankedProvider(Struct, frozen=True, kw_only=True):
+    """A provider that takes an instance, and what the strategy gives it.
+
+    ``score`` is the sum of ``parts``; ``note`` says what the numbers do not.
+    """
+
+    provider: str
+    score: float
+    parts: dict[str, float] = {}
+    note: str = ""
+
+
+class RefusedProvider(Struct, frozen=True, kw_only=True):
+    """A provider that does not take it; ``field`` is the input that is to blame, if one is."""
+
+    provider: str
+    reason: str
+    field: str | None = None
+
+
+class Placement(Struct, frozen=True, kw_only=True):
+    """Where an instance goes: the first of ``ranked``; the next ones are what fallback tries."""
+
+    chosen: str
+    strategy: str
+    ranked: tuple[RankedProvider, ...]
+    refused: tuple[RefusedProvider, ...] = ()
+
+
 class StatsList(Struct, frozen=True, kw_only=True):
     """What instances use."""
 

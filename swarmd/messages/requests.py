@@ -53,6 +53,9 @@ class CreateInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields=
     """Create an instance and start it."""
 
     config: InstanceConfig
+    at_provider: Annotated[
+        str | None, Meta(description="Where it runs, whatever config.provider says.")
+    ] = None
     owner: Annotated[str | None, Meta(description="Whose it is; default: the caller's.")] = None
     start: Annotated[bool, Meta(description="Start it at once.")] = True
 
@@ -132,6 +135,9 @@ class ImportInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields=
 
     upload: str
     config: InstanceConfig
+    at_provider: Annotated[
+        str | None, Meta(description="Where it runs, whatever config.provider says.")
+    ] = None
     owner: Annotated[str | None, Meta(description="Whose it is; default: the caller's.")] = None
     start: Annotated[bool, Meta(description="Start it at once.")] = True
 
@@ -220,6 +226,9 @@ class WaitOperation(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 # --- providers -------------------------------------------------------------------------------
 
+Cost = Annotated[
+    float, Meta(ge=0, description="What the largest instance there costs an hour, in any currency.")
+]
 ProviderName = Annotated[str, Meta(description="The provider's configured name.")]
 
 
@@ -239,6 +248,16 @@ class ProviderCapabilities(Request, frozen=True, kw_only=True, forbid_unknown_fi
     name: ProviderName
 
 
+class PlacementProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Show at which provider an instance would be made, and why at no other. Makes nothing."""
+
+    config: InstanceConfig
+    at_provider: Annotated[
+        str | None, Meta(description="Where it runs, whatever config.provider says.")
+    ] = None
+    owner: Annotated[str | None, Meta(description="Whose it is; default: the caller's.")] = None
+
+
 class RegisterProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Add a provider while the daemon runs; kept over restarts."""
 
@@ -246,14 +265,22 @@ class RegisterProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields
     type: Annotated[str, Meta(description="local, docker, …: an installed type.")]
     enabled: bool = True
     priority: Annotated[float, Meta(description="Higher is preferred.")] = 0.0
+    region: Annotated[str | None, Meta(description="Where it is: eu-west.")] = None
+    labels: Annotated[dict[str, str], Meta(description="What an instance can ask of it.")] = {}
+    cost_per_hour: Cost | None = None
     options: Annotated[dict[str, Any], Meta(description="The type's own options.")] = {}
 
 
 class UpdateProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Change a provider's options or priority (a merge patch); it is started anew."""
+    """Change a registered provider (a merge patch); it is started anew."""
 
     name: ProviderName
     priority: Annotated[float | None, Meta(description="Higher is preferred.")] = None
+    region: Annotated[str | None, Meta(description="Where it is; empty: nowhere said.")] = None
+    labels: Annotated[dict[str, str | None] | None, Meta(description="Merge patch of labels.")] = (
+        None
+    )
+    cost_per_hour: Cost | None = None
     options: Annotated[dict[str, Any] | None, Meta(description="Merge patch of options.")] = None
 
 

@@ -11,7 +11,13 @@ from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance, InstanceStats, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.replies import ActorList, DoctorReport, ReloadReport, StatusReport
+from swarmd.messages.replies import (
+    ActorList,
+    DoctorReport,
+    Placement,
+    ReloadReport,
+    StatusReport,
+)
 from swarmd.messages.requests import ExecInstance, LogsInstance, Mutation, Request
 from swarmd.ports.provider import Session
 
@@ -63,6 +69,13 @@ class Query(Protocol):
 
     def provider(self, caller: Caller, name: str) -> ProviderInfo:
         """One. Raises ``ProviderNotFound``."""
+
+    def placement(self, caller: Caller, request: Request) -> Placement:
+        """Where an instance would be made (``PlacementProvider``).
+
+        Raises:
+            SwarmError: Nowhere; as a create would be refused.
+        """
 
     def status(self, caller: Caller) -> StatusReport:
         """The daemon's state and counts (seed 000, section 5.1)."""

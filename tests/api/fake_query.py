@@ -102,6 +102,26 @@ class FakeQuery:
             raise ProviderNotFound(f"there is no provider {name!r}", field="name")
         return self._providers[name]
 
+    def placement(self, caller: Caller, request: requests.Request) -> replies.Placement:
+        assert isinstance(request, requests.PlacementProvider)
+        wanted = request.at_provider or request.config.provider or "local"
+        if wanted not in self._providers:
+            raise ProviderNotFound(f"there is no provider {wanted!r}", field="config.provider")
+        return replies.Placement(
+            chosen=wanted,
+            strategy="balanced",
+            ranked=(
+                replies.RankedProvider(
+                    provider=wanted, score=1.5, parts={"capacity": 1.0, "memory": 0.5}, note="best"
+                ),
+            ),
+            refused=(
+                replies.RefusedProvider(
+                    provider="full", reason="provider full has 5 instances, its most"
+                ),
+            ),
+        )
+
     def status(self, caller: Caller) -> replies.StatusReport:
         by_status: dict[InstanceStatus, int] = {}
         for instance in self.by_id.values():

@@ -54,6 +54,23 @@ def failure(text: str) -> ConfigError:
             "providers[0].prioritty",
             "unknown key",
         ),
+        ("[placement]\nstrategy = 'balance'", "placement.strategy", "no strategy 'balance'"),
+        ("[placement]\nstrategy = 'zzz'", "placement.strategy", "no strategy 'zzz'"),
+        (
+            "[[providers]]\nname='a'\ntype='local'\npriority=nan",
+            "providers[0].priority",
+            "a finite number",
+        ),
+        (
+            "[[providers]]\nname='a'\ntype='local'\ncost_per_hour=inf",
+            "providers[0].cost_per_hour",
+            "a finite number",
+        ),
+        (
+            "[[providers]]\nname='a'\ntype='local'\ncost_per_hour=-1",
+            "providers[0].cost_per_hour",
+            "0",
+        ),
     ],
 )
 def test_wrong_keys_are_named_with_what_was_expected(text: str, field: str, expected: str) -> None:
@@ -219,3 +236,13 @@ def test_wrong_options_are_named_by_their_path(
         load(write(tmp_path / "c.toml", TWO), {}, uid=0, check_options=check)
     assert caught.value.field == shown
     assert caught.value.next_step == "Do better."
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("balance", "Did you mean balanced?"), ("zzz", "Write one of balanced, least_instances")],
+)
+def test_a_strategy_that_does_not_exist(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[placement]\nstrategy = {name!r}")
+    assert hint in str(caught.value.next_step)

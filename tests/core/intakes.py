@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from swarmd.core.intake import Intake, decide
-from swarmd.core.tables import ProviderView, Tables
+from swarmd.core.placement import Rules
+from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.errors import SwarmError
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.requests import CreateInstance, Mutation
-from tests.core.desk import ANA
+from tests.core.desk import ANA, LOCAL, READY, tables_of
 from tests.core.samples import NODE, NOW, caps, config, make_id
 
 OFF = ProviderRecord(name="local", type="local", enabled=False)
+BOX = ProviderRecord(name="box1", type="docker")
+BOTH = tables_of().apply(Change(providers=(LOCAL, BOX), views={"box1": READY}))
+"""Two providers that are ready."""
+
 SMALL = ProviderView(ProviderHealth(ok=True), caps(max_instances=1))
 
 
@@ -31,10 +37,11 @@ def intake(**values: Any) -> Intake:
         "password": "fresh password",
         "digest": "d",
         "lasts": 60.0,
-        "default_provider": "local",
-        "insecure": False,
     }
-    return Intake(**defaults | values)
+    rules = {"default_provider": "local"} | {
+        each.name: values.pop(each.name) for each in fields(Rules) if each.name in values
+    }
+    return Intake(**defaults | {"rules": Rules(**rules)} | values)
 
 
 def decided(request: Mutation, tables: Tables, **values: Any) -> tuple[Operation, Instance]:

@@ -12,8 +12,8 @@ from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.requests import CreateInstance, ImportInstance
 from swarmd.messages.secret import MASK, Secret
 from swarmd.messages.units import Size
-from tests.core.desk import LOCAL, READY, tables_of
-from tests.core.intakes import OFF, SMALL, create, decided, refused
+from tests.core.desk import tables_of
+from tests.core.intakes import BOTH, OFF, SMALL, create, decided, refused
 from tests.core.samples import NODE, NOW, caps, config, instance, make_id
 
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2g"
@@ -58,10 +58,8 @@ def test_passwords(given: Auth, kept: Auth) -> None:
     assert record.config.auth == kept
 
 
-BOX = ProviderRecord(name="box1", type="docker")
 CORDONED = ProviderRecord(name="local", type="local", cordoned=True)
 OWN = ProviderView(ProviderHealth(ok=True), caps(max_instances_per_user=1))
-BOTH = tables_of().apply(Change(providers=(LOCAL, BOX), views={"box1": READY}))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +92,20 @@ def test_where_it_goes(wanted: str | None, default: str, chosen: str) -> None:
             "config.provider",
             "Did you mean local?",
         ),
-        (create(), Change(providers=(OFF,)), "unavailable", "config.provider", "enable local"),
+        (
+            create(),
+            Change(providers=(OFF,)),
+            "provider_not_found",
+            "config.provider",
+            "providers enable",
+        ),
+        (
+            create(provider="local"),
+            Change(providers=(OFF,)),
+            "unavailable",
+            "config.provider",
+            "enable local",
+        ),
         (create(), Change(providers=(CORDONED,)), "conflict", "config.provider", "enable local"),
         (
             create(name="api"),
@@ -161,7 +172,7 @@ def test_public_access_where_the_network_is_trusted(insecure: bool) -> None:
 @pytest.mark.parametrize(
     ("view", "message"),
     [
-        (None, "it has not been asked yet"),
+        (None, "not asked yet"),
         (ProviderView(ProviderHealth(ok=False, message="no server is installed")), "no server"),
     ],
 )
@@ -176,5 +187,5 @@ def test_a_provider_that_is_not_ready(view: ProviderView | None, message: str) -
 def test_a_refusal_names_the_provider_that_could() -> None:
     able = ProviderView(ProviderHealth(ok=True), caps(config_fields=("image",)))
     tables = BOTH.apply(Change(views={"box1": able}))
-    error = refused(create(image="img"), tables)
+    error = refused(create(image="img", provider="local"), tables)
     assert "box1" in str(error.next_step)

@@ -197,6 +197,30 @@ def test_an_update_is_a_merge_patch_of_the_options() -> None:
     assert tables.providers["box1"] == record
 
 
+def test_what_placement_goes_by() -> None:
+    """From the file, from a registration, and changed afterwards."""
+    configured = ProviderConfig(
+        name="far", type="local", region="eu-west", labels={"gpu": "yes"}, cost_per_hour=2.0
+    )
+    (record,) = merge_records((configured,), ())
+    assert (record.region, record.labels, record.cost_per_hour) == ("eu-west", {"gpu": "yes"}, 2.0)
+    (bare,) = merge_records((ProviderConfig(name="far", type="local"),), (record,))
+    assert (bare.region, bare.labels, bare.cost_per_hour) == (None, {}, None)
+    tables, _ = after(
+        RegisterProvider(
+            name="far", type="local", region="us", labels={"a": "1", "b": "2"}, cost_per_hour=1.0
+        )
+    )
+    tables, _ = after(
+        UpdateProvider(name="far", region="eu", labels={"a": None, "c": "3"}, cost_per_hour=0.0),
+        tables,
+    )
+    far = tables.providers["far"]
+    assert (far.region, far.labels, far.cost_per_hour) == ("eu", {"b": "2", "c": "3"}, 0.0)
+    tables, _ = after(UpdateProvider(name="far", region=""), tables)
+    assert tables.providers["far"].region is None
+
+
 # --- refusals ---------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from swarmd.core.tables import Change, Tables
 from swarmd.core.views import (
     DISABLED,
     NOT_SEEN,
+    candidates,
     counts,
     find,
     find_deleted,
@@ -19,10 +20,12 @@ from swarmd.core.views import (
 )
 from swarmd.errors import InstanceNotFound, OperationNotFound, ProviderNotFound, ValidationError
 from swarmd.messages.enums import HealthStatus, InstanceStatus, OperationKind, OperationState
+from swarmd.messages.instance import Resources
 from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.requests import ListOperations
+from swarmd.messages.units import Size, Storage
 from tests.core.desk import LOCAL, READY, START, STOP, Desk, tables_of
-from tests.core.samples import instance, later, make_id
+from tests.core.samples import config, instance, later, make_id
 
 DELETED = InstanceStatus.DELETED
 
@@ -147,6 +150,18 @@ def test_providers_with_their_counts() -> None:
     assert infos["new"].options == {"root": "/srv"}
     assert infos["off"].health == DISABLED
     assert [info.instances for info in provider_infos(several(), "bo")] == [1, 0, 0]
+
+
+def test_candidates_with_what_their_instances_asked_for() -> None:
+    wanted = config(resources=Resources(cpu=0.5, memory=Size(1 << 30), storage=Storage(2 << 30)))
+    tables = tables_of(
+        instance(1, config=wanted),
+        instance(2, name="api", owner="bo", config=wanted),
+        instance(3, name="lost", provider="gone"),
+    )
+    (local,) = candidates(tables, "bo")
+    assert (local.name, local.info.instances, local.owned) == ("local", 2, 1)
+    assert (local.cpu, local.memory, local.storage) == (1.0, 2 << 30, 4 << 30)
 
 
 def test_one_provider() -> None:

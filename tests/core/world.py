@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swarmd.core.course import Outcome, Step, during
+from swarmd.core.course import PLACEMENT, Outcome, Step, during
 from swarmd.core.housekeeping import sweep_operations, tidy
 from swarmd.core.lifecycle import can_move
 from swarmd.core.steps import abandon, settle
@@ -23,6 +23,7 @@ from swarmd.messages.enums import (
 )
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
+from swarmd.messages.provider import ProviderRecord
 from tests.core.desk import (
     ANA,
     BROKEN,
@@ -30,6 +31,8 @@ from tests.core.desk import (
     CREATE,
     DELETE,
     IMPORT,
+    LOCAL,
+    READY,
     UPDATE,
     Desk,
     update_arguments,
@@ -48,8 +51,18 @@ SEEN = (
     InstanceStatus.STOPPED,
     InstanceStatus.ERROR,
 )
+BOXES = tuple(ProviderRecord(name=name, type="docker") for name in ("box1", "box2"))
+VIEWS = {"local": READY, "box1": READY, "box2": READY}
 STARTED = (OperationKind.START, OperationKind.RESTART)
 Records = tuple[dict[str, Instance], dict[str, Operation]]
+
+
+def plan_of(following: Sequence[str]) -> dict[str, Any]:
+    """The arguments of a creation that others can take over."""
+    if not following:
+        return {}
+    plan = {"strategy": "balanced", "insecure": False, "tried": [], "next": list(following)}
+    return {PLACEMENT: plan}
 
 
 def copied(tables: Tables) -> tuple[object, ...]:
@@ -108,6 +121,7 @@ class World:
             instance(2, status=InstanceStatus.DELETED, desired=DesiredState.DELETED),
             instance(3, name="api", status=InstanceStatus.ERROR),
         )
+        self.desk.apply(Change(providers=(LOCAL, *BOXES), views=VIEWS))
         self.before = self.desk.tables
         self.change = Change()
         self.ended: dict[str, Operation] = {}
@@ -130,6 +144,7 @@ class World:
                 moves = after.observation - was.observation
                 assert legal(was.status, after.status, moves), (was.status, after.status, moves)
             self.check_start(before, after)
+            self.check_provider(was, after)
         for operation in self.tables.operations.values():
             known = self.ended.get(operation.id)
             assert known is None or known == operation, "an ended operation was changed"
@@ -143,6 +158,19 @@ class World:
             entered = operation.step == Step.START and (known is None or known.step != Step.START)
             if entered:
                 assert after.desired is DesiredState.RUNNING, operation
+
+    def check_provider(self, was: Instance | None, after: Instance) -> None:
+        """Only a creation that goes on elsewhere moves, to where nobody was asked before."""
+        if was is None or was.provider == after.provider:
+            return
+        assert after.epoch > was.epoch
+        (operation,) = self.tables.active_of(after.id)[:1]
+        plan = operation.arguments[PLACEMENT]
+        assert operation.step == Step.VALIDATE
+        assert plan["at"]["provider"] == after.provider
+        tried = [each["provider"] for each in plan["tried"]]
+        assert was.provider in tried
+        assert after.provider not in (*tried, *plan["next"])
 
     def verdict(self, made: Verdict) -> None:
         if made.joined:
@@ -185,7 +213,10 @@ class World:
         copy = Desk(tables=self.tables)
         copy.number, copy.now = self.desk.number, self.desk.now
         try:
-            operation = copy.create(self.made + 1, kind=kind, name=name, desired=desired)
+            following = choose(((), ("box1",), ("box1", "box2"), ("gone", "box2")))
+            operation = copy.create(
+                self.made + 1, kind=kind, name=name, desired=desired, **plan_of(following)
+            )
         except Conflict:
             return
         self.made += 1
@@ -228,11 +259,12 @@ class World:
             return
         operation = choose(running)
         error = choose((None, None, None, BROKEN, CANCELLED))
+        provider = choose((None, self.tables.instances[operation.target].provider))
         seen = choose((None, *SEEN))
         sight = observed(status=seen) if seen else None
         step = Step(operation.step or "")
         waits = ("env",) if step is Step.UPDATE else ()
-        result = Outcome(operation.id, step, sight, None, waits, error)
+        result = Outcome(operation.id, step, sight, None, waits, error, provider)
         how = abandon if error is not None and choose((False, True)) else settle
         self.apply(how(self.tables, result, self.desk.now))
         if self.tables.operations[operation.id].step != step:
@@ -252,6 +284,7 @@ class World:
         fresh = Tables.build(
             instances.values(), operations.values(), self.tables.providers.values(), self.tables.seq
         )
+        fresh = fresh.apply(Change(views=VIEWS))
         self.desk.tables = mended = fresh.apply(tidy(fresh, self.desk.now))
         for each in operations.values():
             if each.state.ended:

@@ -23,16 +23,44 @@ from typing import Any
 
 import swarmd.store.store
 from swarmd.client.protocol import OperationStarted
+from swarmd.errors import ProviderError
 from tests.daemon_tests.crashing import EXIT, CrashingProvider, CrashingStore, Fuse, FusedFiles
-from tests.daemon_tests.harness import Running, Settings, daemon_in
+from tests.daemon_tests.harness import STANDIN, Running, Settings, account, daemon_in
 from tests.support import wait_until
 
 MARK = b"someone's work"
 _FAR = 100_000
 
 
+class Failing:
+    """A provider called local that makes all of an instance, and then fails."""
+
+    fails = True
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in ("create", "import_data") or self._inner.name != "local":
+            return found
+
+        def call(*arguments: Any) -> Any:
+            made = found(*arguments)
+            if Failing.fails:
+                raise ProviderError("the first provider fails")
+            return made
+
+        return call
+
+
 class Life:
-    """What one operation is, and what must be true of it afterwards."""
+    """What one operation is, and what must be true of it afterwards.
+
+    With ``box`` there is a second provider, and the first one cannot make anything.
+    """
+
+    box = False
 
     def __init__(self, daemon: Running, told: Callable[[bytes], object] = len) -> None:
         self.daemon = daemon
@@ -67,7 +95,7 @@ class Life:
 
     def workspace(self, instance_id: str) -> Path:
         """Where its files are."""
-        return next((self.daemon.settings.data / instance_id).glob("**/workspace"))
+        return next(self.daemon.settings.data.glob(f"**/{instance_id}/**/workspace"))
 
     def named(self, name: str, *, trash: bool = False) -> Any:
         """The instance of this name, or None."""
@@ -209,6 +237,35 @@ class Import(Life):
             self.intact(web)
 
 
+class Fallback(Create):
+    """The first provider makes half of it and fails; the second one makes it."""
+
+    box = True
+
+    def check(self, *, accepted: bool) -> None:
+        super().check(accepted=accepted)
+        if web := self.named("web"):
+            assert (web["provider"], web["epoch"]) == ("box", 2), web
+            (made,) = self.daemon.call("operation.list", target="web", kind=["create"])["items"]
+            assert made["state"] == "succeeded", made
+
+
+class FallbackImport(Import):
+    """The archive is read again for the second provider."""
+
+    box = True
+
+    def prepare(self) -> None:
+        Failing.fails = False
+        super().prepare()
+        Failing.fails = True
+
+    def check(self, *, accepted: bool) -> None:
+        super().check(accepted=accepted)
+        web = self.named("web")
+        assert web is None or web["provider"] == "box", web
+
+
 class DeleteDuringCreate(Life):
     def act(self) -> None:
         self.daemon.begin("instance.create", config={"name": "web"})
@@ -230,6 +287,8 @@ LIVES: dict[str, type[Life]] = {
     "delete-forced": DeleteForced,
     "undelete": Undelete,
     "import": Import,
+    "fallback": Fallback,
+    "fallback-import": FallbackImport,
     "delete-during-create": DeleteDuringCreate,
 }
 
@@ -237,9 +296,10 @@ LIVES: dict[str, type[Life]] = {
 def first_life(settings: Settings, kind: type[Life], fuse: Fuse, where: str) -> None:
     """Prepare, arm the fuse, act."""
     answers = os.open(settings.folder / "answers", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    wraps: dict[str, Any] = {}
+    wraps: dict[str, Any] = failing(kind)
+    make = wraps.get("wrap_provider", lambda inner: inner)
     if where == "ports":
-        wraps["wrap_provider"] = lambda inner: CrashingProvider(inner, fuse)
+        wraps["wrap_provider"] = lambda inner: CrashingProvider(make(inner), fuse)
         wraps["wrap_store"] = lambda inner: CrashingStore(inner, fuse)
     else:
         swarmd.store.store.Files = lambda: FusedFiles(fuse)  # type: ignore[assignment,attr-defined]
@@ -259,7 +319,7 @@ def first_life(settings: Settings, kind: type[Life], fuse: Fuse, where: str) -> 
 def second_life(settings: Settings, kind: type[Life]) -> None:
     """Check what is there, then remove it all, and see that nothing is left."""
     answers = (settings.folder / "answers").read_bytes()
-    with daemon_in(settings) as daemon:
+    with daemon_in(settings, **failing(kind)) as daemon:
         daemon.check_consistent()
         check_accepted(daemon, accepted=b"a" in answers)
         kind(daemon).check(accepted=b"a" in answers)
@@ -275,6 +335,11 @@ def second_life(settings: Settings, kind: type[Life]) -> None:
     assert folders == []
     assert [path.name for path in (settings.state / "instances").iterdir()] == []
     wait_until(lambda: not settings.processes(), timeout=2, describe=settings.processes)
+
+
+def failing(kind: type[Life]) -> dict[str, Any]:
+    """How the providers of this life are wrapped."""
+    return {"wrap_provider": Failing} if kind.box else {}
 
 
 def check_accepted(daemon: Running, *, accepted: bool) -> None:
@@ -312,6 +377,10 @@ def play(folder: Path, name: str, where: str, at: int) -> tuple[bool, int]:
     """One point: whether the next life found everything right, and the points there were."""
     kind = LIVES[name]
     settings = Settings(folder / f"{name}-{where}-{at}")
+    if kind.box:
+        options = {"command": STANDIN, "port_range": settings.ports.range, **account()}
+        settings.providers = [{"name": "box", "type": "local", "options": options}]
+        settings.write()
     log = os.open(settings.folder / "log", os.O_WRONLY | os.O_CREAT)
     try:
         died = forked(lambda: first_life(settings, kind, Fuse(at), where), log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from swarmd.api.call import Call, handles
 from swarmd.errors import Unavailable
 from swarmd.messages.provider import Capabilities, ProviderInfo
-from swarmd.messages.replies import ProviderList
+from swarmd.messages.replies import Placement, ProviderList
 from swarmd.messages.requests import (
     AdoptStray,
     CordonProvider,
@@ -14,6 +14,7 @@ from swarmd.messages.requests import (
     EnableProvider,
     GetProvider,
     ListProviders,
+    PlacementProvider,
     ProviderCapabilities,
     RegisterProvider,
     RemoveProvider,
@@ -44,6 +45,12 @@ def capabilities(call: Call, request: ProviderCapabilities) -> Capabilities:
             next_step=f"Enable it (provider.enable {info.name}), or see swarmctl doctor.",
         )
     return info.capabilities
+
+
+@handles(PlacementProvider)
+def placement(call: Call, request: PlacementProvider) -> Placement:
+    """``provider.placement``."""
+    return call.query.placement(call.caller, request)
 
 
 @handles(

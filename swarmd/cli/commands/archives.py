@@ -86,7 +86,7 @@ def destination(name: str, *, force: bool) -> Iterator[BinaryIO]:
     Form(
         requests.ImportInstance,
         arguments={"config.name": "NAME"},
-        skip=["upload", "timeout"],
+        skip=["upload", "timeout", "at_provider"],
     ),
     extra=[click.Argument(["source"], metavar="FILE|-"), ENV_FILE],
     examples="swarmctl import web.tar web2 --memory 2g",

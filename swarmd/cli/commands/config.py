@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -84,7 +84,14 @@ def show(app: App, *, file: str | None) -> None:
     app.output.note(f"# from {loaded.file or 'the built-in defaults'}")
     for name, place in places.items():
         app.output.note(f"# {name}: {place}")
-    app.output.line(tomli_w.dumps(plain).rstrip())
+    app.output.line(tomli_w.dumps(_set(plain)).rstrip())
+
+
+def _set(value: Any) -> Any:
+    """Without what is not set: TOML has no word for it."""
+    if isinstance(value, dict):
+        return {key: _set(each) for key, each in value.items() if each is not None}
+    return [_set(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @command(

@@ -13,6 +13,7 @@ from swarmd.cli import bulk
 from swarmd.cli.app import App
 from swarmd.cli.command import command
 from swarmd.cli.commands.layouts import result_line
+from swarmd.cli.commands.placing import show_placements
 from swarmd.cli.render import Form
 from swarmd.cli.values import ENV_FILE, with_env
 from swarmd.messages.requests import CreateInstance
@@ -22,6 +23,7 @@ swarmctl create web
 swarmctl create web --workspace https://example.org/code.git --memory 2g --label team=red
 swarmctl create homework --count 40
 swarmctl create web --env-file secrets.env    # what --env is given stands in ps
+swarmctl create web --memory 2g --dry-run     # which provider would it be, and why?
 swarmctl create -f swarm.toml          # name = "web", or several [[instances]]
 generate | swarmctl create -f -
 """
@@ -32,9 +34,15 @@ generate | swarmctl create -f -
         CreateInstance,
         arguments={"config.name": "[NAME]"},
         optional=["config.name"],
-        skip=["timeout"],
+        skip=["timeout", "at_provider"],
     ),
     extra=[
+        click.Option(
+            ["--dry-run"],
+            is_flag=True,
+            help="Make nothing: show at which provider it would be made, and why. Of several each "
+            "is looked at as if it were the first.",
+        ),
         ENV_FILE,
         click.Option(
             ["file", "-f", "--file"], metavar="FILE|-", help="TOML or JSON; - is standard input."
@@ -53,16 +61,24 @@ def create(
     *,
     file: str | None,
     count: int | None,
+    dry_run: bool,
     env_files: tuple[dict[str, str], ...],
 ) -> int:
     """Flags win over the file. Several are created up to eight at a time."""
     if env_files:
         params = {**params, "config": with_env(params.get("config", {}), env_files)}
     wanted = [merge(item, params) for item in (read_file(file) if file else [{}])]
+    if "provider" in params.get("config", {}):
+        # Beside it the whole request of a file can name another one, which would win.
+        wanted = [
+            {key: each for key, each in item.items() if key != "at_provider"} for item in wanted
+        ]
     if count is not None:
         wanted = [numbered(item, n) for item in wanted for n in range(1, count + 1)]
     for item in wanted:
         check(item)
+    if dry_run:
+        return show_placements(app, wanted)
     code = bulk.run(
         app,
         [(item["config"]["name"], item) for item in wanted],

@@ -84,12 +84,41 @@ PROVIDERS = (
     Column("MEMORY", lambda row: size(_limits(row, "memory").get("max"))),
     Column("SAYS", lambda row: dash((row.get("health") or {}).get("message"))),
     column("PRIORITY", wide=True),
+    column("REGION", wide=True),
+    Column("LABELS", lambda row: pairs(row.get("labels")), wide=True),
+    Column("COST/H", lambda row: dash(_number(row.get("cost_per_hour"))), wide=True),
     Column(
         "ISOLATION", lambda row: dash((row.get("capabilities") or {}).get("isolation")), wide=True
     ),
     Column("REGISTERED", lambda row: yes(row.get("registered")), wide=True),
     Column("VERSION", lambda row: dash((row.get("health") or {}).get("version")), wide=True),
 )
+
+
+PLACEMENT = (
+    column("RANK", fixed=True),
+    column("PROVIDER", fixed=True),
+    Column("SCORE", lambda row: dash(_number(row.get("score"))), fixed=True),
+    Column("WHY", lambda row: dash(_placement_why(row))),
+)
+
+
+def placement_rows(placement: Row) -> Iterator[dict[str, Any]]:
+    """Those that take it, the best first, then those that do not."""
+    for rank, each in enumerate(placement["ranked"], 1):
+        yield {"rank": rank, **each}
+    yield from placement["refused"]
+
+
+def _placement_why(row: Row) -> str | None:
+    if (reason := row.get("reason")) is not None:
+        return safe(reason)
+    parts = ", ".join(f"{name} {_number(value)}" for name, value in row["parts"].items())
+    return safe("; ".join(filter(None, (row.get("note"), parts)))) or None
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}"
 
 
 STATS = (

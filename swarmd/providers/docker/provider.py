@@ -16,7 +16,6 @@ from swarmd.errors import (
     ProviderError,
     SwarmError,
     Unavailable,
-    ValidationError,
 )
 from swarmd.messages.config import Config
 from swarmd.messages.instance import Instance, InstanceStats
@@ -165,12 +164,6 @@ class DockerProvider:
     def validate(self, instance: Instance) -> None:
         """Refuse what cannot work here. No side effects."""
         config, context = instance.config, self._context
-        if config.region is not None:
-            raise ValidationError(
-                "region has no effect at a docker provider: its engine is where it is",
-                field="config.region",
-                next_step="Leave region out, or use another provider.",
-            )
         self._runner.check_exposure(instance)
         check_subfolder(config.workspace_path)
         check_extensions(config)

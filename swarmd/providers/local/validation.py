@@ -90,8 +90,6 @@ def _check_fields(context: Context, config: InstanceConfig) -> None:
             raise _no_effect(f"resources.{name}", f"{name} cannot be limited on this host")
     if config.image is not None:
         raise _no_effect("image", "a local instance has no container")
-    if config.region is not None:
-        raise _no_effect("region", "a local instance is on this host")
 
 
 def _no_effect(field: str, reason: str) -> ValidationError:

@@ -164,7 +164,6 @@ def test_unless_they_are_allowed_to(make: Make) -> None:
     ("fields", "field"),
     [
         ({"image": "x"}, "config.image"),
-        ({"region": "x"}, "config.region"),
         ({"resources": Resources(storage=Storage(1 << 30))}, "config.resources.storage"),
         ({"workspace": "/etc"}, "config.workspace"),
         ({"workspace_path": "/abs"}, "config.workspace_path"),

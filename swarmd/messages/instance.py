@@ -12,7 +12,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from swarmd.messages.enums import AuthType, DesiredState, HealthStatus, InstanceStatus, Transport
+from swarmd.messages.enums import (
+    AuthType,
+    DesiredState,
+    HealthStatus,
+    InstanceStatus,
+    ProbeKind,
+    Transport,
+)
 from swarmd.messages.secret import Location, Secret
 from swarmd.messages.units import Duration, Size, Storage
 
@@ -57,11 +64,36 @@ class Auth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class HealthCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long a start may take until the server answers."""
+    """How a start and its health are judged. What is left out is the default of ``[health]``.
+
+    ``server`` asks code-server's ``/healthz``; ``http`` another path of it; ``tcp`` only
+    connects; ``exec`` runs a command, whose exit code 0 is the answer; ``none`` never asks.
+    """
 
     start_timeout: Annotated[
         Duration | None, Meta(description="From start to first answer; default [instances].")
     ] = None
+    probe: Annotated[ProbeKind, Meta(description="server, http, tcp, exec or none.")] = (
+        ProbeKind.SERVER
+    )
+    path: Annotated[
+        str | None, Meta(pattern="^/[^\\s]*$", description="Of an http probe; below 400 is well.")
+    ] = None
+    command: Annotated[tuple[str, ...], Meta(description="Of an exec probe: argv, no shell.")] = ()
+    interval: Annotated[Duration | None, Meta(description="Between two probes.")] = None
+    timeout: Annotated[Duration | None, Meta(description="For one probe.")] = None
+    failures: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="Failed probes in a row until it is unhealthy."),
+    ] = None
+    successes: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="Good probes in a row until it is healthy again."),
+    ] = None
+    grace: Annotated[
+        Duration | None, Meta(description="After a start: failed probes do not count.")
+    ] = None
+    recover: Annotated[bool | None, Meta(description="Whether it is recovered by itself.")] = None
 
 
 class InstanceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

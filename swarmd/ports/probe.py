@@ -34,11 +34,14 @@ class Answer:
         ok: Whether it answered well.
         seconds: From the first packet to the end.
         message: What it said, or what went wrong, in words.
+        asked: False if the question could not be put at all (no descriptor left here, a name
+            that is not resolved): that says nothing about the instance.
     """
 
     ok: bool
     seconds: float
     message: str
+    asked: bool = True
 
 
 class Probe(Protocol):

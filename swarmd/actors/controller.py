@@ -9,8 +9,6 @@ all come back by the same way: every operation that has not ended is driven agai
 from __future__ import annotations
 
 import logging
-import math
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from swarmd.actors.provider import Looked, LookNow, RunStep, StepEnded, StepProg
 from swarmd.actors.published import Published
 from swarmd.actors.reconciler import Reconciler
 from swarmd.actors.registry import Transact
+from swarmd.actors.underway import Sent, UnderWay
 from swarmd.core import housekeeping
 from swarmd.core.notes import event_of
 from swarmd.core.steps import Outcome, Step, abandon, config_during, settle
@@ -44,10 +43,6 @@ from swarmd.messages.operation import Operation, Progress
 
 log = logging.getLogger("swarmd.controller")
 
-CANCEL_SECONDS = 30.0
-"""How long a step that was told to end may take before it is abandoned (DESIGN 7)."""
-
-_GRACE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _HOMELESS_SECONDS = 10.0
 """How long a step waits for a provider that is just being started anew."""
@@ -100,17 +95,6 @@ class _Settled:
     error: SwarmError | None
 
 
-@dataclass(slots=True)
-class _UnderWay:
-    """A step that was sent out."""
-
-    step: str
-    provider: str
-    target: str
-    deadline: float
-    cancelled: threading.Event
-
-
 class Controller(SwarmActor):
     """See the module's docstring."""
 
@@ -130,7 +114,7 @@ class Controller(SwarmActor):
         self._lanes_of = lanes_of
         self._settings = settings
         self._reconciler = reconciler(lambda verdict: self._tell_self(_Accepted(verdict)))
-        self._under_way: dict[str, _UnderWay] = {}
+        self._under_way = UnderWay()
         self._resumed: frozenset[str] = frozenset()
         self._retries: list[tuple[float, Outcome, Settling]] = []
         self._homeless: dict[str, float] = {}
@@ -193,11 +177,7 @@ class Controller(SwarmActor):
 
     def _drive_again(self, name: str) -> None:
         """A provider's actor is back: what was in its mailbox is sent again."""
-        lost = [
-            key for key, each in self._under_way.items() if provider_actor(each.provider) == name
-        ]
-        for operation_id in lost:
-            del self._under_way[operation_id]
+        self._under_way.forget_those_at(name)
         self._drive_all()
 
     # --- accepting ---------------------------------------------------------------------------
@@ -223,15 +203,11 @@ class Controller(SwarmActor):
         self._drive_all()
 
     def _cancel(self, operation_id: str) -> None:
-        under_way = self._under_way.get(operation_id)
-        if under_way is not None and under_way.step != Step.UNDO.value:
-            under_way.cancelled.set()
-            lanes = self._lanes_of(under_way.provider)
-            if lanes is not None:
-                # The same step may run on behalf of a controller that died: it ends as well.
-                lanes.cancel(under_way.target)
-            soon = time.monotonic() + CANCEL_SECONDS
-            under_way.deadline = min(under_way.deadline, soon)
+        sent = self._under_way.cancel(operation_id)
+        lanes = None if sent is None else self._lanes_of(sent.provider)
+        if sent is not None and lanes is not None:
+            # The same step may run on behalf of a controller that died: it ends as well.
+            lanes.cancel(sent.target)
 
     # --- driving -----------------------------------------------------------------------------
 
@@ -241,8 +217,7 @@ class Controller(SwarmActor):
         if operation is None or operation.state is not OperationState.RUNNING:
             self._homeless.pop(operation_id, None)
             return
-        under_way = self._under_way.get(operation_id)
-        if under_way is not None and under_way.step == operation.step:
+        if self._under_way.of(operation_id, operation.step) is not None:
             if operation.cancel_requested:
                 self._cancel(operation_id)
             return
@@ -254,18 +229,16 @@ class Controller(SwarmActor):
     def _send(self, operation: Operation, instance: Instance) -> None:
         step = Step(operation.step or "")
         deadline = self._deadline_of(operation)
-        cancelled = threading.Event()
+        sent = Sent(step.value, instance.provider, instance.id, deadline)
         if operation.cancel_requested and step is not Step.UNDO:
-            cancelled.set()
-        self._under_way[operation.id] = _UnderWay(
-            step.value, instance.provider, instance.id, deadline, cancelled
-        )
+            sent.cancelled.set()
+        self._under_way.put(operation.id, sent)
         run = RunStep(
             operation_id=operation.id,
             step=step,
             instance=instance,
             deadline=deadline,
-            cancelled=cancelled,
+            cancelled=sent.cancelled,
             force=bool(operation.arguments.get("force")),
             upload=operation.arguments.get("upload"),
         )
@@ -284,7 +257,7 @@ class Controller(SwarmActor):
         since = self._homeless.setdefault(operation_id, time.monotonic())
         waits = record is not None and record.enabled
         if waits and time.monotonic() - since < _HOMELESS_SECONDS:
-            del self._under_way[operation_id]
+            self._under_way.forget(operation_id)
             return True
         del self._homeless[operation_id]
         return False
@@ -304,11 +277,10 @@ class Controller(SwarmActor):
     # --- settling ----------------------------------------------------------------------------
 
     def _step_ended(self, outcome: Outcome) -> None:
-        under_way = self._under_way.get(outcome.operation_id)
-        if under_way is not None and under_way.step == outcome.step.value:
-            self._reconciler.touched(under_way.target)
-            # It has ended: however long the disk takes to hear of it, it is not abandoned.
-            under_way.deadline = math.inf
+        sent = self._under_way.of(outcome.operation_id, outcome.step.value)
+        if sent is not None:
+            self._reconciler.touched(sent.target)
+            sent.note_end()
         self._write(outcome, settle)
 
     def _write(self, outcome: Outcome, how: Settling) -> None:
@@ -329,9 +301,9 @@ class Controller(SwarmActor):
             again = time.monotonic() + _RETRY_SECONDS
             self._retries.append((again, message.outcome, message.how))
             return
-        under_way = self._under_way.get(message.outcome.operation_id)
-        if under_way is not None and under_way.step == message.outcome.step.value:
-            del self._under_way[message.outcome.operation_id]
+        outcome = message.outcome
+        if self._under_way.of(outcome.operation_id, outcome.step.value) is not None:
+            self._under_way.forget(outcome.operation_id)
         self._drive_all()
 
     def _progress(self, message: StepProgress) -> None:
@@ -355,28 +327,24 @@ class Controller(SwarmActor):
         self._retries = [each for each in self._retries if each[0] > now]
         for _, outcome, how in due:
             self._write(outcome, how)
-        for operation_id, under_way in tuple(self._under_way.items()):
-            if now >= under_way.deadline and not under_way.cancelled.is_set():
-                under_way.cancelled.set()
-                under_way.deadline = now + CANCEL_SECONDS
-            elif now >= under_way.deadline + _GRACE_SECONDS:
-                self._abandon(operation_id, under_way)
+        for operation_id, sent in self._under_way.overdue(now):
+            self._abandon(operation_id, sent)
         for operation_id in tuple(self._homeless):
             self._drive(operation_id)
         self._sweep_operations()
 
-    def _abandon(self, operation_id: str, under_way: _UnderWay) -> None:
+    def _abandon(self, operation_id: str, sent: Sent) -> None:
         """A step that neither ended nor heard: its lane goes on without it (DESIGN 4)."""
-        log.error("%s of %s does not come back", under_way.step, under_way.target)
-        lanes = self._lanes_of(under_way.provider)
+        log.error("%s of %s does not come back", sent.step, sent.target)
+        lanes = self._lanes_of(sent.provider)
         if lanes is not None:
-            lanes.abandon(under_way.target)
+            lanes.abandon(sent.target)
         operation = self._published.tables.operations.get(operation_id)
-        told = f"{under_way.step} did not end in time and was abandoned"
+        told = f"{sent.step} did not end in time and was abandoned"
         wanted = operation is not None and operation.cancel_requested
         error = OperationCancelled(told) if wanted else DeadlineExceeded(told)
-        self._write(Outcome(operation_id, Step(under_way.step), error=error), abandon)
-        under_way.deadline = time.monotonic() + CANCEL_SECONDS
+        self._write(Outcome(operation_id, Step(sent.step), error=error), abandon)
+        sent.put_off()
 
     def _sweep_operations(self) -> None:
         kept = self._settings.operations_kept

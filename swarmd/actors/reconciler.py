@@ -24,7 +24,8 @@ from swarmd.actors.registry import Transact, no_reply
 from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import status_of
-from swarmd.core.reconcile import Found, Plan, Undo, lost_failure, reconcile, settle
+from swarmd.core.reconcile import Facts, Found, Plan, Undo, reconcile
+from swarmd.core.sight import lost_failure, settle
 from swarmd.core.steps import Step
 from swarmd.core.strays import stand_in_for, stray_of
 from swarmd.core.tables import Change, EventDraft, Tables
@@ -118,7 +119,7 @@ class Reconciler:
         # Kept for longer than any list takes: that of another provider may have begun earlier.
         kept_since = time.monotonic() - _TOUCHED_SECONDS
         self._touched = {each: at for each, at in self._touched.items() if at >= kept_since}
-        return reconcile(
+        facts = Facts(
             records=tables.instances,
             busy=tables.active.keys() | recent,
             observed={seen.provider: seen.observed},
@@ -131,6 +132,7 @@ class Reconciler:
             trash_retention=trash_retention,
             chance=random.random(),  # noqa: S311  # jitter, not a secret
         )
+        return reconcile(facts)
 
     def _count_absences(self, seen: Looked) -> None:
         there = {each.id for each in seen.observed or ()}

@@ -129,13 +129,11 @@ def resolve(
     if parsed.key is not None and (found := by_name.get(parsed.key)) is not None:
         return by_id[found]
     if parsed.prefix is not None:
-        fits = _with_prefix(parsed.prefix, sorted_ids if sorted_ids is not None else by_id)
-        if fits:
+        ids = sorted_ids if sorted_ids is not None else by_id
+        if fits := _with_prefix(parsed.prefix, ids):
             return by_id[_only(ref, fits, by_id, field, "an id that begins like this")]
-    if admin and parsed.key is not None and "/" not in ref:
-        namesakes = [id_ for (_, name), id_ in by_name.items() if name == parsed.key[1]]
-        if namesakes:
-            return by_id[_only(ref, namesakes, by_id, field, "this name")]
+    if admin and "/" not in ref and (namesakes := _namesakes(parsed, by_name)):
+        return by_id[_only(ref, namesakes, by_id, field, "this name")]
     raise _not_found(ref, caller, by_name, field)
 
 
@@ -149,6 +147,13 @@ def _with_prefix(prefix: str, ids: Sequence[str] | Mapping[str, Instance]) -> li
             break
         fits.append(id_)
     return fits
+
+
+def _namesakes(parsed: ParsedRef, by_name: Mapping[tuple[str, str], str]) -> list[str]:
+    """Whatever bears the name, whoever owns it."""
+    if parsed.key is None:
+        return []
+    return [id_ for (_, name), id_ in by_name.items() if name == parsed.key[1]]
 
 
 def _only(

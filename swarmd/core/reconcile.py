@@ -10,15 +10,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from swarmd.core.addresses import url_for
 from swarmd.core.backoff import delay
-from swarmd.core.lifecycle import DOWN, UNKNOWN, reach
+from swarmd.core.lifecycle import UNKNOWN
+from swarmd.core.sight import differs, is_lost
 from swarmd.messages.enums import DesiredState, InstanceStatus
-from swarmd.messages.instance import Failure, Instance
+from swarmd.messages.instance import Instance
 from swarmd.messages.provider import Observed
 
 ABSENCES_NEEDED = 2
@@ -26,8 +26,6 @@ ABSENCES_NEEDED = 2
 
 BACKOFF_BASE = 1.0
 BACKOFF_CAP = 300.0
-
-_LOST = "lost"
 
 
 class Found(NamedTuple):
@@ -50,13 +48,13 @@ class Undo:
 class Plan:
     """What there is to do. An id stands in at most one bucket of those that act.
 
-    Buckets that record what was seen (apply ``settle`` to each):
+    Buckets that record what was seen (apply ``sight.settle`` to each):
 
     - ``observe``: the provider shows another status, URL, start time or a newer epoch than
       the record has.
     - ``adopt``: the same for an instance that was ``unknown`` or lost and is there again.
     - ``lost``: absent from two lists in a row and from a direct question: the status becomes
-      error (``lost_failure``). Nothing new and empty is ever made in its place.
+      error (``sight.lost_failure``). Nothing new and empty is ever made in its place.
 
     Buckets that act, each as an operation of the reconcile origin:
 
@@ -109,21 +107,9 @@ class Plan:
         return not (self.counts().keys() - {"stray", "wait"})
 
 
-def reconcile(
-    *,
-    records: Mapping[str, Instance],
-    busy: AbstractSet[str],
-    observed: Mapping[str, Sequence[Observed] | None],
-    absences: Mapping[str, int],
-    confirmed_absent: AbstractSet[str],
-    tombstones: AbstractSet[str],
-    attempts: Mapping[str, tuple[int, datetime]],
-    node: str,
-    now: datetime,
-    trash_retention: float,
-    chance: float,
-) -> Plan:
-    """Compare every record with what its provider shows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one round compares, and what it knows besides.
 
     Args:
         records: This daemon's instances by id.
@@ -139,24 +125,29 @@ def reconcile(
         trash_retention: Seconds that a deleted instance can be undeleted.
         chance: A random number in [0, 1), for the jitter of automatic starts.
     """
-    draft = _Draft(
-        busy=busy,
-        answered={name for name, seen in observed.items() if seen is not None},
-        absences=absences,
-        confirmed_absent=confirmed_absent,
-        tombstones=tombstones,
-        attempts=attempts,
-        node=node,
-        now=now,
-        trash_retention=trash_retention,
-        chance=chance,
-    )
-    sights = _by_id(observed)
-    for instance_id, record in records.items():
+
+    records: Mapping[str, Instance]
+    busy: AbstractSet[str]
+    observed: Mapping[str, Sequence[Observed] | None]
+    absences: Mapping[str, int]
+    confirmed_absent: AbstractSet[str]
+    tombstones: AbstractSet[str]
+    attempts: Mapping[str, tuple[int, datetime]]
+    node: str
+    now: datetime
+    trash_retention: float
+    chance: float
+
+
+def reconcile(facts: Facts) -> Plan:
+    """Compare every record with what its provider shows."""
+    draft = _Draft(facts)
+    sights = _by_id(facts.observed)
+    for instance_id, record in facts.records.items():
         if draft.may_judge(record):
             draft.judge(record, sights.get(instance_id, ()))
     for instance_id, found in sights.items():
-        if instance_id not in records and instance_id not in busy:
+        if instance_id not in facts.records and instance_id not in facts.busy:
             draft.judge_unrecorded(found)
     return draft.plan()
 
@@ -169,35 +160,25 @@ def _by_id(observed: Mapping[str, Sequence[Observed] | None]) -> dict[str, list[
     return sights
 
 
-@dataclass(slots=True)
 class _Draft:
     """A plan in the making: the facts of one round and the buckets as lists."""
 
-    busy: AbstractSet[str]
-    answered: AbstractSet[str]
-    absences: Mapping[str, int]
-    confirmed_absent: AbstractSet[str]
-    tombstones: AbstractSet[str]
-    attempts: Mapping[str, tuple[int, datetime]]
-    node: str
-    now: datetime
-    trash_retention: float
-    chance: float
-    buckets: dict[str, list[Any]] = field(
-        default_factory=lambda: {bucket.name: [] for bucket in fields(Plan)}
-    )
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._answered = {name for name, seen in facts.observed.items() if seen is not None}
+        self._buckets: dict[str, list[Any]] = {bucket.name: [] for bucket in fields(Plan)}
 
     def plan(self) -> Plan:
-        return Plan(**{name: tuple(items) for name, items in self.buckets.items()})
+        return Plan(**{name: tuple(items) for name, items in self._buckets.items()})
 
     def put(self, bucket: str, item: object) -> None:
-        self.buckets[bucket].append(item)
+        self._buckets[bucket].append(item)
 
     def may_judge(self, record: Instance) -> bool:
         return (
-            record.id not in self.busy
-            and record.node == self.node
-            and record.provider in self.answered
+            record.id not in self._facts.busy
+            and record.node == self._facts.node
+            and record.provider in self._answered
         )
 
     def judge(self, record: Instance, sights: Sequence[Found]) -> None:
@@ -222,9 +203,12 @@ class _Draft:
         if not undone:
             self._act(record, current.observed)
 
+    def _is_ours(self, found: Found) -> bool:
+        return found.observed.node == self._facts.node
+
     def _current(self, record: Instance, sights: Sequence[Found]) -> Found | None:
         """The one at the record's provider that is this node's, of the highest epoch."""
-        own = [f for f in sights if f.provider == record.provider and f.observed.node == self.node]
+        own = [f for f in sights if f.provider == record.provider and self._is_ours(f)]
         if len(own) < 2:
             return own[0] if own else None
         return max(own, key=lambda found: found.observed.epoch)
@@ -237,7 +221,7 @@ class _Draft:
         running_old = [
             found
             for found in stale
-            if found.observed.node == self.node
+            if self._is_ours(found)
             and found.observed.epoch < record.epoch
             and _runs(found.observed)
         ]
@@ -252,16 +236,16 @@ class _Draft:
     def _absent(self, record: Instance) -> None:
         if record.status == InstanceStatus.DELETED:
             self._purge_when_over(record)
-        elif is_lost(record) or self.absences.get(record.id, 0) < ABSENCES_NEEDED:
+        elif is_lost(record) or self._facts.absences.get(record.id, 0) < ABSENCES_NEEDED:
             return
-        elif record.id in self.confirmed_absent:
+        elif record.id in self._facts.confirmed_absent:
             gone = record.desired == DesiredState.DELETED
             self.put("purge" if gone else "lost", record.id)
         else:
             self.put("confirm", record.id)
 
     def _see(self, record: Instance, observed: Observed) -> None:
-        if not _differs(record, observed):
+        if not differs(record, observed):
             return
         returned = record.status == UNKNOWN or is_lost(record)
         self.put("adopt" if returned else "observe", (record.id, observed))
@@ -287,12 +271,12 @@ class _Draft:
         if record.desired != DesiredState.DELETED:
             return
         since = record.deleted_at or record.updated_at
-        if self.now - since >= timedelta(seconds=self.trash_retention):
+        if self._facts.now - since >= timedelta(seconds=self._facts.trash_retention):
             self.put("purge", record.id)
 
     def _when_due(self, bucket: str, instance_id: str) -> None:
-        due = next_attempt(instance_id, self.attempts.get(instance_id), self.chance)
-        if due is not None and due > self.now:
+        due = next_attempt(instance_id, self._facts.attempts.get(instance_id), self._facts.chance)
+        if due is not None and due > self._facts.now:
             self.put("wait", (instance_id, due))
         else:
             self.put(bucket, instance_id)
@@ -301,8 +285,7 @@ class _Draft:
         """Put what no record explains into its buckets."""
         acted = False
         for found in sights:
-            ours = found.observed.node == self.node and found.observed.id in self.tombstones
-            if not ours:
+            if not (self._is_ours(found) and found.observed.id in self._facts.tombstones):
                 self.put("stray", found)
             elif not acted:
                 acted = True
@@ -328,67 +311,5 @@ def next_attempt(
     return last + timedelta(seconds=seconds)
 
 
-# --- recording what was seen -----------------------------------------------------------------
-
-
-def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
-    """The record after what was seen: status, URL, start time and epoch follow reality.
-
-    A status that the table does not reach directly is reached through ``unknown``: reality
-    does not ask. An ``error`` stays until the instance runs or a user acts, unless it said
-    that the instance was lost.
-    """
-    changes = _changes(record, observed)
-    status = changes.pop("status", record.status)
-    if status == InstanceStatus.DELETED and record.deleted_at is None:
-        changes["deleted_at"] = now
-    if status != InstanceStatus.DELETED and record.status == InstanceStatus.DELETED:
-        changes["deleted_at"] = None
-    if record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR:
-        changes["last_error"] = None
-    return reach(record, status, now=now, **changes)
-
-
-def lost_failure(record: Instance) -> Failure:
-    """What stands in ``last_error`` of a lost instance; ``is_lost`` knows it again."""
-    return Failure(
-        type="provider_error",
-        message=f"instance {record.ref} is no longer at provider {record.provider}",
-        details={
-            _LOST: True,
-            "next_step": "Look for it with swarmctl doctor; delete it if it is gone for good.",
-        },
-    )
-
-
-def is_lost(record: Instance) -> bool:
-    """Whether the record says that its instance was not found any more."""
-    return (
-        record.status == InstanceStatus.ERROR
-        and record.last_error is not None
-        and record.last_error.details.get(_LOST) is True
-    )
-
-
 def _runs(observed: Observed) -> bool:
     return observed.status == InstanceStatus.RUNNING
-
-
-def _differs(record: Instance, observed: Observed) -> bool:
-    return bool(_changes(record, observed))
-
-
-def _changes(record: Instance, observed: Observed) -> dict[str, Any]:
-    """The fields of the record that what was seen contradicts."""
-    changes: dict[str, Any] = {}
-    status = observed.status
-    kept_error = record.status == InstanceStatus.ERROR and status in DOWN and not is_lost(record)
-    if status != record.status and not kept_error:
-        changes["status"] = status
-    if observed.epoch > record.epoch:
-        changes["epoch"] = observed.epoch
-    if observed.address is not None and (url := url_for(observed.address)) != record.url:
-        changes["url"] = url
-    if _runs(observed) and observed.started_at not in (None, record.started_at):
-        changes["started_at"] = observed.started_at
-    return changes

@@ -81,11 +81,7 @@ def adopted(
         Conflict: Its name is taken (``taken``).
     """
     if observed is None:
-        raise InstanceNotFound(
-            f"nothing like that is at provider {provider}",
-            field="id",
-            next_step="List the strays: swarmctl doctor.",
-        )
+        raise _gone(provider)
     chosen = name or observed.name or observed.id
     check_name(chosen, "name")
     check_owner(owner)
@@ -108,6 +104,14 @@ def adopted(
         deleted_at=now if in_trash else None,
         node=node,
         epoch=observed.epoch,
+    )
+
+
+def _gone(provider: str) -> InstanceNotFound:
+    return InstanceNotFound(
+        f"nothing like that is at provider {provider}",
+        field="id",
+        next_step="List the strays: swarmctl doctor.",
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from swarmd.messages.instance import Instance
 from swarmd.ports import Call, Provider
 from tests.contract.cases import LocalCase, ProviderCase
+from tests.contract.kit import fresh_call
 from tests.docker_engine import engine_client
 
 Maker = Callable[[pytest.FixtureRequest, Path], ProviderCase]
@@ -114,4 +115,18 @@ def provider(provider_case: ProviderCase) -> Provider:
 @pytest.fixture
 def call() -> Call:
     """A call with a minute to go."""
-    return Call(deadline=time.monotonic() + 60, clock=time.monotonic)
+    return fresh_call()
+
+
+@pytest.fixture
+def instance(provider_case: ProviderCase) -> Instance:
+    """Not created yet."""
+    return provider_case.instance()
+
+
+@pytest.fixture
+def running(provider: Provider, instance: Instance, call: Call) -> Instance:
+    """Created and started."""
+    provider.create(instance, call)
+    provider.start(instance, call)
+    return instance

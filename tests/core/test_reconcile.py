@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from swarmd.core.reconcile import (
+    Facts,
     Found,
     Plan,
     Undo,
-    is_lost,
-    lost_failure,
     next_attempt,
     reconcile,
-    settle,
 )
+from swarmd.core.sight import is_lost, lost_failure, settle
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Failure, Instance, replace
 from swarmd.messages.provider import Address, Observed
@@ -46,7 +45,7 @@ def plan_for(
         "trash_retention": 3600.0,
         "chance": 0.5,
     }
-    return reconcile(**defaults | facts)
+    return reconcile(Facts(**defaults | facts))
 
 
 def record(**values: Any) -> Instance:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmd.core.lifecycle import move
-from swarmd.core.reconcile import Plan, lost_failure, reconcile, settle
+from swarmd.core.reconcile import Facts, Plan, reconcile
+from swarmd.core.sight import lost_failure, settle
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Instance, replace
 from swarmd.messages.provider import Observed
@@ -37,7 +38,7 @@ class World:
     attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
     def plan(self, chance: float = 0.5) -> Plan:
-        return reconcile(
+        facts = Facts(
             records=self.records,
             busy=self.busy,
             observed={p: None if p in self.silent else tuple(self.things[p]) for p in PROVIDERS},
@@ -50,6 +51,7 @@ class World:
             trash_retention=3600.0,
             chance=chance,
         )
+        return reconcile(facts)
 
     def count_absences(self) -> None:
         for record in self.records.values():

@@ -27,7 +27,7 @@ from swarmd.actors.base import CONTROLLER, provider_actor
 from swarmd.actors.provider import LookNow
 from swarmd.client import Client
 from swarmd.core.housekeeping import tombstones
-from swarmd.core.reconcile import Plan, reconcile
+from swarmd.core.reconcile import Facts, Plan, reconcile
 from swarmd.daemon import Daemon
 from swarmd.messages.provider import Observed
 from swarmd.ports import Provider, Store
@@ -278,7 +278,7 @@ class Running:
     def plan(self) -> Plan:
         """What reconciliation would still have to do."""
         tables = self.tables
-        return reconcile(
+        facts = Facts(
             records=tables.instances,
             busy=tables.active.keys(),
             observed=self.seen(),
@@ -291,6 +291,7 @@ class Running:
             trash_retention=86400.0,
             chance=0.5,
         )
+        return reconcile(facts)
 
     def settle(self, timeout: float = 20.0) -> None:
         """Wait until no operation is under way and nothing is left to reconcile."""

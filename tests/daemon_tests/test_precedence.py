@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swarmd.actors import controller
+from swarmd.actors import underway
 from swarmd.errors import Conflict, DeadlineExceeded, OperationCancelled, SwarmError
 from swarmd.ports import Call
 from tests.daemon_tests.conftest import RunDaemon
@@ -135,8 +135,8 @@ def test_a_step_that_hears_nothing_is_abandoned(
     running_daemon: RunDaemon, gate: list[Gate], monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
     """It does not come back before it did anything, or after it has done everything."""
-    monkeypatch.setattr(controller, "CANCEL_SECONDS", 0.3)
-    monkeypatch.setattr(controller, "_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(underway, "CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr(underway, "_GRACE_SECONDS", 0.2)
     daemon = running_daemon(wrap_provider=gated("start", gate, deaf=True, late=late))
     made = daemon.create("web", start=False)
     start = daemon.in_thread("instance.start", id="web")
@@ -155,8 +155,8 @@ def test_a_step_that_hears_nothing_is_abandoned(
 def test_a_step_that_does_not_end_in_time(
     running_daemon: RunDaemon, gate: list[Gate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller, "CANCEL_SECONDS", 0.3)
-    monkeypatch.setattr(controller, "_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(underway, "CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr(underway, "_GRACE_SECONDS", 0.2)
     wrap = gated("start", gate, deaf=True)
     daemon = running_daemon(wrap_provider=wrap)
     daemon.create("web", start=False)

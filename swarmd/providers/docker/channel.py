@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from swarmd.errors import ProviderError, ProviderUnreachable
+from swarmd.providers.docker.halfclose import close_notify, drain
 from swarmd.providers.docker.wire import Dechunker
 from swarmd.providers.shared.faults import os_faults
 
@@ -132,7 +133,7 @@ class Channel:
                 sock.setblocking(False)
                 self._woken, self._wake_end = os.pipe()
                 self._own += [self._woken, self._wake_end]
-                # Of its own, for ``_close_notify`` puts something else in the socket's place.
+                # Of its own, for ``close_notify`` puts something else in the socket's place.
                 self._polled = os.dup(sock.fileno())
                 self._own.append(self._polled)
         except BaseException:
@@ -278,8 +279,8 @@ class Channel:
 
     def _tell_tls_end(self, sock: ssl.SSLSocket) -> None:
         with self._calls:
-            self._held += _drain(sock)
-            told, over = _close_notify(sock)
+            self._held += drain(sock)
+            told, over = close_notify(sock)
             if over:
                 self._end()
         left = memoryview(told)
@@ -326,63 +327,6 @@ class Channel:
         while self._own:
             os.close(self._own.pop())
         self._keep, self._held, self._pieces = None, b"", iter(())
-
-
-def _drain(sock: ssl.SSLSocket) -> bytes:
-    """What TLS has decrypted already: at most one record."""
-    found = b""
-    while sock.pending():
-        found += sock.recv(sock.pending())
-    return found
-
-
-def _close_notify(sock: ssl.SSLSocket) -> tuple[bytes, bool]:
-    """TLS's end of our direction, as bytes to be sent, and whether the other one has ended too.
-
-    ``unwrap`` sends them and then waits for the other side's, and takes whatever else comes
-    for a fatal error: it cannot be used while output is still on its way. So, meanwhile, the
-    socket's descriptor leads to a pair of sockets where nothing comes.
-    """
-    with os_faults("ending the input of a stream"), contextlib.ExitStack() as cleanup:
-        near, far = socket.socketpair()
-        cleanup.callback(near.close)
-        cleanup.callback(far.close)
-        near.setblocking(False)
-        far.setblocking(False)
-        real = os.dup(sock.fileno())
-        cleanup.callback(os.close, real)
-        os.dup2(near.fileno(), sock.fileno(), inheritable=False)
-        try:
-            over = _unwrap(sock)
-        finally:
-            os.dup2(real, sock.fileno(), inheritable=False)
-        told, shut = _collect(far)
-        if shut:  # someone ended the connection right then and met the pair instead
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
-        return told, over
-
-
-def _unwrap(sock: ssl.SSLSocket) -> bool:
-    try:
-        sock.unwrap()
-    except ssl.SSLWantReadError:
-        return False
-    except (ssl.SSLError, OSError):
-        return True
-    return True
-
-
-def _collect(far: socket.socket) -> tuple[bytes, bool]:
-    """Everything that was sent there, and whether its sender was shut down."""
-    found = b""
-    while True:
-        try:
-            data = far.recv(4096)
-        except BlockingIOError:
-            return found, False
-        if not data:
-            return found, True
-        found += data
 
 
 def _lost(cause: str) -> ProviderUnreachable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from swarmd.providers.shared.turns import Turns
 
 SHORT = 10.0
 """Seconds for a call that the engine answers at once unless it is ill."""
+
+PATIENT = 60.0
+"""Seconds for what must come to its end: removing what was begun, the last words of a server."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,11 @@ def within(call: Call, most: float = SHORT) -> float:
     """Seconds that the next request may take. Raises as ``call.check``."""
     call.check()
     return min(call.remaining, most)
+
+
+def unhurried() -> Call:
+    """A call that is not cancelled and has time enough to end what was begun."""
+    return Call(deadline=time.monotonic() + PATIENT, clock=time.monotonic)
 
 
 def absent(instance: Instance) -> InstanceNotFound:

@@ -212,16 +212,7 @@ def open_exec(
     """
     check(options)
     mark = new_mark()
-    body = {
-        "AttachStdin": options.stdin,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "Tty": False,
-        "Cmd": list(options.command),
-        "Env": [f"{name}={value}" for name, value in {**env, MARKER: mark}.items()],
-        "User": user,
-        "WorkingDir": folder_of(folder, options.workdir),
-    }
+    body = _body(options, folder_of(folder, options.workdir), {**env, MARKER: mark}, user)
     exec_id = engine.exec_create(container, body, within)
     command = Command(engine, container, user, exec_id, mark, within)
     try:
@@ -238,6 +229,22 @@ def open_exec(
     session = ExecSession(channel, command, options)
     session.begin()
     return session
+
+
+def _body(
+    options: ExecInstance, folder: str, env: Mapping[str, str], user: str
+) -> dict[str, object]:
+    """What the engine is told of a command (Docker Engine API, "Create an exec instance")."""
+    return {
+        "AttachStdin": options.stdin,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": False,
+        "Cmd": list(options.command),
+        "Env": [f"{name}={value}" for name, value in env.items()],
+        "User": user,
+        "WorkingDir": folder,
+    }
 
 
 def folder_of(base: str, wanted: str | None) -> str:

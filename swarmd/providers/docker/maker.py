@@ -1,26 +1,17 @@
-"""Making, changing and removing: volumes, containers, and what is put into them."""
+"""Making and changing: volumes, containers, and what is put into them."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from swarmd.errors import Conflict, ResourceLimitError, SwarmError, ValidationError
-from swarmd.messages.enums import Transport
+from swarmd.errors import Conflict, SwarmError
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call
-from swarmd.providers.docker.container import (
-    Image,
-    Plan,
-    published_at,
-    storage_of,
-    wanted_ports,
-    workspace_kind,
-)
-from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
+from swarmd.providers.docker.admission import Admission
+from swarmd.providers.docker.berths import Berths
+from swarmd.providers.docker.container import Image, Plan, storage_of, workspace_kind
+from swarmd.providers.docker.context import Context, absent, passed, unhurried, within
 from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.files import File, Made, Owner, bare, tar_of
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
@@ -28,24 +19,12 @@ from swarmd.providers.docker.images import Images
 from swarmd.providers.docker.intake import as_docker
 from swarmd.providers.docker.jobs import Jobs
 from swarmd.providers.docker.looking import GOING, Looker, Seen
-from swarmd.providers.docker.marks import (
-    JOB,
-    NODE,
-    PROVIDER,
-    Marks,
-    Name,
-    Published,
-    State,
-    marks_of,
-    volume_name,
-)
+from swarmd.providers.docker.marks import Marks, Name, Published, State, marks_of, volume_name
+from swarmd.providers.docker.removal import Removal
 from swarmd.providers.docker.settings import made_now, settings_of
 
 _SLOW = 120.0
 """Seconds for a call that moves files: the first volume of an image is filled from it."""
-
-_PURGE_SECONDS = 60.0
-_PORT = re.compile(r":(\d{1,5})\b")
 
 
 class Maker:
@@ -56,7 +35,9 @@ class Maker:
         self._looker = looker
         self.images = Images(context)
         self.jobs = Jobs(context)
-        self._admission = threading.Lock()
+        self.berths = Berths(context)
+        self.admission = Admission(context, looker)
+        self.removal = Removal(context, looker, self.berths)
 
     # --- what a container will be like -------------------------------------------------------
 
@@ -84,7 +65,7 @@ class Maker:
         """
         options = self._context.options
         if not look:
-            marks = replace(marks, ports=self._ports_for(instance, marks.ports))
+            marks = replace(marks, ports=self.berths.fit(instance, marks.ports))
         ref = instance.config.image or marks.image or options.image
         if known is None or known.ref != ref:
             known = self.images.get(ref, call, fresh=fresh)
@@ -175,7 +156,7 @@ class Maker:
     def _undo(self, instance: Instance) -> None:
         """Remove what a creation made that came to no end; it had no data of anyone's yet."""
         try:
-            self.purge(instance.id, self.unhurried(), give_back=True)
+            self.removal.purge(instance.id, unhurried(), give_back=True)
         except SwarmError as error:
             # Its name says that it is not complete: the next call completes or removes it.
             self._context.step(f"not undone: {error.message}")
@@ -196,7 +177,7 @@ class Maker:
         elif seen is not None:  # the engine made it, and an empty volume, when we had given up
             raise absent(instance)
         else:
-            marks = self._marks(instance, self._take_ports(instance))
+            marks = self._marks(instance, self.berths.take(instance))
             plan = self.plan(instance, marks, call, fresh=True)
             self._make_volume(instance, marks, call)
         if seen is None:
@@ -249,9 +230,7 @@ class Maker:
         size = storage_of(instance.config, context.options)
         options = {"size": str(size)} if context.limits_storage else {}
         name = volume_name(instance.id)
-        limited = self._admission if context.options.max_instances else contextlib.nullcontext()
-        with limited:  # two at once would both find the last place free
-            self.check_room(instance)
+        with self.admission.place(instance):
             context.engine.create_volume(name, marks.labels(), options, within(call))
             self._looker.note_volume(marks)
         context.step("volume made")
@@ -289,27 +268,17 @@ class Maker:
         self._looker.lives.note_end(seen.ref, "replaced")
         self._context.step("container removed")
         made = self._around(plan, call)
-        for port in set(seen.marks.ports.values()) - set(made.marks.ports.values()):
-            self._context.ports.release(port, seen.id)
+        left = set(seen.marks.ports.values()) - set(made.marks.ports.values())
+        self.berths.release(seen.id, left)
         return made
 
     def move_ports(self, plan: Plan, seen: Seen, error: PortTaken, call: Call) -> tuple[Plan, Seen]:
         """Make a container anew on another host port than the one that somebody else has.
 
-        That one is left alone for a day. One that was asked for by number is not exchanged: then
-        the error goes on.
+        Raises:
+            PortTaken: ``error``, if that port was asked for by number.
         """
-        asked, ports = wanted_ports(plan.config), plan.marks.ports
-        said = {int(port) for port in _PORT.findall(str(error.details.get("cause", "")))}
-        named = said & set(ports.values()) or set(ports.values())
-        lost = {host for inner, host in ports.items() if host in named and not asked.get(inner)}
-        if not lost:
-            raise error
-        kept = {inner: host for inner, host in ports.items() if host not in lost}
-        for port in lost:
-            self._context.ports.release(port, seen.id)
-        ports = self._ports_for(plan.instance, kept)
-        moved = replace(plan, marks=replace(plan.marks, ports=ports))
+        moved = self.berths.exchange(plan, error)
         self._context.engine.remove(seen.ref, within(call, _SLOW))
         self._context.step("container removed")
         return moved, self._around(moved, call)
@@ -337,108 +306,3 @@ class Maker:
         self._context.engine.put_archive(seen.ref, "/", [tar_of(files)], within(call, _SLOW))
         self._looker.contents.note(seen.ref, plan.image, made, files)
         self._context.step("settings put in")
-
-    # --- ports, room -------------------------------------------------------------------------
-
-    def _take_ports(self, instance: Instance) -> dict[tuple[int, Transport], int]:
-        context, config = self._context, instance.config
-        address = published_at(context.options, config)
-        taken: dict[tuple[int, Transport], int] = {}
-        try:
-            for inner, wanted in wanted_ports(config).items():
-                taken[inner] = context.ports.take(instance.id, address, wanted)
-        except SwarmError:
-            context.ports.give_back_all(instance.id)
-            raise
-        return taken
-
-    def _ports_for(self, instance: Instance, have: Published) -> Published:
-        """The ports that an instance asks for now; those that it has, it keeps.
-
-        Where a volume tells of others than its container had last, the book knows better.
-        """
-        book, address = self._context.ports, published_at(self._context.options, instance.config)
-        spare = [port for port in book.owned(instance.id) if port not in have.values()]
-        ports: dict[tuple[int, Transport], int] = {}
-        for inner, wanted in wanted_ports(instance.config).items():
-            held = have.get(inner, 0)
-            if held and wanted in (0, held) and book.regain(held, instance.id):
-                ports[inner] = held
-            elif spare and not wanted:
-                ports[inner] = spare.pop(0)
-            else:
-                ports[inner] = book.take(instance.id, address, wanted)
-        return ports
-
-    def check_room(self, instance: Instance) -> None:
-        """Raise ``ResourceLimitError`` if a new instance is one too many."""
-        most = self._context.options.max_instances
-        if not most:
-            return
-        known = {seen.id for seen in self._looker.containers()} | self._looker.with_volume()
-        known.discard(instance.id)
-        if len(known) >= most:
-            raise ResourceLimitError(
-                f"provider {self._context.name} has {len(known)} instances, the trash included, "
-                f"and takes {most}",
-                field="max_instances",
-                next_step="Delete instances with force, or raise max_instances.",
-            )
-
-    def check_storage(self, instance: Instance, made: Made | None) -> None:
-        """Refuse another size for a volume that is there: the engine cannot change it."""
-        if made is None or not self._context.limits_storage:
-            return
-        options = self._context.options
-        if storage_of(made.config, options) != storage_of(instance.config, options):
-            raise ValidationError(
-                "the storage of a volume cannot be changed",
-                field="config.resources.storage",
-                next_step="Export the instance and import it with the other size.",
-            )
-
-    # --- removing ----------------------------------------------------------------------------
-
-    def purge(self, instance_id: str, call: Call, *, give_back: bool = False) -> None:
-        """Remove everything of an instance: containers, volume, and its hold on its ports.
-
-        Args:
-            instance_id: Whose.
-            call: Deadline and cancellation.
-            give_back: Whether nobody ever knew its ports, so that they are free at once.
-        """
-        context = self._context
-        self._remove_jobs([f"{JOB}={instance_id}"], within(call))
-        found = self._looker.containers(instance_id, within(call))
-        volume = self._looker.volume(instance_id, within(call))
-        ports = {port for seen in found for port in seen.marks.ports.values()}
-        ports |= set(volume.ports.values()) if volume else set()
-        for seen in found:
-            context.engine.remove(seen.ref, within(call, _PURGE_SECONDS))
-            context.step("container removed")
-        if volume is not None:
-            context.engine.remove_volume(volume_name(instance_id), within(call, _PURGE_SECONDS))
-            context.step("volume removed")
-        if give_back:
-            context.ports.give_back_all(instance_id)
-        for port in ports | set(context.ports.owned(instance_id)):
-            context.ports.release(port, instance_id)
-        self._looker.forget(instance_id, [seen.ref for seen in found])
-
-    def sweep_jobs(self) -> None:
-        """Remove the containers of work that a crash cut off: nobody waits for it any more.
-
-        Those of another daemon at the same engine are its own affair.
-        """
-        context = self._context
-        self._remove_jobs([JOB, f"{PROVIDER}={context.name}", f"{NODE}={context.node.id}"], SHORT)
-
-    def _remove_jobs(self, labels: list[str], seconds: float) -> None:
-        for job in self._context.engine.containers(labels, seconds):
-            self._context.engine.remove(job["Id"], _PURGE_SECONDS)
-
-    def unhurried(self) -> Call:
-        """A call that is not cancelled and has time enough to end what was begun."""
-        import time
-
-        return Call(deadline=time.monotonic() + _PURGE_SECONDS, clock=time.monotonic)

@@ -31,12 +31,11 @@ from swarmd.messages.requests import ExecInstance, LogsInstance
 from swarmd.messages.state import Node
 from swarmd.ports import Call, Clock, Session, UpdateOutcome
 from swarmd.providers.docker import archive
-from swarmd.providers.docker.container import Plan, folder_of, wanted_ports, workspace_kind
+from swarmd.providers.docker.container import Plan, folder_of, wanted_ports
 from swarmd.providers.docker.context import SHORT, Context, absent, passed, within
 from swarmd.providers.docker.engine import Engine
 from swarmd.providers.docker.facts import Facts
 from swarmd.providers.docker.files import Made, bare, made_files, tar_of
-from swarmd.providers.docker.hostfiles import workspace_folder
 from swarmd.providers.docker.looking import Looker, Seen, without_container
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.marks import State
@@ -45,7 +44,6 @@ from swarmd.providers.docker.runner import Runner, resize
 from swarmd.providers.docker.sessions import open_exec, open_logs
 from swarmd.providers.docker.usage import Usage
 from swarmd.providers.docker.watch import Watch
-from swarmd.providers.shared import giturl
 from swarmd.providers.shared.codeserver import render_config
 from swarmd.providers.shared.faults import os_faults
 from swarmd.providers.shared.portbook import PortBook
@@ -122,7 +120,7 @@ class DockerProvider:
             with os_faults("preparing the list of ports"):
                 self._ports_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._facts.ask()
-            self._maker.sweep_jobs()
+            self._maker.removal.sweep_jobs()
             self._looker.refresh()
             found = self._looker.containers()
         except SwarmError as error:
@@ -176,24 +174,10 @@ class DockerProvider:
         self._runner.check_exposure(instance)
         check_subfolder(config.workspace_path)
         check_extensions(config)
-        self._check_workspace(instance)
+        self._maker.admission.check_workspace(instance)
         for wanted in filter(None, wanted_ports(config).values()):
             context.ports.check_wanted(instance.id, wanted)
-        self._maker.check_room(instance)
-
-    def _check_workspace(self, instance: Instance) -> None:
-        config = instance.config
-        match workspace_kind(config):
-            case "git":
-                remote = giturl.parse(str(config.workspace))
-                if remote.protocol == "file":
-                    raise ValidationError(
-                        "a repository on this host cannot be reached from a container",
-                        field=giturl.FIELD,
-                        next_step="Give https://host/path, or a folder below the roots.",
-                    )
-            case "bind":
-                workspace_folder(config, self._context.options)
+        self._maker.admission.check_room(instance)
 
     def create(self, instance: Instance, call: Call) -> Observed:
         """Make everything but the running server."""
@@ -214,7 +198,7 @@ class DockerProvider:
         with self._context.turn(instance.id, call):
             seen = self._maker.ensure(instance, call)
             kept = self._looker.kept(seen, within(call))
-            self._maker.check_storage(instance, kept.made)
+            self._maker.admission.check_storage(instance, kept.made)
             plan = self._maker.plan(instance, seen.marks, call, look=True)
             resize(self._context, plan, seen, call)
             # One that was made anew knows of nothing: what is installed is looked for again.
@@ -265,12 +249,12 @@ class DockerProvider:
         with self._context.turn(instance.id, call):
             call.check()
             self._known(instance, call)
-            self._maker.purge(instance.id, call)
+            self._maker.removal.purge(instance.id, call)
 
     def discard(self, stray_id: str, call: Call) -> None:
         """Remove a stray: its containers, and its volume."""
         with self._context.turn(stray_id, call):
-            self._maker.purge(stray_id, call)
+            self._maker.removal.purge(stray_id, call)
 
     def export(self, instance: Instance, call: Call) -> Iterator[bytes]:
         """Its data as a tar stream."""

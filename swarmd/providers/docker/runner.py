@@ -10,7 +10,7 @@ from swarmd.messages.instance import Instance
 from swarmd.ports import Call
 from swarmd.providers.docker.container import Plan, digest, limits, published_at
 from swarmd.providers.docker.contents import Content, in_effect
-from swarmd.providers.docker.context import SHORT, Context, absent, within
+from swarmd.providers.docker.context import SHORT, Context, absent, unhurried, within
 from swarmd.providers.docker.engine import NotThere
 from swarmd.providers.docker.errors import Going, PortTaken, Stuck
 from swarmd.providers.docker.facts import ensure_network
@@ -228,7 +228,7 @@ class Runner:
         try:
             state = self._context.engine.inspect(seen.ref, SHORT).get("State") or {}
             how = ended_words(state)
-            cause = self._maker.jobs.last_words(seen.ref, self._maker.unhurried(), 20)
+            cause = self._maker.jobs.last_words(seen.ref, unhurried(), 20)
         except SwarmError as error:
             cause = cause or error.message
         self._looker.lives.note_end(seen.ref, how)
@@ -252,7 +252,7 @@ class Runner:
             f"code-server did not answer within {timeout:g} s of its start",
             field="config.health.start_timeout",
             next_step="Look at its log (swarmctl logs), or raise health.start_timeout.",
-            details={"cause": self._maker.jobs.last_words(seen.ref, self._maker.unhurried(), 20)},
+            details={"cause": self._maker.jobs.last_words(seen.ref, unhurried(), 20)},
         )
 
     def start_timeout(self, instance: Instance) -> float:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
+from swarmd.providers.docker.engine import Engine, Where
+
 Behaviour = Callable[[socket.socket], None]
 
 
@@ -80,6 +82,17 @@ class BadEngine:
             sock.sendall(b"x")
 
 
+@contextlib.contextmanager
+def against(folder: Path, behaviour: Behaviour | None = None) -> Iterator[tuple[Engine, BadEngine]]:
+    """Ours, connected to one that behaves like this; by itself it hangs up at once."""
+    with BadEngine(folder, behaviour or (lambda sock: None)) as bad:
+        engine = Engine("box", Where(bad.url))
+        try:
+            yield engine, bad
+        finally:
+            engine.close()
+
+
 def requests_on(sock: socket.socket) -> Iterator[tuple[str, bytes]]:
     """The requests of one connection: first line, and all of it; bodies must be short."""
     data = b""
@@ -99,10 +112,22 @@ def answer(status: str, body: bytes, kind: str = "application/json", more: str =
     return head.encode() + body
 
 
+def refusal(status: str, message: str) -> bytes:
+    """What an engine answers when it will not."""
+    return answer(status, json.dumps({"message": message}).encode())
+
+
 def version(api: str = "1.41") -> bytes:
     """What an engine answers when asked for its version."""
     said = {"Version": "1", "ApiVersion": api, "Os": "linux", "Components": [{"Name": "Engine"}]}
     return answer("200 OK", json.dumps(said).encode())
+
+
+def only_its_version(sock: socket.socket) -> None:
+    """Answers that, and nothing else."""
+    for first, _ in requests_on(sock):
+        if first.startswith("GET /version"):
+            sock.sendall(version())
 
 
 def scripted(*answers: bytes) -> Behaviour:

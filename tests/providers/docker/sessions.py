@@ -18,6 +18,8 @@ from tests.docker_engine import engine_client, remove_all
 LABEL = "dev.swarmd.test.sessions"
 WITHIN = 20.0
 HOME = "/home/coder"
+SECONDS = 30
+"""What must happen has happened by then."""
 
 
 class Box:
@@ -84,3 +86,8 @@ def box(
         yield Box(engine, ref, str(body.get("User", "coder")))
     finally:
         remove_all(client, f"{LABEL}={mark}")
+
+
+def everything(session: Session) -> bytes:
+    """What comes out until the end, errors too."""
+    return b"".join(data for _, data in iter(session.read, None))

@@ -73,6 +73,13 @@ def public_path() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture
+def roots(tmp_path: Path) -> list[str]:
+    """The only root of host folders, with a folder of ana's in it."""
+    (tmp_path / "roots" / "ana").mkdir(parents=True)
+    return [str(tmp_path / "roots")]
+
+
 def deepen(folder: Path, levels: int) -> None:
     """Make a folder in a folder, so many levels deep."""
     here = os.open(folder, os.O_RDONLY)

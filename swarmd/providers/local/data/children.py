@@ -95,24 +95,26 @@ def run(
     """
     call.check()
     end_marked(mark)
+    lines = _Lines(on_line)
+    child, output, groups = _begin(argv, account, {**env, MARK: mark}, cwd)
+    try:
+        _listen(child, output, call, lines)
+    finally:
+        code = _end(child, output, mark, groups)
+    return Ended(code, tuple(lines.last))
+
+
+def _begin(
+    argv: Sequence[str], account: Account, env: Mapping[str, str], cwd: Path
+) -> tuple[Child, IO[bytes], tuple[Path, ...]]:
+    """Make its control groups and start it in them; they go again if it cannot be started."""
     with os_faults("making the helper's control groups"):
         groups = _make_groups.get()()
-    tail: deque[str] = deque(maxlen=_KEPT_LINES)
-
-    def told(line: str) -> None:
-        tail.append(line[:_KEPT_CHARS])
-        on_line(line)
-
     try:
-        child, output = _start(argv, account, {**env, MARK: mark}, cwd, groups)
+        return *_start(argv, account, env, cwd, groups), groups
     except BaseException:
         cgroups.remove(groups)
         raise
-    try:
-        _listen(child, output, call, told)
-    finally:
-        code = _end(child, output, mark, groups)
-    return Ended(code, tuple(tail))
 
 
 def _start(
@@ -147,10 +149,9 @@ def _start(
     return child, output
 
 
-def _listen(child: Child, output: IO[bytes], call: Call, told: Callable[[str], None]) -> None:
+def _listen(child: Child, output: IO[bytes], call: Call, lines: _Lines) -> None:
     """Read its output until it ended. Others may keep the pipe open: they are not waited for."""
     exit_watch = os.pidfd_open(child.identity.pid)
-    lines = _Lines(told)
     try:
         os.set_blocking(output.fileno(), False)
         with selectors.DefaultSelector() as selector:
@@ -186,6 +187,7 @@ class _Lines:
     """Bytes into lines; a progress display's carriage return ends a line too."""
 
     def __init__(self, told: Callable[[str], None]) -> None:
+        self.last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._told = told
         self._rest = b""
 
@@ -206,6 +208,7 @@ class _Lines:
     def _tell(self, line: bytes) -> None:
         text = line.decode(errors="replace").strip()
         if text:
+            self.last.append(text[:_KEPT_CHARS])
             self._told(text)
 
 

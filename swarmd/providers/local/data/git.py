@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from swarmd.errors import ProviderError
@@ -44,8 +45,7 @@ def clone(
         ProviderError: Git failed; its last lines are in ``details["cause"]``.
     """
     target = parent / "tree"
-    secret = _write_login(remote, parent, account) if remote.login else None
-    try:
+    with _login(remote, parent, account) as secret:
         ended = children.run(
             _argv(remote, target, secret),
             account=account,
@@ -55,9 +55,6 @@ def clone(
             call=call,
             on_line=_progress(call),
         )
-    finally:
-        if secret is not None:
-            secret.unlink(missing_ok=True)
     if ended.code != 0:
         raise _failed(remote, ended)
     return target
@@ -90,6 +87,19 @@ def _environment(remote: Remote, home: Path, account: Account) -> dict[str, str]
         "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
         "GIT_ALLOW_PROTOCOL": remote.protocol,
     }
+
+
+@contextlib.contextmanager
+def _login(remote: Remote, parent: Path, account: Account) -> Iterator[Path | None]:
+    """The file with the remote's password, for as long as git runs; None if it has none."""
+    if not remote.login:
+        yield None
+        return
+    path = _write_login(remote, parent, account)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _write_login(remote: Remote, parent: Path, account: Account) -> Path:

@@ -28,6 +28,7 @@ class SnapshotQuery:
 
     Args:
         state: Tells the daemon's state and the reasons for it.
+        health: Tells whether the health of instances is watched.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class SnapshotQuery:
         node: str,
         started_at: datetime,
         state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
+        health: Callable[[], bool],
     ) -> None:
         self._published = published
         self._store = store
@@ -48,6 +50,7 @@ class SnapshotQuery:
         self._node = node
         self._started_at = started_at
         self._state = state
+        self._health = health
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
@@ -97,7 +100,7 @@ class SnapshotQuery:
             journal=self._published.journal,
             last_seq=tables.seq,
             quarantined=self._store.quarantined(),
-            **views.counts(tables),
+            **views.counts(tables, health=self._health()),
         )
 
     def condition(self) -> tuple[DaemonState, tuple[str, ...]]:

@@ -138,6 +138,10 @@ def _check_values(config: Config) -> Iterator[Problem]:
     for key in ("start_timeout", "operation_timeout"):
         if getattr(config.instances, key) == 0:
             yield Problem(f"instances.{key}", "expected more than 0 s")
+    if config.health.check_interval < _SHORTEST_INTERVAL:
+        yield Problem("health.check_interval", f"expected at least {_SHORTEST_INTERVAL:g} s")
+    if config.health.timeout == 0:
+        yield Problem("health.timeout", "expected more than 0 s")
     if config.journal.segment_size > config.journal.max_size:
         yield Problem("journal.segment_size", "expected at most journal.max_size")
     if config.journal.segment_size < 1 << 12:

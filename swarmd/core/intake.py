@@ -12,6 +12,7 @@ import msgspec
 from swarmd.core.changes import merge_patch
 from swarmd.core.naming import check_name, check_owner
 from swarmd.core.placement import choose
+from swarmd.core.recovery.by_hand import by_hand
 from swarmd.core.tables import Tables
 from swarmd.core.validation import check_config
 from swarmd.core.views import find, find_deleted, provider_infos
@@ -33,6 +34,7 @@ from swarmd.messages.requests import (
     DeleteInstance,
     ImportInstance,
     Mutation,
+    RecoverInstance,
     RestartInstance,
     StartInstance,
     StopInstance,
@@ -47,6 +49,7 @@ _KINDS: Mapping[type[Mutation], OperationKind] = {
     StartInstance: OperationKind.START,
     StopInstance: OperationKind.STOP,
     RestartInstance: OperationKind.RESTART,
+    RecoverInstance: OperationKind.RESTART,
     UpdateInstance: OperationKind.UPDATE,
     DeleteInstance: OperationKind.DELETE,
     UndeleteInstance: OperationKind.UNDELETE,
@@ -147,6 +150,8 @@ def _arguments(
             }
         case StopInstance() | RestartInstance() | DeleteInstance():
             return {"force": request.force}
+        case RecoverInstance():
+            return by_hand(request.action, instance)
         case UndeleteInstance():
             if request.name is not None:
                 check_name(request.name, "name")

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from swarmd.core.changes import DAEMON_FIELDS, covered, set_fields
 from swarmd.core.naming import check_name
 from swarmd.errors import ResourceLimitError, ValidationError
-from swarmd.messages.enums import AuthType
-from swarmd.messages.instance import Auth, InstanceConfig, PortSpec, Resources
+from swarmd.messages.enums import AuthType, ProbeKind
+from swarmd.messages.instance import Auth, HealthCheck, InstanceConfig, PortSpec, Resources
 from swarmd.messages.provider import Capabilities, InstanceLimits
 from swarmd.messages.secret import MASK
 from swarmd.messages.units import Size
@@ -75,6 +75,7 @@ def check_config(
     _check_supported(config, caps, provider, daemon_fields, elsewhere or {})
     _check_resources(config.resources, caps.max_resources_per_instance, provider)
     check_env(config.env)
+    _check_health(config.health)
     _check_labels(config.labels)
     _check_metadata(config.metadata)
     _check_ports(config.network.ports)
@@ -192,6 +193,24 @@ def _check_total(pairs: Mapping[str, str], field: str) -> None:
             f"{field.removeprefix('config.')} has {total} bytes, more than {MAX_TEXT}",
             field,
             "Keep large values in a file of the workspace.",
+        )
+
+
+def _check_health(check: HealthCheck) -> None:
+    """Refuse a probe that lacks what it needs, or has what it does not use."""
+    if (check.probe is ProbeKind.EXEC) != bool(check.command):
+        raise ValidationError(
+            "an exec probe needs a command"
+            if check.probe is ProbeKind.EXEC
+            else f"a {check.probe} probe runs no command",
+            field="config.health.command",
+            next_step='Give both: probe = "exec" and command = ["test", "-f", "ready"].',
+        )
+    if check.path is not None and check.probe is not ProbeKind.HTTP:
+        raise ValidationError(
+            f"a {check.probe} probe has no path",
+            field="config.health.path",
+            next_step='Use probe = "http" with it, or leave it out.',
         )
 
 

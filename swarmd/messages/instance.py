@@ -77,7 +77,8 @@ class HealthCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ProbeKind.SERVER
     )
     path: Annotated[
-        str | None, Meta(pattern="^/[^\\s]*$", description="Of an http probe; below 400 is well.")
+        Annotated[str, Meta(pattern=r"^/[^\s]*$")] | None,
+        Meta(description="Of an http probe; a status below 400 is well."),
     ] = None
     command: Annotated[tuple[str, ...], Meta(description="Of an exec probe: argv, no shell.")] = ()
     interval: Annotated[Duration | None, Meta(description="Between two probes.")] = None
@@ -174,7 +175,11 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 
 class InstanceStats(Struct, frozen=True, kw_only=True):
-    """What an instance uses right now. ``None`` = the provider cannot tell."""
+    """What an instance uses right now. ``None`` = the provider cannot tell.
+
+    ``disk_limit_bytes`` is what its disk use is held against: its quota, or, where the disk it
+    lies on holds less, its use and what is left there.
+    """
 
     id: str
     cpu_seconds: float | None = None
@@ -182,6 +187,7 @@ class InstanceStats(Struct, frozen=True, kw_only=True):
     memory_limit_bytes: int | None = None
     pids: int | None = None
     disk_bytes: int | None = None
+    disk_limit_bytes: int | None = None
     taken_at: datetime
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from swarmd.core.health.verdict import Verdict
+from swarmd.core.health.facts import Verdict
 from swarmd.core.notes import event_of
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.messages.enums import EventType, HealthStatus

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from swarmd.core.health.facts import Seen
 from swarmd.core.health.findings import (
+    DEGRADED,
     HEALTHY,
     UNHEALTHY,
     UNKNOWN,

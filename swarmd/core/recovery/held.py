@@ -10,7 +10,7 @@ from datetime import datetime
 
 from swarmd.core.lifecycle import reach
 from swarmd.core.notes import event_of
-from swarmd.core.recovery.decide import Hold
+from swarmd.core.recovery.remedy import Hold
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import ProviderError
 from swarmd.messages.enums import DesiredState, EventType, InstanceStatus

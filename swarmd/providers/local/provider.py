@@ -200,6 +200,9 @@ class LocalProvider:
         with self._context.turn(instance.id, call), os_faults("importing the instance"):
             return self._observer.one(self._maker.import_data(instance, chunks, call))
 
+    def renew(self, instance: Instance, call: Call) -> None:
+        """Nothing: of a stopped instance there is nothing but its data."""
+
     def update(self, instance: Instance, call: Call) -> UpdateOutcome:
         """Apply the configuration: limits at once, the rest at the next start."""
         with self._context.turn(instance.id, call), os_faults("updating the instance"):

@@ -76,7 +76,7 @@ def test_a_later_one_is_due_after_about_an_interval(chance: float, interval: flo
     schedule.plan("a", 5.0, interval, chance)
     due = schedule.next_due()
     assert due is not None
-    assert 0.899 * interval <= due - 5.0 <= 1.101 * interval
+    assert due - 5.0 == pytest.approx(interval * (0.9 + chance / 5), rel=1e-6)
 
 
 def test_an_interval_of_nothing_is_no_busy_loop() -> None:

@@ -97,7 +97,6 @@ class _Sight:
             exit=shown.exit if shown is not None else None,
         )
 
-
     def _lacks(self, row: Instance) -> bool | None:
         """False: it was not there. None: it was not looked for since it was started."""
         newer = row.started_at is not None and row.started_at >= self.began

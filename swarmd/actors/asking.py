@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import threading
 import time
@@ -44,15 +45,16 @@ class Asker:
         """Ask one; ``told`` is called once, on another thread."""
         kind = rules.probe
         tunnelled = self._provider.capabilities().tunnel is not None
+        here = address is not None and not tunnelled and _is_here(address)
         if kind is ProbeKind.EXEC:
             self._in_lane(row, told, lambda: self._command(row, rules))
-        elif kind is ProbeKind.SERVER and (address is None or tunnelled):
+        elif kind is ProbeKind.SERVER and not here:
+            # What people use need not lead there from here: its provider knows the way.
             self._in_lane(row, told, lambda: self._through_provider(row, rules))
         elif address is None:
-            told(Answer(ok=False, seconds=0.0, message="it has no address"))
+            told(_unasked("it has no address"))
         elif tunnelled:
-            message = f"a {kind} probe does not reach it from here: use server or exec"
-            told(Answer(ok=False, seconds=0.0, message=message))
+            told(_unasked(f"a {kind} probe does not reach it from here: use server or exec"))
         else:
             self._probe.ask(_question(rules, address), told)
 
@@ -81,7 +83,7 @@ class Asker:
             told(Answer(ok=ok, seconds=time.monotonic() - began, message=message))
 
         if not self.run(row.id, task):
-            told(Answer(ok=False, seconds=0.0, message="no thread can be started to ask it"))
+            told(_unasked("no thread can be started to ask it"))
 
     def run(self, key: str, task: Callable[[], None]) -> bool:
         """Do this in a lane, behind what has the same key; False if no lane can be had."""
@@ -119,6 +121,19 @@ class Asker:
     def close(self) -> None:
         """Ask nothing more in lanes."""
         self._lanes.close(0.0)
+
+
+def _unasked(why: str) -> Answer:
+    """It could not be asked: that says nothing of it."""
+    return Answer(ok=False, seconds=0.0, message=why, asked=False)
+
+
+def _is_here(address: Address) -> bool:
+    """Whether it listens on a loopback address, which is this host's if nothing is between."""
+    try:
+        return ipaddress.ip_address(address.reachable).is_loopback
+    except ValueError:
+        return False
 
 
 def _question(rules: Rules, address: Address) -> Question:

@@ -21,16 +21,16 @@ from swarmd.actors.provider import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.actors.remedies import Remedies
+from swarmd.actors.wards import Wards
 from swarmd.core.health.changes import Finding, note_findings
 from swarmd.core.health.facts import Seen, Verdict
-from swarmd.core.health.rules import Rules, rules_of
+from swarmd.core.health.rules import Rules
 from swarmd.core.health.schedule import Schedule
-from swarmd.core.health.track import Track
 from swarmd.core.health.usage import usage_of
 from swarmd.core.health.verdict import verdict
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus, ProbeKind
+from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
 from swarmd.messages.provider import Address, Observed
@@ -134,15 +134,12 @@ class HealthMonitor(SwarmActor):
         self._remedies = remedies
         self._store = store
         self._settings = settings
-        self._tracks: dict[str, Track] = {}
+        self._wards = Wards(settings)
         self._reading: set[str] = set()
-        self._rules: dict[str, tuple[HealthConfig, Any, Rules]] = {}
         self._schedule = Schedule()
         self._asked: set[str] = set()
         self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
         self._sight: _Sight | None = None
-        self._judged: dict[str, Instance] = {}
-        self._changed: set[str] = set()
         self._kept_at = 0.0
         self._measured_at = 0.0
 
@@ -180,10 +177,18 @@ class HealthMonitor(SwarmActor):
         began = self.context.clock.now() - ago
         self._sight = _Sight(began, seen.observed is not None, health.message, observed)
         rows = self._rows()
-        self._forget({row.id for row in rows})
+        for gone in self._wards.forget_others({row.id for row in rows}):
+            self._schedule.drop(gone)
+            self._remedies.forget(gone)
         self._read_kept(rows)
         known_before = before is not None and before.ok == self._sight.ok
-        self._judge(row for row in rows if not (known_before and self._is_judged(row)))
+        busy = self._published.tables.active
+        # Most are as they were judged last: nothing new can be concluded of them.
+        self._judge(
+            row
+            for row in rows
+            if not known_before or row.id in busy or not self._wards.is_judged(row)
+        )
         self._plan(rows)
         self._ask_due(time.monotonic())
         self._check_waiting()
@@ -192,52 +197,23 @@ class HealthMonitor(SwarmActor):
         """What has just been started is asked at once."""
         row = self._published.tables.instances.get(instance_id)
         if row is not None and self._sight is not None:
+            self._read_kept((row,))
             self._plan((row,))
             self._judge((row,))
             self._ask_due(time.monotonic())
-
-    def _forget(self, there: set[str]) -> None:
-        for gone in self._tracks.keys() - there:
-            del self._tracks[gone]
-            self._rules.pop(gone, None)
-            self._judged.pop(gone, None)
-            self._schedule.drop(gone)
-            self._changed.discard(gone)
-            self._remedies.forget(gone)
-
-    def _is_judged(self, row: Instance) -> bool:
-        """Whether nothing has changed since this instance was judged last."""
-        return self._judged.get(row.id) is row and row.id not in self._published.tables.active
 
     def _plan(self, rows: Iterable[Instance]) -> None:
         """Ask what runs regularly, and nothing else."""
         now, running = time.monotonic(), InstanceStatus.RUNNING
         for row in rows:
-            if row.status is not running or self._rules_of(row).probe is ProbeKind.NONE:
+            if row.status is not running or self._wards.rules(row).probe is ProbeKind.NONE:
                 self._schedule.drop(row.id)
-            elif row.id not in self._schedule and row.id in self._tracks:
-                self._schedule.plan(row.id, now, self._rules_of(row).interval, _chance())
-
-    def _rules_of(self, row: Instance) -> Rules:
-        settings, check = self._settings(), row.config.health
-        known = self._rules.get(row.id)
-        if known is not None and known[0] is settings and known[1] is check:
-            return known[2]
-        rules = rules_of(settings, check)
-        self._rules[row.id] = (settings, check, rules)
-        return rules
+            elif row.id not in self._schedule and row.id in self._wards:
+                self._schedule.plan(row.id, now, self._wards.rules(row).interval, _chance())
 
     def _read_kept(self, rows: Iterable[Instance]) -> None:
-        """Take up what the store kept of those that are new here: files, so in a lane.
-
-        What does not run and is not to has no health, and costs no memory.
-        """
-        missing = {
-            row.id
-            for row in rows
-            if row.id not in self._tracks
-            and (row.desired is DesiredState.RUNNING or row.health is not HealthStatus.UNKNOWN)
-        } - self._reading
+        """Take up what the store kept of those that are new here: files, so in a lane."""
+        missing = self._wards.missing(rows) - self._reading
         if not missing:
             return
         directory, name, store = self.context.directory, self.name, self._store
@@ -250,24 +226,14 @@ class HealthMonitor(SwarmActor):
 
     def _restored(self, message: _Restored) -> None:
         self._reading -= message.kept.keys()
-        size, instances = self._settings().history_size, self._published.tables.instances
-        for instance_id, kept in message.kept.items():
-            if instance_id in instances and instance_id not in self._tracks:
-                track = self._tracks[instance_id] = Track(size)
-                if kept is not None:
-                    track.restore(kept)
+        instances = self._published.tables.instances
         rows = [instances[each] for each in message.kept if each in instances]
+        for row in rows:
+            self._wards.take(row.id, message.kept[row.id])
         self._judge(rows)
         self._plan(rows)
         self._ask_due(time.monotonic())
         self._check_waiting()
-
-    def _track(self, row: Instance) -> Track | None:
-        """What is remembered of one; None as long as the store was not asked."""
-        track = self._tracks.get(row.id)
-        if track is not None and row.started_at is not None:
-            track.started(row.started_at, self._rules_of(row).grace)
-        return track
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -288,7 +254,7 @@ class HealthMonitor(SwarmActor):
         for instance_id in self._schedule.due(now):
             row = instances.get(instance_id)
             if row is not None and row.status is InstanceStatus.RUNNING:
-                self._schedule.plan(instance_id, now, self._rules_of(row).interval, _chance())
+                self._schedule.plan(instance_id, now, self._wards.rules(row).interval, _chance())
                 self._ask(row)
 
     def _ask(self, row: Instance) -> None:
@@ -302,7 +268,7 @@ class HealthMonitor(SwarmActor):
         def told(answer: Answer) -> None:
             directory.tell(name, _Answered(row.id, life, answer))
 
-        self._asker.ask(row, self._rules_of(row), address, told)
+        self._asker.ask(row, self._wards.rules(row), address, told)
 
     def _answered(self, message: _Answered) -> None:
         self._asked.discard(message.instance_id)
@@ -312,12 +278,13 @@ class HealthMonitor(SwarmActor):
             return
         answer = message.answer
         # One that was started anew meanwhile has not been asked yet.
-        if row.started_at == message.life and row.status is InstanceStatus.RUNNING:
-            track = self._track(row)
+        same = row.started_at == message.life and row.status is InstanceStatus.RUNNING
+        if same and answer.asked:
+            track = self._wards.track(row)
             if track is not None:
                 now = self.context.clock.now()
                 track.answered(answer.ok, answer.seconds, answer.message, now)
-                self._changed.add(row.id)
+                self._wards.note_changed(row.id)
         self._judge((row,))
         self._reply(row.id)
 
@@ -336,7 +303,7 @@ class HealthMonitor(SwarmActor):
         instances, found = self._published.tables.instances, []
         for each in stats:
             row = instances.get(each.id)
-            track = self._track(row) if row is not None else None
+            track = self._wards.track(row) if row is not None else None
             if row is not None and track is not None:
                 track.used(usage_of(each), each.taken_at)
                 found.append(row)
@@ -351,15 +318,15 @@ class HealthMonitor(SwarmActor):
         tables, now = self._published.tables, self.context.clock.now()
         findings: list[Finding] = []
         for row in rows:
-            track, rules = self._track(row), self._rules_of(row)
+            track, rules = self._wards.track(row), self._wards.rules(row)
             if track is None:
                 continue
             found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
             track.conclude(found, now)
-            self._judged[row.id] = row
+            self._wards.note_judged(row)
             if found.status is not row.health:
                 findings.append(Finding(row.id, found))
-                self._changed.add(row.id)
+                self._wards.note_changed(row.id)
             self._treat(row, rules, found)
         if findings:
             self._write(tuple(findings), now)
@@ -383,9 +350,9 @@ class HealthMonitor(SwarmActor):
         if row is None:
             return
         self._waiting.setdefault(row.id, []).append(message.reply)
-        if row.id not in self._tracks and row.id not in self._reading:
+        if row.id not in self._wards and row.id not in self._reading:
             # One that is not to run: nothing was remembered of it.
-            self._tracks[row.id] = Track(self._settings().history_size)
+            self._wards.take(row.id)
         self._check_waiting()
 
     def _check_waiting(self) -> None:
@@ -396,11 +363,11 @@ class HealthMonitor(SwarmActor):
             row = self._published.tables.instances.get(instance_id)
             if row is None:
                 del self._waiting[instance_id]
-            elif row.id in self._tracks and row.id not in self._asked:
+            elif row.id in self._wards and row.id not in self._asked:
                 self._check(row)
 
     def _check(self, row: Instance) -> None:
-        rules = self._rules_of(row)
+        rules = self._wards.rules(row)
         if row.status is InstanceStatus.RUNNING and rules.probe is not ProbeKind.NONE:
             self._ask(row)
         if row.id not in self._asked:
@@ -409,7 +376,7 @@ class HealthMonitor(SwarmActor):
 
     def _reply(self, instance_id: str) -> None:
         row = self._published.tables.instances.get(instance_id)
-        track = self._track(row) if row is not None else None
+        track = self._wards.track(row) if row is not None else None
         for reply in self._waiting.pop(instance_id, ()):
             if row is not None and track is not None:
                 reply(track.to_health(row))
@@ -418,15 +385,9 @@ class HealthMonitor(SwarmActor):
 
     def _keep(self) -> None:
         """Hand what changed to the store, which writes it lazily (DESIGN 5)."""
-        changed, self._changed = self._changed, set()
-        instances = self._published.tables.instances
-        self._store.keep_health(
-            [
-                self._tracks[each].to_health(instances[each])
-                for each in changed
-                if each in instances and each in self._tracks
-            ]
-        )
+        healths = self._wards.to_keep(self._published.tables.instances)
+        if healths:
+            self._store.keep_health(healths)
 
     def on_stop(self) -> None:
         """The last of it."""

@@ -16,6 +16,7 @@ from swarmd.ports import Call, Clock
 from swarmd.providers.local.cgroup_probe import Found
 from swarmd.providers.local.cgroups import Limits
 from swarmd.providers.local.data.layout import Layout
+from swarmd.providers.local.endings import Endings
 from swarmd.providers.local.launcher import Child
 from swarmd.providers.local.options import LocalOptions
 from swarmd.providers.local.record import Index, LocalRecord
@@ -46,6 +47,7 @@ class Context:
         groups: The control groups that the probe found.
         admission: Held from the look whether a new instance may be until its record is there.
         children: Main processes that this daemon started, and must wait for.
+        endings: Hears when a main process ends, whoever started it.
         insecure: Whether instances may be reached from other hosts without TLS.
         step: Told each point at which the state on disk or in the kernel has changed: a test
             ends the process there.
@@ -62,6 +64,7 @@ class Context:
     server_dir: Path
     groups: Found = Found(None)
     children: dict[str, Child] = field(default_factory=dict)
+    endings: Endings = field(default_factory=Endings)
     insecure: bool = False
     step: Callable[[str], None] = nothing
     admission: threading.Lock = field(default_factory=threading.Lock)

@@ -8,6 +8,7 @@ touched. A zombie is dead: it only waits for its parent (see proc(5), pidfd_open
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import select
@@ -18,6 +19,7 @@ from pathlib import Path
 from msgspec import Struct
 
 _DEAD_STATES = ("Z", "X", "x")
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)  # the last two: a thread of another one
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -103,9 +105,16 @@ def open_pidfd(identity: Identity) -> int | None:
         return None
     try:
         descriptor = os.pidfd_open(identity.pid)
-    except ProcessLookupError:
-        return None
-    if is_alive(identity):
+    except OSError as error:
+        if error.errno in _NO_PROCESS:
+            return None
+        raise
+    try:
+        alive = is_alive(identity)
+    except BaseException:  # no descriptor is left to look with
+        os.close(descriptor)
+        raise
+    if alive:
         return descriptor
     os.close(descriptor)
     return None

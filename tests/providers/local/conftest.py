@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from swarmd.providers.local import tree
+from swarmd.providers.local.endings import Endings
 from swarmd.providers.local.provider import LocalProvider
+from tests.providers.local.endings_kit import Heard, Sleeper, sleepers
 from tests.providers.local.kit import make_provider
 
 Make = Callable[..., LocalProvider]
@@ -56,3 +58,25 @@ def remove_groups(provider: LocalProvider) -> None:
 def provider(make: Make) -> LocalProvider:
     """A provider on the stand-in."""
     return make()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """Counts what it is told."""
+    return Heard()
+
+
+@pytest.fixture
+def endings(heard: Heard) -> Iterator[Endings]:
+    """Tells that one; nothing is followed yet."""
+    found = Endings("test")
+    found.begin(heard)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Sleeper]:
+    """Starts processes that do nothing; they end with the test."""
+    with sleepers() as start:
+        yield start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import threading
 import time
@@ -317,3 +318,20 @@ def test_a_thousand_stopped_instances_are_listed_at_once(provider: LocalProvider
     for number in range(2000):
         index.drop(f"x{number}")
     assert spent < scan + 0.3
+
+
+@pytest.mark.parametrize("lost", ["workspace", "."])
+def test_a_workspace_that_is_gone_is_never_replaced_by_an_empty_one(
+    provider: LocalProvider, data: Path, lost: str
+) -> None:
+    instance = make_instance()
+    provider.create(instance, call())
+    provider.start(instance, call())
+    provider.stop(instance, call())
+    folder = data / instance.id
+    shutil.rmtree(folder / lost if lost != "." else folder)
+    with pytest.raises(InstanceNotFound) as refused:
+        provider.start(instance, call())
+    assert str(folder / "workspace") in refused.value.message
+    assert refused.value.next_step
+    assert not (folder / "workspace").exists()

@@ -34,14 +34,18 @@ def test_what_is_no_folder_has_no_room(tmp_path: Path) -> None:
     assert room_left(tmp_path / "nothing") is None
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_descriptor: int) -> None:
         raise OSError(107, "Transport endpoint is not connected")
 
     monkeypatch.setattr(usage.os, "fstatvfs", fails)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     assert room_left(tmp_path) is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_the_limit_is_what_it_takes_and_the_least_that_is_left(

@@ -335,6 +335,7 @@ class Controller(SwarmActor):
         for operation_id in tuple(self._homeless):
             self._drive(operation_id)
         self._sweep_operations()
+        self._reconciler.tick()
 
     def _abandon(self, operation_id: str, sent: Sent) -> None:
         """A step that neither ended nor heard: its lane goes on without it (DESIGN 4)."""

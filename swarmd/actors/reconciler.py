@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -45,6 +45,8 @@ log = logging.getLogger("swarmd.reconcile")
 
 _SWEEP_SECONDS = 120.0
 _TOUCHED_SECONDS = 300.0
+_LOOK_SECONDS = 5.0
+"""A look that was asked for has come by then, or is asked for again."""
 
 
 class Reconciler:
@@ -77,7 +79,7 @@ class Reconciler:
         self._restarts = Restarts()
         self._touched: dict[str, float] = {}
         self._acted: dict[str, float] = {}
-        self._waits: set[str] = set()
+        self._waits: dict[str, datetime] = {}
         self._me = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
     def touched(self, instance_id: str) -> None:
@@ -118,11 +120,19 @@ class Reconciler:
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
             self._start_again(plan, seen, health, lasts)
-        self._waits.discard(seen.provider)
+        self._waits.pop(seen.provider, None)
         if plan.wait:
-            self._waits.add(seen.provider)
+            self._waits[seen.provider] = min(due for _, due in plan.wait)
         if not plan.empty:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
+
+    def tick(self) -> None:
+        """Have looked again where something was put off until now."""
+        now = self._clock.now()
+        for provider, due in self._waits.items():
+            if due <= now:
+                self._waits[provider] = now + timedelta(seconds=_LOOK_SECONDS)
+                self._directory.tell(provider_actor(provider), LookNow())
 
     # --- deciding ----------------------------------------------------------------------------
 

@@ -129,8 +129,10 @@ class Reconciler:
     def tick(self) -> None:
         """Have looked again where something was put off until now."""
         now = self._clock.now()
-        for provider, due in self._waits.items():
-            if due <= now:
+        for provider, due in tuple(self._waits.items()):
+            if self._directory.get(provider_actor(provider)) is None:
+                del self._waits[provider]
+            elif due <= now:
                 self._waits[provider] = now + timedelta(seconds=_LOOK_SECONDS)
                 self._directory.tell(provider_actor(provider), LookNow())
 

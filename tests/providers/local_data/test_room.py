@@ -42,7 +42,7 @@ def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def fails(_descriptor: int) -> None:
         raise OSError(107, "Transport endpoint is not connected")
 
-    monkeypatch.setattr(usage.os, "fstatvfs", fails)
+    monkeypatch.setattr(os, "fstatvfs", fails)
     before = open_descriptors()
     assert room_left(tmp_path) is None
     assert open_descriptors() == before

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from swarmd.core.changes import DAEMON_FIELDS, covered, set_fields
+from swarmd.core.health.schedule import LEAST_INTERVAL
 from swarmd.core.naming import check_name
 from swarmd.errors import ResourceLimitError, ValidationError
 from swarmd.messages.enums import AuthType, ProbeKind
@@ -197,7 +198,23 @@ def _check_total(pairs: Mapping[str, str], field: str) -> None:
 
 
 def _check_health(check: HealthCheck) -> None:
-    """Refuse a probe that lacks what it needs, or has what it does not use."""
+    """Refuse a probe that lacks what it needs, has what it does not use, or can never succeed."""
+    if check.interval is not None and check.interval < LEAST_INTERVAL:
+        raise ValidationError(
+            f"an interval of {check.interval} is too short",
+            field="config.health.interval",
+            next_step=f"Use at least {LEAST_INTERVAL:g} s, or leave it out.",
+        )
+    if check.timeout is not None and check.timeout <= 0:
+        raise ValidationError(
+            "nothing answers within 0 s",
+            field="config.health.timeout",
+            next_step='Use a time such as "5s", or leave it out.',
+        )
+    _check_probe(check)
+
+
+def _check_probe(check: HealthCheck) -> None:
     if (check.probe is ProbeKind.EXEC) != bool(check.command):
         raise ValidationError(
             "an exec probe needs a command"

@@ -75,12 +75,7 @@ class Asker:
 
     def _in_lane(self, row: Instance, told: Told, ask: Callable[[], str]) -> None:
         def task() -> None:
-            began = time.monotonic()
-            try:
-                ok, message = True, ask()
-            except SwarmError as error:
-                ok, message = False, error.message
-            told(Answer(ok=ok, seconds=time.monotonic() - began, message=message))
+            told(_answered(row, ask))
 
         if not self.run(row.id, task):
             told(_unasked("no thread can be started to ask it"))
@@ -121,6 +116,19 @@ class Asker:
     def close(self) -> None:
         """Ask nothing more in lanes."""
         self._lanes.close(0.0)
+
+
+def _answered(row: Instance, ask: Callable[[], str]) -> Answer:
+    """What it said, or why not. Never raises: who waits for an answer would wait for good."""
+    began = time.monotonic()
+    try:
+        ok, message = True, ask()
+    except SwarmError as error:
+        ok, message = False, error.message
+    except Exception as error:  # it broke its promise, and is asked again at its time
+        log.exception("%s could not be asked", row.ref)
+        return _unasked(f"asking it failed: {error!r}")
+    return Answer(ok=ok, seconds=time.monotonic() - began, message=message)
 
 
 def _unasked(why: str) -> Answer:

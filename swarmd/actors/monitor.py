@@ -21,9 +21,9 @@ from swarmd.actors.provider import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.actors.remedies import Remedies
-from swarmd.actors.wards import Wards
+from swarmd.actors.wards import Sight, Wards
 from swarmd.core.health.changes import Finding, note_findings
-from swarmd.core.health.facts import Seen, Verdict
+from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
 from swarmd.core.health.schedule import Schedule
 from swarmd.core.health.usage import usage_of
@@ -33,7 +33,7 @@ from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
-from swarmd.messages.provider import Address, Observed
+from swarmd.messages.provider import Address
 from swarmd.ports import Answer, Store
 
 log = logging.getLogger("swarmd.health")
@@ -76,33 +76,6 @@ class _Measured:
     stats: Sequence[InstanceStats]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """What the last sweep of the provider showed."""
-
-    began: datetime
-    ok: bool
-    message: str
-    observed: dict[str, Observed]
-
-    def seen(self, row: Instance, tables: Tables) -> Seen:
-        """The same about one instance, with the operation under way on it."""
-        active = tables.active_of(row.id)
-        shown = self.observed.get(row.id)
-        return Seen(
-            provider_ok=self.ok,
-            provider_message=self.message,
-            present=True if shown is not None else self._lacks(row),
-            busy=active[0].origin if active else None,
-            exit=shown.exit if shown is not None else None,
-        )
-
-    def _lacks(self, row: Instance) -> bool | None:
-        """False: it was not there. None: it was not looked for since it was started."""
-        newer = row.started_at is not None and row.started_at >= self.began
-        return None if newer or not self.ok else False
-
-
 class HealthMonitor(SwarmActor):
     """See the module's docstring.
 
@@ -139,7 +112,7 @@ class HealthMonitor(SwarmActor):
         self._schedule = Schedule()
         self._asked: set[str] = set()
         self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
-        self._sight: _Sight | None = None
+        self._sight: Sight | None = None
         self._kept_at = 0.0
         self._measured_at = 0.0
 
@@ -175,8 +148,10 @@ class HealthMonitor(SwarmActor):
         health = seen.view.health
         ago = timedelta(seconds=time.monotonic() - seen.began)
         began = self.context.clock.now() - ago
-        self._sight = _Sight(began, seen.observed is not None, health.message, observed)
+        self._sight = Sight(began, seen.observed is not None, health.message, observed)
         rows = self._rows()
+        if before is not None and self._sight.ok and not before.ok:
+            self._wards.excuse()
         for gone in self._wards.forget_others({row.id for row in rows}):
             self._schedule.drop(gone)
             self._remedies.forget(gone)
@@ -199,6 +174,9 @@ class HealthMonitor(SwarmActor):
         if row is not None and self._sight is not None:
             self._read_kept((row,))
             self._plan((row,))
+            track = self._wards.track(row)
+            if row.id in self._schedule and track is not None and track.answered_at is None:
+                self._schedule.soon(row.id, time.monotonic())
             self._judge((row,))
             self._ask_due(time.monotonic())
 
@@ -279,7 +257,9 @@ class HealthMonitor(SwarmActor):
         answer = message.answer
         # One that was started anew meanwhile has not been asked yet.
         same = row.started_at == message.life and row.status is InstanceStatus.RUNNING
-        if same and answer.asked:
+        # Where its provider is gone, a question may find no way to it.
+        counts = answer.ok or (self._sight is not None and self._sight.ok)
+        if same and answer.asked and counts:
             track = self._wards.track(row)
             if track is not None:
                 now = self.context.clock.now()

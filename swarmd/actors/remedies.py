@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from swarmd.actors.base import CONTROLLER, REGISTRY, Directory
@@ -32,6 +32,8 @@ log = logging.getLogger("swarmd.health")
 
 _ME = Caller(name="swarmd", uid=0, gid=0, pid=0)
 _AGAIN_SECONDS = 1.0
+_ACCEPTED_WITHIN = timedelta(seconds=5)
+"""A wish that is not among the operations after this time was refused, or lost."""
 
 
 class Remedies:
@@ -65,6 +67,7 @@ class Remedies:
         self._attempts: dict[str, Attempts] = {}
         self._ill: dict[str, tuple[Rules, Verdict]] = {}
         self._held: dict[str, datetime | None] = {}
+        self._sent: dict[str, datetime] = {}  # wishes that are no operations yet
         self._tried = 0.0
 
     def consider(self, row: Instance, rules: Rules, found: Verdict) -> None:
@@ -120,14 +123,17 @@ class Remedies:
             self._attempts.pop(row.id, None)
             self._held[row.id] = row.started_at
             self._tell_held(row, remedy, now)
-        elif isinstance(remedy, Act) and self._has_turn(tables, settings):
+        elif isinstance(remedy, Act) and self._has_turn(tables, settings, now):
             self._ill.pop(row.id, None)
             self._attempts[row.id] = attempts.after(now)
             self._wish(row, remedy, found, now)
 
-    def _has_turn(self, tables: Tables, settings: HealthConfig) -> bool:
-        """Whether fewer recoveries than allowed are under way at this provider."""
-        under_way = 0
+    def _has_turn(self, tables: Tables, settings: HealthConfig, now: datetime) -> bool:
+        """Whether fewer recoveries than allowed are under way, or about to be."""
+        for operation_id, sent in tuple(self._sent.items()):
+            if operation_id in tables.operations or now - sent > _ACCEPTED_WITHIN:
+                del self._sent[operation_id]
+        under_way = len(self._sent)
         for target in tables.active:
             row = tables.instances.get(target)
             if row is not None and row.provider == self._provider:
@@ -164,6 +170,7 @@ class Remedies:
         def refused(error: SwarmError) -> None:
             log.info("%s of %s was refused: %s", remedy.kind, row.ref, error.message)
 
+        self._sent[wish.operation_id] = now
         submit = Submit(wish.operation_id, accepted, refused=refused, joined=_nothing)
         self._directory.tell(CONTROLLER, submit)
 

@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from swarmd.core.health.facts import Seen
 from swarmd.core.health.rules import Rules, rules_of
 from swarmd.core.health.track import Track
+from swarmd.core.tables import Tables
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import DesiredState, HealthStatus
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
+from swarmd.messages.provider import Observed
+
+_TO_THE_SECOND = timedelta(seconds=1)
+"""So exactly do providers tell when an instance was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the last sweep of the provider showed.
+
+    Args:
+        began: When it was asked for.
+        ok: Whether the provider answered.
+        message: What it, or the error, said.
+        observed: What it has, by id.
+    """
+
+    began: datetime
+    ok: bool
+    message: str
+    observed: Mapping[str, Observed]
+
+    def seen(self, row: Instance, tables: Tables) -> Seen:
+        """The same about one instance, with the operation under way on it."""
+        active = tables.active_of(row.id)
+        shown = self.observed.get(row.id)
+        return Seen(
+            provider_ok=self.ok,
+            provider_message=self.message,
+            present=True if shown is not None else self._lacks(row),
+            busy=active[0].origin if active else None,
+            exit=shown.exit if shown is not None else None,
+        )
+
+    def _lacks(self, row: Instance) -> bool | None:
+        """False: it was not there. None: it was not looked for since it was started."""
+        newer = row.started_at is not None and row.started_at + _TO_THE_SECOND > self.began
+        return None if newer or not self.ok else False
 
 
 class Wards:
@@ -53,6 +95,11 @@ class Wards:
             track = self._tracks[instance_id] = Track(self._settings().history_size)
             if kept is not None:
                 track.restore(kept)
+
+    def excuse(self) -> None:
+        """What failed until now was their provider's illness: failures are counted anew."""
+        for track in self._tracks.values():
+            track.excused()
 
     def missing(self, rows: Iterable[Instance]) -> set[str]:
         """Those of which nothing is remembered yet.

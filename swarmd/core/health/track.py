@@ -127,6 +127,10 @@ class Track:
     def _forgiven(self, at: datetime) -> bool:
         return self._grace_ends is not None and at < self._grace_ends and not self.has_answered
 
+    def excused(self) -> None:
+        """The failures so far were not its own: they are counted anew."""
+        self.failures = 0
+
     def used(self, usage: Usage, at: datetime) -> None:
         """What it uses was measured."""
         self.usage, self.used_at = usage, at

@@ -64,9 +64,15 @@ def verdict(
     return Verdict(
         status=found.status,
         illness=found.illness,
-        details=found.words,
+        details=_details(found, rules),
         checks=checks(instance, track, rules, seen=seen, now=now),
     )
+
+
+def _details(found: Finding, rules: Rules) -> str:
+    if found.status is HealthStatus.UNHEALTHY and not rules.recover:
+        return f"{found.words}; it is not recovered by itself: that is switched off"
+    return found.words
 
 
 def _provider(seen: Seen) -> Finding | None:

@@ -201,7 +201,9 @@ class LocalProvider:
             return self._observer.one(self._maker.import_data(instance, chunks, call))
 
     def renew(self, instance: Instance, call: Call) -> None:
-        """Nothing: of a stopped instance there is nothing but its data."""
+        """Nothing but a look: of a stopped instance there is only its data."""
+        with self._context.turn(instance.id, call), os_faults("making the instance anew"):
+            self._current(instance)
 
     def update(self, instance: Instance, call: Call) -> UpdateOutcome:
         """Apply the configuration: limits at once, the rest at the next start."""

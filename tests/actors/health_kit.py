@@ -214,6 +214,7 @@ class Bench:
         self.asker = Asker(cast(Any, self.provider), self.probe, cast(Lanes, self.lanes))
         self.remedies = self.new_remedies()
         self.monitor = self.new_monitor()
+        self.changes: list[Change] = []
 
     def new_remedies(self) -> Remedies:
         numbers = iter(range(1, 1000))
@@ -253,7 +254,7 @@ class Bench:
 
     def settle(self, *messages: object) -> None:
         """Hand these over; then run lanes and hand on what it told itself, until it is quiet."""
-        waiting: list[Any] = list(messages)
+        waiting: list[Any] = [*messages, *self.directory.take(ME)]
         while waiting or self.lanes.tasks:
             for message in waiting:
                 self.monitor.handle(message)
@@ -271,10 +272,6 @@ class Bench:
     def wishes(self) -> list[Any]:
         """What the controller was asked for since this was asked last."""
         return self.directory.take(CONTROLLER)
-
-    @property
-    def changes(self) -> list[Change]:
-        return self.__dict__.setdefault("_changes", [])
 
     @property
     def story(self) -> list[str]:

@@ -22,7 +22,7 @@ MEMORY_ATTEMPTS = 1
 
 _BY_HAND = (
     "Look at its log (swarmctl logs), change its configuration (swarmctl update),"
-    " or start it (swarmctl start)."
+    " or recover it (swarmctl recover)."
 )
 
 

@@ -142,7 +142,7 @@ def test_a_crash_loop_says_how_often_and_what_can_be_done() -> None:
     assert remedy.why == (
         "a crash loop: it does not run although it is to, although it was tried 5 times within 42 s"
     )
-    for way in ("swarmctl logs", "swarmctl update", "swarmctl start"):
+    for way in ("swarmctl logs", "swarmctl update", "swarmctl recover"):
         assert way in remedy.next_step
 
 

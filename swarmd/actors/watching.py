@@ -106,7 +106,7 @@ class Watching:
         return tuple(found)
 
     async def health(self, caller: Caller, ref: str) -> InstanceHealth:
-        """Ask one now. Raises ``Unavailable``, ``DeadlineExceeded``."""
+        """Ask one now. Raises ``Unavailable``, ``InstanceNotFound``, ``DeadlineExceeded``."""
         settings = self._health()
         instance, _ = self._found(caller, ref)
         if not settings.enabled:
@@ -127,6 +127,7 @@ class Watching:
         try:
             async with asyncio.timeout(seconds):
                 while not future.done():
+                    self._found(caller, instance.id)  # it may be gone by now
                     # Sent again it is the same: it may have been lost with an actor that died.
                     self._directory.tell(health_actor(instance.provider), check)
                     await asyncio.wait((future,), timeout=_AGAIN_SECONDS)

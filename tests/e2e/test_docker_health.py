@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
 from tests.daemon import DaemonProcess
 from tests.docker_engine import engine_client
@@ -75,7 +76,10 @@ def await_started(daemon: DaemonProcess, box: Box, made: dict[str, Any], before:
     """Wait until its container, or another one, was started."""
 
     def again() -> bool:
-        found = box.containers(made["id"])
+        try:
+            found = box.containers(made["id"])
+        except NotFound:  # removed between the list and the look at it
+            return False
         running = [each for each in found if each["State"]["Running"]]
         return bool(running) and (running[0]["Id"], running[0]["State"]["StartedAt"]) != before
 

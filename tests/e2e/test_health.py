@@ -68,7 +68,7 @@ def test_what_hangs_is_restarted_by_force(watched: DaemonProcess) -> None:
     assert turns(watched, "other") == ["healthy"]
 
 
-def test_a_second_hang_is_answered_by_making_it_anew(watched: DaemonProcess) -> None:
+def test_what_hangs_over_and_over_is_held(watched: DaemonProcess) -> None:
     made = make(watched, "web")
     for _ in range(2):
         before = server_of(watched, made)
@@ -154,12 +154,13 @@ def assert_apart(found: list[tuple[datetime, datetime]]) -> None:
 # --- what exits over and over ----------------------------------------------------------------
 
 
-def test_a_crash_loop_is_held_until_somebody_acts(watched: DaemonProcess) -> None:
+@pytest.mark.parametrize("wish", ["start", "recover"])
+def test_a_crash_loop_is_held_until_somebody_acts(watched: DaemonProcess, wish: str) -> None:
     made = make(watched, "web")
     crash_until_held(watched, made)
     held = get(watched, "web")
     assert held["last_error"]["details"]["held"] is True
-    assert "swarmctl start" in held["last_error"]["details"]["next_step"]
+    assert "swarmctl recover" in held["last_error"]["details"]["next_step"]
     assert "a crash loop" in told(watched, "web")
     starts = automatic(watched, "web")
     assert starts == ["reconcile start"] * 2
@@ -171,7 +172,7 @@ def test_a_crash_loop_is_held_until_somebody_acts(watched: DaemonProcess) -> Non
     assert automatic(watched, "web") == starts
     assert is_held(get(watched, "web"))
 
-    started = watched.call("instance.start", id="web")
+    started = watched.call(f"instance.{wish}", id="web")
     assert (started["status"], started["last_error"]) == ("running", None)
     await_well(watched, "web")
     whole(watched, made)

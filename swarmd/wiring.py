@@ -23,6 +23,7 @@ from swarmd.actors.bridge import Bridge, Chances, RequestSettings
 from swarmd.actors.commands import ActorCommands
 from swarmd.actors.controller import Controller, Settings
 from swarmd.actors.fleet import Fleet
+from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.query import SnapshotQuery
 from swarmd.actors.reconciler import Reconciler
@@ -46,6 +47,7 @@ from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.replies import ReloadReport
 from swarmd.messages.state import LoadedState
 from swarmd.ports import Provider, Store
+from swarmd.probing.prober import Prober
 from swarmd.store import FileStore
 
 log = logging.getLogger("swarmd")
@@ -157,8 +159,22 @@ class Wiring:
             uploads=self.spool,
             make=self._provider_of,
             look_every=lambda: self._config().daemon.observe_interval,
+            monitors=self._monitors(),
         )
         self._add_children(tables)
+
+    def _monitors(self) -> Monitors:
+        return Monitors(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            store=self.store,
+            probe=Prober(),
+            settings=lambda: self._config().health,
+            lasts=lambda: self._config().instances.operation_timeout,
+            new_id=new_id,
+        )
 
     def _note_uploads(self, news: News) -> None:
         """On the registry's thread: an archive may go once its import has ended."""
@@ -180,7 +196,8 @@ class Wiring:
 
     def _add_provider(self, record: ProviderRecord) -> None:
         try:
-            self.family.add(self.fleet.child(record))
+            for child in self.fleet.children(record):
+                self.family.add(child)
         except SwarmError as error:
             # One provider that cannot be made must not keep the others from running.
             log.error("provider %s cannot be made: %s", record.name, error)  # noqa: TRY400
@@ -249,6 +266,7 @@ class Wiring:
             started_at=self.started_at,
             state=hooks.condition,
             rules=lambda: placement_rules(self._config()),
+            health=lambda: self._config().health.enabled,
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -278,6 +296,7 @@ class Wiring:
             places=(("state", Path(self._places.state)), ("data", Path(self._places.data))),
             problems=self.store.problems,
             insecure=lambda: self._config().daemon.insecure,
+            health=lambda: self._config().health,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -307,6 +326,7 @@ def controller_settings(config: Config) -> Settings:
         trash_retention=config.instances.trash_retention,
         operation_timeout=config.instances.operation_timeout,
         operations_kept=config.instances.operations_kept,
+        health=config.health,
     )
 
 

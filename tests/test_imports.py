@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "configuration": BORDERS | {"core"},
     "setup": WORDS,
     "providers": BORDERS | {"core", "setup"},
+    "probing": BORDERS,
     "store": BORDERS | {"core"},
     "actors": BORDERS | {"core"},
     "api": BORDERS | {"core"},

@@ -34,6 +34,11 @@ def provider_actor(name: str) -> str:
     return f"provider:{name}"
 
 
+def health_actor(name: str) -> str:
+    """The address of a provider's health monitor."""
+    return f"health:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """The first message of every actor: do what ``__init__`` must not."""

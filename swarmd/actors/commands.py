@@ -9,6 +9,7 @@ from swarmd.actors.bridge import Bridge
 from swarmd.actors.uploads import Spool, SpooledUpload
 from swarmd.actors.watching import Watching
 from swarmd.messages.events import Event
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import InstanceStats
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.replies import DoctorReport, ReloadReport
@@ -64,6 +65,10 @@ class ActorCommands:
     async def stats(self, caller: Caller, refs: tuple[str, ...]) -> tuple[InstanceStats, ...]:
         """What running instances use; all of them if none is named."""
         return await self._watching.stats(caller, refs)
+
+    async def health(self, caller: Caller, ref: str) -> InstanceHealth:
+        """Ask an instance now how it is."""
+        return await self._watching.health(caller, ref)
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:
         """A log to be read in a thread of the watchers' pool."""

@@ -37,6 +37,7 @@ from swarmd.core.steps import Outcome, Step, abandon, config_during, settle
 from swarmd.core.tables import Change, Tables
 from swarmd.core.wishes import Verdict
 from swarmd.errors import DeadlineExceeded, OperationCancelled, SwarmError, Unavailable
+from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import EventType, OperationState
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation, Progress
@@ -70,6 +71,7 @@ class Settings:
     trash_retention: float
     operation_timeout: float
     operations_kept: int
+    health: HealthConfig = HealthConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class Controller(SwarmActor):
                     every=self._settings.reconcile_interval,
                     trash_retention=self._settings.trash_retention,
                     lasts=self._settings.operation_timeout,
+                    health=self._settings.health,
                 )
 
     # --- beginning ---------------------------------------------------------------------------
@@ -332,6 +335,7 @@ class Controller(SwarmActor):
         for operation_id in tuple(self._homeless):
             self._drive(operation_id)
         self._sweep_operations()
+        self._reconciler.tick()
 
     def _abandon(self, operation_id: str, sent: Sent) -> None:
         """A step that neither ended nor heard: its lane goes on without it (DESIGN 4)."""

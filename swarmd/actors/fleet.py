@@ -12,6 +12,7 @@ import pykka
 
 from swarmd.actors.base import CONTROLLER, SUPERVISOR, ActorRestarted, Context, provider_actor
 from swarmd.actors.lanes import Lanes
+from swarmd.actors.monitors import Monitors
 from swarmd.actors.provider import ProviderActor, Uploads
 from swarmd.actors.supervisor import Child, Family, StartChild, dismiss
 from swarmd.actors.ticker import Rhythms
@@ -51,6 +52,7 @@ class Fleet:
         family: Where the supervisor finds their actors.
         make: Makes the adapter of a record (the composition root knows how).
         look_every: Seconds between two looks, asked anew each time.
+        monitors: Watch over the health of their instances.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Fleet:
         uploads: Uploads,
         make: Callable[[ProviderRecord], Provider],
         look_every: Callable[[], float],
+        monitors: Monitors,
     ) -> None:
         self._context = context
         self._family = family
@@ -69,11 +72,12 @@ class Fleet:
         self._uploads = uploads
         self._make = make
         self._look_every = look_every
+        self._monitors = monitors
         self._lock = threading.Lock()
         self._members: dict[str, Member] = {}
 
-    def child(self, record: ProviderRecord) -> Child:
-        """Make the adapter and tell how its actor is started.
+    def children(self, record: ProviderRecord) -> list[Child]:
+        """Make the adapter and tell how its actor, and its monitor, are started.
 
         Raises:
             SwarmError: The adapter cannot be made from this record.
@@ -100,11 +104,13 @@ class Fleet:
                 look_every=self._look_every,
             )
 
-        return Child(name, factory)
+        monitor = self._monitors.child(provider)
+        return [Child(name, factory), *([monitor] if monitor is not None else [])]
 
     def start(self, record: ProviderRecord) -> None:
-        """Start one while the daemon runs. Raises as ``child`` does."""
-        self._family.add(self.child(record))
+        """Start one while the daemon runs. Raises as ``children`` does."""
+        for child in self.children(record):
+            self._family.add(child)
         self._context.directory.tell(SUPERVISOR, StartChild())
 
     def stop(self, name: str, then: Callable[[], None] = lambda: None) -> None:
@@ -114,6 +120,7 @@ class Fleet:
         if member is None:
             then()
             return
+        self._monitors.stop(name)
         self._rhythms.set(provider_actor(name), None)
         dismiss(self._family, self._context.directory, provider_actor(name))
         closing = threading.Thread(
@@ -134,6 +141,7 @@ class Fleet:
         """At the daemon's end, once the actors have stopped."""
         with self._lock:
             members, self._members = tuple(self._members.values()), {}
+        self._monitors.close()
         for member in members:
             member.close(seconds)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from swarmd.actors.base import CONTROLLER, Context, Start, SwarmActor, Tick
+from swarmd.actors.base import CONTROLLER, Context, Start, SwarmActor, Tick, health_actor
 from swarmd.actors.lanes import Lanes
 from swarmd.core.addresses import url_for
 from swarmd.core.steps import Outcome, Step
@@ -228,8 +228,14 @@ class ProviderActor(SwarmActor):
     def _tell_blind(self, why: str) -> None:
         """Nothing was seen: nothing is concluded about instances, but the reason is shown."""
         view = ProviderView(ProviderHealth(ok=False, message=why))
-        looked = Looked(self._provider.name, self._looked, None, view)
-        self.context.directory.tell(CONTROLLER, looked)
+        self._tell_looked(Looked(self._provider.name, self._looked, None, view))
+
+    def _tell_looked(self, looked: Looked) -> None:
+        """To who reconciles, and to who watches over health, if somebody does."""
+        directory, monitor = self.context.directory, health_actor(self._provider.name)
+        directory.tell(CONTROLLER, looked)
+        if directory.get(monitor) is not None:
+            directory.tell(monitor, looked)
 
     def _sweep(self, confirm: tuple[str, ...]) -> None:
         """In a lane: one list call, the provider's health, and direct questions if asked."""
@@ -249,8 +255,7 @@ class ProviderActor(SwarmActor):
         else:
             self._complained = None
         view = ProviderView(health, capabilities)
-        looked = Looked(provider.name, began, observed, view, frozenset(absent))
-        self.context.directory.tell(CONTROLLER, looked)
+        self._tell_looked(Looked(provider.name, began, observed, view, frozenset(absent)))
 
     def _complain_once(self, what: str) -> None:
         """Into the log, unless that was the last that was said of it."""
@@ -293,8 +298,6 @@ class ProviderActor(SwarmActor):
         observed: Observed | None = None
         waiting: tuple[str, ...] = ()
         match message.step:
-            case Step.VALIDATE:
-                provider.validate(instance)
             case Step.CREATE:
                 observed = provider.create(instance, call)
             case Step.IMPORT:
@@ -307,14 +310,25 @@ class ProviderActor(SwarmActor):
             case Step.UPDATE:
                 updated = provider.update(instance, call)
                 observed, waiting = updated.observed, updated.restart_required
-            case Step.TRASH:
-                provider.trash(instance, call)
             case Step.RESTORE:
                 observed = provider.restore(instance, call)
-            case Step.PURGE | Step.UNDO:
-                provider.purge(instance, call)
+            case _:
+                self._call_unseen(message.step, instance, call)
         url = url_for(observed.address) if observed is not None else None
         return Outcome(message.operation_id, message.step, observed, url, waiting)
+
+    def _call_unseen(self, step: Step, instance: Instance, call: Call) -> None:
+        """The calls after which there is nothing to be shown."""
+        provider = self._provider
+        match step:
+            case Step.VALIDATE:
+                provider.validate(instance)
+            case Step.RENEW:
+                provider.renew(instance, call)
+            case Step.TRASH:
+                provider.trash(instance, call)
+            case Step.PURGE | Step.UNDO:
+                provider.purge(instance, call)
 
     def _progress_of(self, operation_id: str) -> Callable[[str, float | None], None]:
         last = 0.0

@@ -36,6 +36,7 @@ class SnapshotQuery:
     Args:
         state: Tells the daemon's state and the reasons for it.
         rules: What decides where instances go, now.
+        health: Tells whether the health of instances is watched.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SnapshotQuery:
         started_at: datetime,
         state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
         rules: Callable[[], Rules],
+        health: Callable[[], bool],
     ) -> None:
         self._published = published
         self._store = store
@@ -58,6 +60,7 @@ class SnapshotQuery:
         self._started_at = started_at
         self._state = state
         self._rules = rules
+        self._health = health
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
@@ -113,7 +116,7 @@ class SnapshotQuery:
             journal=self._published.journal,
             last_seq=tables.seq,
             quarantined=self._store.quarantined(),
-            **views.counts(tables),
+            **views.counts(tables, health=self._health()),
         )
 
     def condition(self) -> tuple[DaemonState, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,16 +21,20 @@ from swarmd.actors.base import REGISTRY, Directory, provider_actor
 from swarmd.actors.provider import Looked, LookNow, RunStep
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact, no_reply
+from swarmd.actors.restarts import Restarts
 from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import status_of
 from swarmd.core.reconcile import Facts, Found, Plan, Undo, reconcile
+from swarmd.core.recovery.held import hold
+from swarmd.core.recovery.remedy import Hold, Leave
 from swarmd.core.sight import lost_failure, settle
 from swarmd.core.steps import Step
 from swarmd.core.strays import stand_in_for, stray_of
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.core.wishes import Wish, accept
 from swarmd.errors import Conflict, SwarmError
+from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import EventType, InstanceStatus, OperationKind, Origin
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Caller
@@ -39,9 +43,10 @@ from swarmd.ports import Clock
 
 log = logging.getLogger("swarmd.reconcile")
 
-_STABLE_SECONDS = 600.0
 _SWEEP_SECONDS = 120.0
 _TOUCHED_SECONDS = 300.0
+_LOOK_SECONDS = 5.0
+"""A look that was asked for has come by then, or is asked for again."""
 
 
 class Reconciler:
@@ -71,17 +76,25 @@ class Reconciler:
         self._accepted = accepted
         self._absences: Counter[str] = Counter()
         self._confirmed: set[str] = set()
-        self._attempts: dict[str, tuple[int, datetime]] = {}
+        self._restarts = Restarts()
         self._touched: dict[str, float] = {}
         self._acted: dict[str, float] = {}
-        self._waits: set[str] = set()
+        self._waits: dict[str, datetime] = {}
         self._me = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
     def touched(self, instance_id: str) -> None:
         """An operation has just changed this instance: older sightings do not count."""
         self._touched[instance_id] = time.monotonic()
 
-    def looked(self, seen: Looked, *, every: float, trash_retention: float, lasts: float) -> None:
+    def looked(
+        self,
+        seen: Looked,
+        *,
+        every: float,
+        trash_retention: float,
+        lasts: float,
+        health: HealthConfig,
+    ) -> None:
         """A provider told what it sees.
 
         Args:
@@ -90,11 +103,13 @@ class Reconciler:
                 that was there before; a new one is acted upon at once.
             trash_retention: Seconds in the trash.
             lasts: Seconds that an operation may take.
+            health: What is done by itself about what ended.
         """
         if seen.observed is None:
             self._show_view(seen)
             return
         self._count_absences(seen)
+        self._restarts.forgive(self._published.tables, self._clock.now(), health)
         plan = self._plan(seen, trash_retention)
         self._record(plan, seen.provider)
         # After the strays: whoever sees that it was looked at also sees what was found.
@@ -104,17 +119,27 @@ class Reconciler:
         if due or plan.observe or plan.adopt or plan.lost or seen.provider in self._waits:
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
-        self._waits.discard(seen.provider)
+            self._start_again(plan, seen, health, lasts)
+        self._waits.pop(seen.provider, None)
         if plan.wait:
-            self._waits.add(seen.provider)
+            self._waits[seen.provider] = min(due for _, due in plan.wait)
         if not plan.empty:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
+
+    def tick(self) -> None:
+        """Have looked again where something was put off until now."""
+        now = self._clock.now()
+        for provider, due in tuple(self._waits.items()):
+            if self._directory.get(provider_actor(provider)) is None:
+                del self._waits[provider]
+            elif due <= now:
+                self._waits[provider] = now + timedelta(seconds=_LOOK_SECONDS)
+                self._directory.tell(provider_actor(provider), LookNow())
 
     # --- deciding ----------------------------------------------------------------------------
 
     def _plan(self, seen: Looked, trash_retention: float) -> Plan:
         tables, now = self._published.tables, self._clock.now()
-        self._forget_stable(tables, now)
         recent = {each for each, at in self._touched.items() if at >= seen.began}
         # Kept for longer than any list takes: that of another provider may have begun earlier.
         kept_since = time.monotonic() - _TOUCHED_SECONDS
@@ -126,7 +151,7 @@ class Reconciler:
             absences=self._absences,
             confirmed_absent=self._confirmed,
             tombstones=housekeeping.tombstones(tables),
-            attempts=self._attempts,
+            attempts=self._restarts.counts(),
             node=self._node,
             now=now,
             trash_retention=trash_retention,
@@ -149,14 +174,6 @@ class Reconciler:
         for gone in self._absences.keys() - recorded:
             del self._absences[gone]
         self._confirmed &= recorded
-
-    def _forget_stable(self, tables: Tables, now: datetime) -> None:
-        """An instance that runs for long has its automatic starts forgiven."""
-        for instance_id, (_, last) in tuple(self._attempts.items()):
-            row = tables.instances.get(instance_id)
-            steady = row is not None and row.status is InstanceStatus.RUNNING
-            if row is None or (steady and (now - last).total_seconds() > _STABLE_SECONDS):
-                del self._attempts[instance_id]
 
     # --- recording ---------------------------------------------------------------------------
 
@@ -218,14 +235,12 @@ class Reconciler:
 
     def _act(self, plan: Plan, provider: str, lasts: float) -> None:
         for kind, instance_ids, why in (
-            (OperationKind.START, plan.start, "it is to run and was found stopped"),
             (OperationKind.CREATE, plan.recreate, "its creation had not come to an end"),
             (OperationKind.UNDELETE, plan.restore, "it lay in the trash but is not deleted"),
             (OperationKind.DELETE, plan.delete, "its deletion had not come to an end"),
         ):
             for instance_id in instance_ids:
-                count, _ = self._attempts.get(instance_id, (0, None))
-                self._attempts[instance_id] = (count + 1, self._clock.now())
+                self._restarts.note(instance_id, self._clock.now())
                 self._wish(kind, instance_id, lasts, why)
         for instance_id in plan.stop:
             why = "it was found running although it is to be stopped"
@@ -240,6 +255,28 @@ class Reconciler:
             self._step(Step.PURGE, found.provider, stand_in_for(found.observed))
         if plan.confirm:
             self._directory.tell(provider_actor(provider), LookNow(plan.confirm))
+
+    def _start_again(self, plan: Plan, seen: Looked, health: HealthConfig, lasts: float) -> None:
+        """Start what is to run and ended; what ends over and over is held for a human."""
+        exits = {each.id: each.exit or "" for each in seen.observed or ()}
+        instances, now = self._published.tables.instances, self._clock.now()
+        for instance_id in plan.start:
+            row = instances.get(instance_id)
+            if row is None:
+                continue
+            words = exits.get(instance_id, "")
+            remedy = self._restarts.decide(row, words, health, now)
+            if isinstance(remedy, Hold):
+                self._restarts.forget(instance_id)
+                self._hold(instance_id, remedy, now)
+            elif not isinstance(remedy, Leave):
+                self._restarts.note(instance_id, now)
+                why = "it is to run and was found stopped"
+                why += f": {words}" if words else ""
+                self._wish(OperationKind.START, instance_id, lasts, why)
+
+    def _hold(self, instance_id: str, remedy: Hold, now: datetime) -> None:
+        self._transact(lambda tables: (hold(tables, instance_id, remedy, now), None))
 
     def _undo(self, undo: Undo) -> None:
         observed = undo.observed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
 import threading
 import time
@@ -9,15 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from swarmd.actors.base import Directory
+from swarmd.actors.base import Directory, health_actor
 from swarmd.actors.fleet import Fleet
+from swarmd.actors.monitor import CheckNow
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.doctor import Disk, Facts, examine
-from swarmd.errors import Conflict
+from swarmd.errors import Conflict, DeadlineExceeded, Unavailable
+from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import InstanceStatus
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
 from swarmd.messages.operation import Caller
 from swarmd.messages.replies import DoctorReport
@@ -28,6 +33,10 @@ MOST_STREAMS = 256
 _SHORT_CALLS = 8
 _CALL_SECONDS = 30.0
 _EXPORT_SECONDS = 6 * 3600.0
+_HEALTH_SECONDS = 10.0
+"""Beyond the time of the probe itself: for the monitor, and for a provider's next look."""
+
+_AGAIN_SECONDS = 3.0
 
 
 class Watching:
@@ -37,6 +46,7 @@ class Watching:
         places: What the doctor looks at: (what, directory).
         problems: One line for each file in quarantine.
         insecure: Whether public access without TLS is allowed, now.
+        health: ``[health]``, now.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class Watching:
         places: Sequence[tuple[str, Path]],
         problems: Callable[[], Sequence[str]],
         insecure: Callable[[], bool],
+        health: Callable[[], HealthConfig],
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -57,6 +68,7 @@ class Watching:
         self._places = places
         self._problems = problems
         self._insecure = insecure
+        self._health = health
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -92,6 +104,39 @@ class Watching:
             here = [row for row in running if row.provider == name]
             found.extend(await self.short.run(partial(provider.stats, here), _CALL_SECONDS))
         return tuple(found)
+
+    async def health(self, caller: Caller, ref: str) -> InstanceHealth:
+        """Ask one now. Raises ``Unavailable``, ``InstanceNotFound``, ``DeadlineExceeded``."""
+        settings = self._health()
+        instance, _ = self._found(caller, ref)
+        if not settings.enabled:
+            raise Unavailable(
+                "the health of instances is not watched",
+                field="health.enabled",
+                next_step="Set health.enabled = true in the configuration, then restart swarmd.",
+            )
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[InstanceHealth] = loop.create_future()
+
+        def told(found: InstanceHealth) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                loop.call_soon_threadsafe(_set, future, found)
+
+        check = CheckNow(instance.id, told)
+        seconds = (instance.config.health.timeout or settings.timeout) + _HEALTH_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                while not future.done():
+                    self._found(caller, instance.id)  # it may be gone by now
+                    # Sent again it is the same: it may have been lost with an actor that died.
+                    self._directory.tell(health_actor(instance.provider), check)
+                    await asyncio.wait((future,), timeout=_AGAIN_SECONDS)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"the health of {instance.ref} is not known after {seconds:g} s",
+                next_step="Look whether its provider answers: swarmctl providers.",
+            ) from None
+        return future.result()
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:
         """A log to be read in a thread of the streams' pool."""
@@ -131,6 +176,11 @@ class Watching:
         """At the daemon's end: no new work; what reads was told to end with its connection."""
         self.streams.close()
         self.short.close()
+
+
+def _set(future: asyncio.Future[InstanceHealth], found: InstanceHealth) -> None:
+    if not future.done():
+        future.set_result(found)
 
 
 class ExportSession:

@@ -17,6 +17,8 @@ EVENT_DATA: Final[dict[EventType, str]] = {
     EventType.INSTANCE_DELETED: f"{_INSTANCE}; {_OPERATION}; it is in the trash now",
     EventType.INSTANCE_PURGED: f"{_INSTANCE}; {_OPERATION}; its data is gone",
     EventType.INSTANCE_STATUS_CHANGED: f"{_INSTANCE}; before: the status until now; why: the cause",
+    EventType.INSTANCE_HEALTH_CHANGED: f"{_INSTANCE}; health, before: now and until now; illness: "
+    "what is wrong, or null; why: the same in words",
     EventType.OPERATION_STARTED: f"{_OPERATION}; {_INSTANCE}",
     EventType.OPERATION_PROGRESS: f"{_OPERATION}; message; fraction: 0 to 1, or null",
     EventType.OPERATION_ENDED: f"{_OPERATION}; reason; error: type and message, if it failed",

@@ -23,6 +23,13 @@ CheckOptions = Callable[[str, dict[str, Any]], None]
 
 _POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
 _SHORTEST_INTERVAL = 0.05
+_INTERVALS = (
+    "daemon.auto_save_interval",
+    "daemon.reconcile_interval",
+    "daemon.observe_interval",
+    "health.check_interval",
+)
+_LIMITS = ("instances.start_timeout", "instances.operation_timeout", "health.timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +142,12 @@ def _syntax_error(error: tomllib.TOMLDecodeError, file: Path | None) -> ConfigEr
 
 def _check_values(config: Config) -> Iterator[Problem]:
     """What a type cannot say."""
-    for key in ("auto_save_interval", "reconcile_interval", "observe_interval"):
-        if getattr(config.daemon, key) < _SHORTEST_INTERVAL:
-            yield Problem(f"daemon.{key}", f"expected at least {_SHORTEST_INTERVAL:g} s")
-    for key in ("start_timeout", "operation_timeout"):
-        if getattr(config.instances, key) == 0:
-            yield Problem(f"instances.{key}", "expected more than 0 s")
+    for path in _INTERVALS:
+        if _at(config, path) < _SHORTEST_INTERVAL:
+            yield Problem(path, f"expected at least {_SHORTEST_INTERVAL:g} s")
+    for path in _LIMITS:
+        if _at(config, path) == 0:
+            yield Problem(path, "expected more than 0 s")
     if config.journal.segment_size > config.journal.max_size:
         yield Problem("journal.segment_size", "expected at most journal.max_size")
     if config.journal.segment_size < 1 << 12:
@@ -171,6 +178,11 @@ def _check_strategy(name: str) -> Iterator[Problem]:
         near = nearest(name, known, 1)
         hint = f"Did you mean {near[0]}?" if near else f"Write one of {', '.join(known)}."
         yield Problem("placement.strategy", f"there is no strategy {name!r}", hint)
+
+
+def _at(config: Config, path: str) -> float:
+    section, key = path.split(".")
+    return float(getattr(getattr(config, section), key))
 
 
 def _check_options(providers: tuple[ProviderConfig, ...], check: CheckOptions) -> Iterator[Problem]:

@@ -36,6 +36,7 @@ class Step(StrEnum):
     IMPORT = "import"
     START = "start"
     STOP = "stop"
+    RENEW = "renew"
     UPDATE = "update"
     TRASH = "trash"
     RESTORE = "restore"
@@ -141,7 +142,11 @@ def next_step(operation: Operation, instance: Instance, done: Step) -> Step | No
         return Step.START if instance.desired is DesiredState.RUNNING else None
     if done is Step.UPDATE:
         return Step.STOP if arguments.get("restart") and instance.restart_required else None
-    if done is Step.STOP and kind in (OperationKind.RESTART, OperationKind.UPDATE):
+    if done is Step.STOP and kind is OperationKind.RESTART and arguments.get("recreate"):
+        return Step.RENEW
+    if done is Step.RENEW or (
+        done is Step.STOP and kind in (OperationKind.RESTART, OperationKind.UPDATE)
+    ):
         return Step.START if instance.desired is DesiredState.RUNNING else None
     if done is Step.STOP and kind is OperationKind.DELETE:
         return Step.PURGE if arguments.get("force") else Step.TRASH

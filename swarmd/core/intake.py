@@ -14,6 +14,7 @@ from swarmd.core.fallback import planned
 from swarmd.core.naming import check_name, check_owner
 from swarmd.core.notes import reason_of
 from swarmd.core.placement import Rules, place, told
+from swarmd.core.recovery.by_hand import by_hand
 from swarmd.core.tables import Change, Tables
 from swarmd.core.validation import check_config, check_itself
 from swarmd.core.views import candidates, find, find_deleted
@@ -37,6 +38,7 @@ from swarmd.messages.requests import (
     ImportInstance,
     Mutation,
     PlacementProvider,
+    RecoverInstance,
     RestartInstance,
     StartInstance,
     StopInstance,
@@ -51,6 +53,7 @@ _KINDS: Mapping[type[Mutation], OperationKind] = {
     StartInstance: OperationKind.START,
     StopInstance: OperationKind.STOP,
     RestartInstance: OperationKind.RESTART,
+    RecoverInstance: OperationKind.RESTART,
     UpdateInstance: OperationKind.UPDATE,
     DeleteInstance: OperationKind.DELETE,
     UndeleteInstance: OperationKind.UNDELETE,
@@ -150,6 +153,8 @@ def _arguments(
             }
         case StopInstance() | RestartInstance() | DeleteInstance():
             return {"force": request.force}
+        case RecoverInstance():
+            return by_hand(request.action, instance)
         case UndeleteInstance():
             if request.name is not None:
                 check_name(request.name, "name")

@@ -10,10 +10,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from swarmd.core.changes import DAEMON_FIELDS, covered, set_fields
+from swarmd.core.health.schedule import LEAST_INTERVAL
 from swarmd.core.naming import check_name
 from swarmd.errors import ResourceLimitError, ValidationError
-from swarmd.messages.enums import AuthType
-from swarmd.messages.instance import Auth, InstanceConfig, PortSpec, Resources
+from swarmd.messages.enums import AuthType, ProbeKind
+from swarmd.messages.instance import Auth, HealthCheck, InstanceConfig, PortSpec, Resources
 from swarmd.messages.provider import Capabilities, InstanceLimits
 from swarmd.messages.secret import MASK
 from swarmd.messages.units import Size
@@ -104,6 +105,7 @@ def check_itself(config: InstanceConfig) -> None:
     """The other half: what is wrong wherever it is to run. Raises ``ValidationError``."""
     check_name(config.name)
     check_env(config.env)
+    _check_health(config.health)
     _check_labels(config.labels)
     _check_metadata(config.metadata)
     _check_ports(config.network.ports)
@@ -221,6 +223,40 @@ def _check_total(pairs: Mapping[str, str], field: str) -> None:
             f"{field.removeprefix('config.')} has {total} bytes, more than {MAX_TEXT}",
             field,
             "Keep large values in a file of the workspace.",
+        )
+
+
+def _check_health(check: HealthCheck) -> None:
+    """Refuse a probe that lacks what it needs, has what it does not use, or can never succeed."""
+    if check.interval is not None and check.interval < LEAST_INTERVAL:
+        raise ValidationError(
+            f"an interval of {check.interval} is too short",
+            field="config.health.interval",
+            next_step=f"Use at least {LEAST_INTERVAL:g} s, or leave it out.",
+        )
+    if check.timeout is not None and check.timeout <= 0:
+        raise ValidationError(
+            "nothing answers within 0 s",
+            field="config.health.timeout",
+            next_step='Use a time such as "5s", or leave it out.',
+        )
+    _check_probe(check)
+
+
+def _check_probe(check: HealthCheck) -> None:
+    if (check.probe is ProbeKind.EXEC) != bool(check.command):
+        raise ValidationError(
+            "an exec probe needs a command"
+            if check.probe is ProbeKind.EXEC
+            else f"a {check.probe} probe runs no command",
+            field="config.health.command",
+            next_step='Give both: probe = "exec" and command = ["test", "-f", "ready"].',
+        )
+    if check.path is not None and check.probe is not ProbeKind.HTTP:
+        raise ValidationError(
+            f"a {check.probe} probe has no path",
+            field="config.health.path",
+            next_step='Use probe = "http" with it, or leave it out.',
         )
 
 

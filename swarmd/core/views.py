@@ -177,8 +177,13 @@ def one_provider(tables: Tables, name: str) -> ProviderInfo:
     return next(info for info in provider_infos(tables) if info.name == name)
 
 
-def counts(tables: Tables) -> dict[str, Any]:
-    """The counted parts of the status (seed 000, section 5.1)."""
+def counts(tables: Tables, *, health: bool) -> dict[str, Any]:
+    """The counted parts of the status (seed 000, section 5.1).
+
+    Args:
+        tables: The tables now.
+        health: Whether the health of instances is watched.
+    """
     rows = tables.instances.values()
     by_status = Counter(row.status for row in rows)
     by_health = Counter(row.health for row in rows)
@@ -206,7 +211,7 @@ def counts(tables: Tables) -> dict[str, Any]:
             },
         ),
         "health": HealthCounts(
-            enabled=False, by_status={status: by_health.get(status, 0) for status in HealthStatus}
+            enabled=health, by_status={status: by_health.get(status, 0) for status in HealthStatus}
         ),
         "migrations": MigrationCounts(enabled=False, by_status=dict.fromkeys(MigrationStatus, 0)),
         "operations_running": sum(len(ids) for ids in tables.active.values()),

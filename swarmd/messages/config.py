@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from swarmd.messages.enums import RecoveryAction
 from swarmd.messages.units import Duration, Size
 
 
@@ -86,6 +87,49 @@ class PlacementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = True
 
 
+class HealthConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The health of instances, and what is done about it (seed 001, Health Monitor)."""
+
+    enabled: Annotated[bool, Meta(description="false: nothing is probed.")] = True
+    check_interval: Annotated[Duration, Meta(description="Between two probes of an instance.")] = (
+        Duration(30)
+    )
+    timeout: Annotated[Duration, Meta(description="For one probe.")] = Duration(5)
+    grace: Annotated[Duration, Meta(description="After a start: failed probes do not count.")] = (
+        Duration(30)
+    )
+    failures: Annotated[
+        int, Meta(ge=1, le=1000, description="Failed probes in a row until it is unhealthy.")
+    ] = 3
+    successes: Annotated[
+        int, Meta(ge=1, le=1000, description="Good probes in a row until it is healthy again.")
+    ] = 1
+    degraded_latency: Annotated[
+        Duration, Meta(description="Degraded if the p95 of the last 5 probes takes longer.")
+    ] = Duration(1)
+    degraded_share: Annotated[
+        float, Meta(gt=0, le=1, description="Degraded above this share of memory or disk.")
+    ] = 0.9
+    history_size: Annotated[
+        int, Meta(ge=1, le=10000, description="Entries of the history kept per instance.")
+    ] = 100
+    auto_recover: Annotated[
+        bool, Meta(description="false: what is unhealthy is shown and left alone.")
+    ] = True
+    recovery_actions: Annotated[
+        tuple[RecoveryAction, ...], Meta(description="What may be done, in this order.")
+    ] = (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.MIGRATE)
+    max_recovery_attempts: Annotated[
+        int, Meta(ge=1, le=1000, description="Automatic starts until it is held for a human.")
+    ] = 5
+    stable_time: Annotated[
+        Duration, Meta(description="After so long without a failure, attempts are forgiven.")
+    ] = Duration(600)
+    max_parallel: Annotated[
+        int, Meta(ge=1, le=64, description="Recoveries at once at one provider.")
+    ] = 4
+
+
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The journal of events."""
 
@@ -141,6 +185,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     access: AccessConfig = AccessConfig()
     instances: InstancesConfig = InstancesConfig()
     placement: PlacementConfig = PlacementConfig()
+    health: HealthConfig = HealthConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)

@@ -41,6 +41,24 @@ class HealthStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ProbeKind(StrEnum):
+    """How an instance is asked whether it answers."""
+
+    SERVER = "server"
+    HTTP = "http"
+    TCP = "tcp"
+    EXEC = "exec"
+    NONE = "none"
+
+
+class RecoveryAction(StrEnum):
+    """What may be done about an unhealthy instance (seed 001)."""
+
+    RESTART = "restart"
+    RECREATE = "recreate"
+    MIGRATE = "migrate"
+
+
 class MigrationStatus(StrEnum):
     """The states of a migration (seed 001)."""
 
@@ -134,6 +152,7 @@ class EventType(StrEnum):
     INSTANCE_DELETED = "instance_deleted"
     INSTANCE_PURGED = "instance_purged"
     INSTANCE_STATUS_CHANGED = "instance_status_changed"
+    INSTANCE_HEALTH_CHANGED = "instance_health_changed"
     OPERATION_STARTED = "operation_started"
     OPERATION_PROGRESS = "operation_progress"
     OPERATION_ENDED = "operation_ended"

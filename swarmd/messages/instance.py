@@ -12,7 +12,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from swarmd.messages.enums import AuthType, DesiredState, HealthStatus, InstanceStatus, Transport
+from swarmd.messages.enums import (
+    AuthType,
+    DesiredState,
+    HealthStatus,
+    InstanceStatus,
+    ProbeKind,
+    Transport,
+)
 from swarmd.messages.secret import Location, Secret
 from swarmd.messages.units import Duration, Size, Storage
 
@@ -57,11 +64,37 @@ class Auth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class HealthCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long a start may take until the server answers."""
+    """How a start and its health are judged. What is left out is the default of ``[health]``.
+
+    ``server`` asks code-server's ``/healthz``; ``http`` another path of it; ``tcp`` only
+    connects; ``exec`` runs a command, whose exit code 0 is the answer; ``none`` never asks.
+    """
 
     start_timeout: Annotated[
         Duration | None, Meta(description="From start to first answer; default [instances].")
     ] = None
+    probe: Annotated[ProbeKind, Meta(description="server, http, tcp, exec or none.")] = (
+        ProbeKind.SERVER
+    )
+    path: Annotated[
+        Annotated[str, Meta(pattern=r"^/[^\s]*$")] | None,
+        Meta(description="Of an http probe; a status below 400 is well."),
+    ] = None
+    command: Annotated[tuple[str, ...], Meta(description="Of an exec probe: argv, no shell.")] = ()
+    interval: Annotated[Duration | None, Meta(description="Between two probes.")] = None
+    timeout: Annotated[Duration | None, Meta(description="For one probe.")] = None
+    failures: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="Failed probes in a row until it is unhealthy."),
+    ] = None
+    successes: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="Good probes in a row until it is healthy again."),
+    ] = None
+    grace: Annotated[
+        Duration | None, Meta(description="After a start: failed probes do not count.")
+    ] = None
+    recover: Annotated[bool | None, Meta(description="Whether it is recovered by itself.")] = None
 
 
 class InstanceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,7 +178,11 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 
 class InstanceStats(Struct, frozen=True, kw_only=True):
-    """What an instance uses right now. ``None`` = the provider cannot tell."""
+    """What an instance uses right now. ``None`` = the provider cannot tell.
+
+    ``disk_limit_bytes`` is what its disk use is held against: its quota, or, where the disk it
+    lies on holds less, its use and what is left there.
+    """
 
     id: str
     cpu_seconds: float | None = None
@@ -153,6 +190,7 @@ class InstanceStats(Struct, frozen=True, kw_only=True):
     memory_limit_bytes: int | None = None
     pids: int | None = None
     disk_bytes: int | None = None
+    disk_limit_bytes: int | None = None
     taken_at: datetime
 
 

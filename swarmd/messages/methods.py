@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from swarmd.messages import replies, requests
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import Capabilities, ProviderInfo
@@ -61,6 +62,8 @@ METHODS: tuple[Method, ...] = (
     Method("instance.logs", requests.LogsInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.exec", requests.ExecInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.export", requests.ExportInstance, replies.StreamOpened, Kind.STREAM),
+    Method("instance.recover", requests.RecoverInstance, Instance, Kind.OPERATION),
+    Method("instance.health", requests.HealthInstance, InstanceHealth, Kind.COMMAND),
     Method("instance.stats", requests.StatsInstance, replies.StatsList, Kind.COMMAND),
     Method("instance.credentials", requests.CredentialsInstance, replies.Credentials, Kind.READ),
     Method("instance.why", requests.WhyInstance, replies.Story, Kind.COMMAND),

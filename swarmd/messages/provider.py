@@ -124,6 +124,11 @@ class Address(Struct, frozen=True, kw_only=True):
     port: int
     tls: bool = False
 
+    @property
+    def reachable(self) -> str:
+        """The host to connect to: a wildcard address is reached at loopback."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
 
 class Observed(Struct, frozen=True, kw_only=True):
     """What a provider sees of one instance.

@@ -16,6 +16,7 @@ from swarmd.messages.enums import (
     InstanceStatus,
     OperationKind,
     OperationState,
+    RecoveryAction,
 )
 from swarmd.messages.instance import InstanceConfig
 from swarmd.messages.units import Duration
@@ -102,6 +103,24 @@ class RestartInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields
 
     id: Ref
     force: Annotated[bool, Meta(description="Kill at once, without the grace time.")] = False
+
+
+class RecoverInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Recover an instance by hand: end all that runs in it, and start it again.
+
+    With ``recreate`` all but its data is made anew in between.
+    """
+
+    id: Ref
+    action: Annotated[
+        RecoveryAction, Meta(description="restart, recreate, or migrate to another provider.")
+    ] = RecoveryAction.RESTART
+
+
+class HealthInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Check an instance's health now, and show it with its history."""
+
+    id: Ref
 
 
 class DeleteInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields=True):

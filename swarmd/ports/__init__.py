@@ -5,19 +5,23 @@ socket sees. Only ``daemon.py`` knows which classes stand behind them.
 """
 
 from swarmd.ports.clock import Clock
+from swarmd.ports.probe import Answer, Probe, Question
 from swarmd.ports.provider import Call, Provider, ProviderFactory, Session, UpdateOutcome
 from swarmd.ports.socket import Commands, Page, Query, Upload
 from swarmd.ports.store import Batch, Store
 
 __all__ = [
+    "Answer",
     "Batch",
     "Call",
     "Clock",
     "Commands",
     "Page",
+    "Probe",
     "Provider",
     "ProviderFactory",
     "Query",
+    "Question",
     "Session",
     "Store",
     "UpdateOutcome",

@@ -127,6 +127,12 @@ class Provider(Protocol):
     def stop(self, instance: Instance, call: Call, *, force: bool = False) -> Observed:
         """End everything that runs in it. Not running: return. ``force`` skips the grace."""
 
+    def renew(self, instance: Instance, call: Call) -> None:
+        """Let go of everything of a stopped one but its data: the next start makes it anew.
+
+        Its address stays. Raises ``InstanceNotFound`` if there is no data to make it around.
+        """
+
     def update(self, instance: Instance, call: Call) -> UpdateOutcome:
         """Apply ``instance.config``: now what can change live, the rest at the next start."""
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from swarmd.messages.enums import DaemonState
 from swarmd.messages.events import Event
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
@@ -126,6 +127,14 @@ class Commands(Protocol):
 
     async def stats(self, caller: Caller, refs: tuple[str, ...]) -> tuple[InstanceStats, ...]:
         """What running instances use; all that the caller sees if none is named."""
+
+    async def health(self, caller: Caller, ref: str) -> InstanceHealth:
+        """Ask an instance now how it is, and tell what was found with its history.
+
+        Raises:
+            Unavailable: Health is switched off, or its provider is not driven.
+            DeadlineExceeded: No answer in time.
+        """
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:
         """A log to be read in a thread of the watchers' pool."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from swarmd.messages.config import JournalConfig
 from swarmd.messages.events import Event, TableRow
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderRecord
@@ -65,6 +66,12 @@ class Store(Protocol):
 
     def save_status(self, data: bytes) -> None:
         """Write ``swarm-state.json``, lazily."""
+
+    def keep_health(self, healths: Sequence[InstanceHealth]) -> None:
+        """Write the health of these, lazily: a crash loses at most the last seconds."""
+
+    def health(self, instance_id: str) -> InstanceHealth | None:
+        """The health of one instance as it was kept last. Reads a file."""
 
     def story(self, instance_id: str) -> Sequence[Reason]:
         """The reasons of one instance, oldest first."""

@@ -30,6 +30,7 @@ from swarmd.store.files import (
     stage_all,
     sync_folder,
 )
+from swarmd.store.healths import Healths
 from swarmd.store.journal import Journal
 from swarmd.store.layout import Layout
 from swarmd.store.load import ended_at, may_sweep
@@ -135,6 +136,7 @@ class Committer:
         layout: The state directory.
         journal: Where events go.
         stories: Where reasons go.
+        healths: What goes with an instance.
         operations_kept: Ended operations whose files stay.
     """
 
@@ -144,12 +146,14 @@ class Committer:
         layout: Layout,
         journal: Journal,
         stories: Stories,
+        healths: Healths,
         operations_kept: int,
     ) -> None:
         self._files = files
         self._layout = layout
         self._journal = journal
         self._stories = stories
+        self._healths = healths
         self._operations_kept = operations_kept
         self._ended: dict[str, datetime] = {}
 
@@ -208,6 +212,7 @@ class Committer:
             sync_folder(self._files, self._layout.folder("instances"))
         for one in instances:
             self._stories.drop(one)
+            self._healths.drop(one)
         gone = [remove(self._files, self._layout.record("operations", one)) for one in operations]
         if any(gone):
             sync_folder(self._files, self._layout.folder("operations"))

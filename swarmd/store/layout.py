@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from swarmd.errors import StateError
 from swarmd.store.files import Files, explained, remove, sync_folder
 
-FOLDERS = ("instances", "operations", "stories", "journal", "quarantine")
+FOLDERS = ("instances", "operations", "stories", "health", "journal", "quarantine")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from swarmd.errors import StateError
 from swarmd.messages import codec
 from swarmd.messages.config import JournalConfig
 from swarmd.messages.events import Event, TableRow
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.state import LoadedState, Node, ProvidersFile
 from swarmd.ports import Batch, Clock
 from swarmd.store import load
 from swarmd.store.commit import Committer, is_safe
 from swarmd.store.files import Files, explained, place, remove, write_durably
+from swarmd.store.healths import Healths
 from swarmd.store.journal import Journal
 from swarmd.store.layout import (
     Layout,
@@ -76,10 +78,16 @@ class FileStore:
             quarantine=self._quarantine,
         )
         self._stories = Stories(self._files, self._layout, story_length)
+        self._healths = Healths(self._files, self._layout)
         self._committer = Committer(
-            self._files, self._layout, self._journal, self._stories, operations_kept
+            self._files,
+            self._layout,
+            self._journal,
+            self._stories,
+            self._healths,
+            operations_kept,
         )
-        self._writer = Writer(self._committer, self._stories.sync, self._layout.root)
+        self._writer = Writer(self._committer, self._write_lazily, self._layout.root)
         self._opened = False
         self._status: bytes | None = None
 
@@ -173,6 +181,18 @@ class FileStore:
     def resume(self) -> None:
         """Accept batches again after a failure."""
         self._writer.resume()
+
+    def keep_health(self, healths: Sequence[InstanceHealth]) -> None:
+        """Write the health of these, lazily; of several of one instance the last."""
+        self._healths.give(one for one in healths if is_safe(one.id))
+
+    def health(self, instance_id: str) -> InstanceHealth | None:
+        """The health of one instance as it was kept last; None if it never was."""
+        return self._healths.read(instance_id) if is_safe(instance_id) else None
+
+    def _write_lazily(self) -> None:
+        self._stories.sync()
+        self._healths.sync()
 
     def save_status(self, data: bytes) -> None:
         """Write ``swarm-state.json``, lazily; of several the last."""

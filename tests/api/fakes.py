@@ -23,12 +23,14 @@ from swarmd.messages import codec, replies, requests
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
+    HealthStatus,
     InstanceStatus,
     OperationKind,
     OperationState,
     Origin,
 )
 from swarmd.messages.events import Event
+from swarmd.messages.health import Check, CheckKind, HealthPoint, InstanceHealth
 from swarmd.messages.instance import Failure, Instance, InstanceConfig, InstanceStats
 from swarmd.messages.operation import Caller, Operation
 from swarmd.ports import Session, Upload
@@ -40,6 +42,7 @@ KINDS: dict[type[requests.Request], OperationKind] = {
     requests.StartInstance: OperationKind.START,
     requests.StopInstance: OperationKind.STOP,
     requests.RestartInstance: OperationKind.RESTART,
+    requests.RecoverInstance: OperationKind.RESTART,
     requests.UpdateInstance: OperationKind.UPDATE,
     requests.DeleteInstance: OperationKind.DELETE,
     requests.UndeleteInstance: OperationKind.UNDELETE,
@@ -109,6 +112,22 @@ class FakeDaemon(FakeQuery):
         return len(self._subscribers)
 
     # --- Commands ----------------------------------------------------------------------------
+
+    async def health(self, caller: Caller, ref: str) -> InstanceHealth:
+        self.callers.append(caller)
+        found = self.instance(caller, ref)
+        point = HealthPoint(at=EPOCH, status=HealthStatus.HEALTHY, seconds=0.002, message="alive")
+        check = Check(kind=CheckKind.RESPONDS, verdict=HealthStatus.HEALTHY, value=0.002, limit=1.0)
+        return InstanceHealth(
+            id=found.id,
+            ref=found.ref,
+            status=HealthStatus.HEALTHY,
+            last_checked=EPOCH,
+            since=EPOCH,
+            details="it answers",
+            checks=(check,),
+            history=(point,),
+        )
 
     async def submit(self, caller: Caller, request: requests.Mutation) -> Operation:
         self.callers.append(caller)

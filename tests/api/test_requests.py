@@ -38,6 +38,7 @@ READS: list[tuple[str, dict[str, Any], str]] = [
     ("instance.credentials", {"id": "ana/web"}, "password"),
     ("instance.why", {"id": "ana/web"}, "items"),
     ("instance.stats", {"id": ["ana/web"]}, "items"),
+    ("instance.health", {"id": "ana/web"}, "checks"),
     ("operation.list", {}, "items"),
     ("provider.list", {}, "items"),
     ("provider.get", {"name": "local"}, "capabilities"),

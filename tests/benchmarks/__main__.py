@@ -17,6 +17,7 @@ MODULES = (
     "start",
     "create",
     "cli",
+    "probe",
     "docker_create",
     "docker_sweep",
     "docker_seen",

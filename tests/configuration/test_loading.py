@@ -34,6 +34,15 @@ def failure(text: str) -> ConfigError:
         ("[journal]\nsegment_size = 1", "journal.segment_size", '"4k"'),
         ("[daemon]\ninsecure = 'yes'", "daemon.insecure", "true or false"),
         ("[daemon]\nobserve_interval = 0", "daemon.observe_interval", "at least"),
+        ("[health]\ncheck_interval = 0", "health.check_interval", "at least"),
+        ("[health]\ncheck_interval = '49ms'", "health.check_interval", "at least 0.05 s"),
+        ("[health]\ntimeout = 0", "health.timeout", "more than 0"),
+        ("[health]\nfailures = 0", "health.failures", ">= 1"),
+        ("[health]\ndegraded_share = 1.5", "health.degraded_share", "<= 1"),
+        ("[health]\nhistory_size = 0", "health.history_size", ">= 1"),
+        ("[health]\nmax_parallel = 65", "health.max_parallel", "<= 64"),
+        ("[health]\nrecovery_actions = ['reboot']", "health.recovery_actions[0]", "one of"),
+        ("[health]\ngrace = 'soon'", "health.grace", "expected a duration"),
         ("[logging]\nlevel = 'loud'", "logging.level", "one of debug, info, warning, error"),
         ("daemon = 3", "daemon", "a table"),
         ("providers = 3", "providers", "a list"),
@@ -246,3 +255,9 @@ def test_a_strategy_that_does_not_exist(name: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"[placement]\nstrategy = {name!r}")
     assert hint in str(caught.value.next_step)
+
+
+def test_the_shortest_times_of_health_are_taken() -> None:
+    text = "[health]\ncheck_interval = '50ms'\ntimeout = '1ms'\nrecovery_actions = []"
+    found = parse(text, file=None).health
+    assert (found.check_interval, found.timeout, found.recovery_actions) == (0.05, 0.001, ())

@@ -9,10 +9,12 @@ from swarmd.configuration import apply, diff
 from swarmd.configuration.reload import LIVE, RESTART, all_keys
 from swarmd.messages.config import Config, ProviderConfig
 
+_MORE: dict[type, Any] = {str: "x", tuple: ("x",)}
+
 
 def changed(section: str, key: str) -> Config:
     old = getattr(getattr(Config(), section), key)
-    value: Any = not old if isinstance(old, bool) else old + ("x" if isinstance(old, str) else 1)
+    value: Any = not old if isinstance(old, bool) else old + _MORE.get(type(old), 1)
     part = msgspec.structs.replace(getattr(Config(), section), **{key: value})
     return msgspec.structs.replace(Config(), **{section: part})
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from swarmd.errors import Conflict, SwarmError
+from swarmd.errors import Conflict, InstanceNotFound, SwarmError
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call, Provider
@@ -112,6 +112,7 @@ def test_an_older_epoch_is_refused(
         lambda old: provider.create(old, call),
         lambda old: provider.start(old, call),
         lambda old: provider.stop(old, call),
+        lambda old: provider.renew(old, call),
         lambda old: provider.update(old, call),
         lambda old: provider.trash(old, call),
         lambda old: provider.restore(old, call),
@@ -180,6 +181,35 @@ def test_two_instances_have_two_addresses(
     assert provider.address(other.id) != provider.address(running.id)
     put(provider, running)
     assert content(provider, other) == b""
+
+
+# --- renew ---
+
+
+def test_renewed_it_keeps_its_data_and_its_address(
+    provider: Provider, provider_case: ProviderCase, running: Instance, call: Call
+) -> None:
+    put(provider, running)
+    before = provider.address(running.id)
+    provider.stop(running, call)
+    for _ in range(2):
+        provider.renew(running, call)
+        assert status(provider, running) in (InstanceStatus.STOPPED, InstanceStatus.CREATED)
+    assert provider_case.running(running) == []
+    provider.start(running, call)
+    assert provider.address(running.id) == before
+    assert content(provider, running) == b"work"
+    again = provider_case.open()
+    assert status(again, running) is InstanceStatus.RUNNING
+
+
+def test_what_is_not_there_cannot_be_renewed(
+    provider: Provider, provider_case: ProviderCase, instance: Instance, call: Call
+) -> None:
+    with pytest.raises(InstanceNotFound):
+        provider.renew(instance, call)
+    assert provider.get(instance.id) is None
+    assert provider_case.remains(instance) == []
 
 
 # --- trash, purge ---

@@ -61,6 +61,9 @@ def stopped(**values: Any) -> Instance:
         (instance(1), STOP, {}, ["stop"], STOPPED),
         (stopped(), STOP, {}, ["stop"], STOPPED),
         (instance(1), RESTART, {}, ["stop", "start"], RUNNING),
+        (instance(1), RESTART, {"recreate": False}, ["stop", "start"], RUNNING),
+        (instance(1), RESTART, {"recreate": True}, ["stop", "renew", "start"], RUNNING),
+        (stopped(), RESTART, {"recreate": True}, ["stop", "renew", "start"], RUNNING),
         (instance(1), DELETE, {}, ["stop", "trash"], DELETED),
         (instance(1), DELETE, {"force": True}, ["stop", "purge"], None),
         (trashed(), DELETE, {"force": True}, ["purge"], None),
@@ -304,3 +307,34 @@ def test_events_and_story_of_a_life() -> None:
     assert {reason.by for _, reason in desk.reasons} == {"ana"}
     assert all(event.correlation == "c-1" for event in desk.events)
     assert {event.type for event in desk.events} <= set(EventType)
+
+
+# --- made anew ----------------------------------------------------------------------------------
+
+
+def test_one_that_is_made_anew_is_stopped_meanwhile() -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(RESTART, force=True, recreate=True)
+    desk.end(operation)
+    assert (desk.of(operation).step, desk.record().status) == ("renew", STOPPED)
+    desk.end(operation)
+    assert (desk.of(operation).step, desk.record().status) == ("start", InstanceStatus.STARTING)
+
+
+def test_one_that_cannot_be_made_anew_stays_down_and_says_why() -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(RESTART, recreate=True)
+    desk.end(operation)
+    desk.fail(operation)
+    assert (desk.of(operation).state, desk.of(operation).error) == (FAILED, KEPT)
+    assert desk.record().status is not RUNNING
+    assert desk.tables.active == {}
+
+
+def test_a_stop_meanwhile_leaves_it_stopped() -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(RESTART, recreate=True)
+    desk.end(operation)
+    desk.ask(STOP)
+    desk.end(operation)
+    assert desk.of(operation).step != "start"

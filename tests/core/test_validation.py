@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from swarmd.core.health.schedule import LEAST_INTERVAL
 from swarmd.core.validation import check_config
 from swarmd.errors import ResourceLimitError, ValidationError
-from swarmd.messages.enums import AuthType, Transport
+from swarmd.messages.enums import AuthType, ProbeKind, Transport
 from swarmd.messages.instance import Auth, HealthCheck, Network, PortSpec, Resources
 from swarmd.messages.provider import (
     CpuLimits,
@@ -149,3 +150,62 @@ def test_public_access(insecure: bool, tls: bool) -> None:
         check_config(
             config(network=PUBLIC, auth=auth(AuthType.NONE)), caps(), insecure=insecure, tls=tls
         )
+
+
+# --- health -------------------------------------------------------------------------------------
+
+COMMAND = ("test", "-f", "ready")
+
+
+@pytest.mark.parametrize("probe", list(ProbeKind))
+@pytest.mark.parametrize("path", [None, "/login"])
+@pytest.mark.parametrize("command", [(), COMMAND])
+def test_a_probe_has_what_it_needs_and_nothing_else(
+    probe: ProbeKind, path: str | None, command: tuple[str, ...]
+) -> None:
+    check = HealthCheck(probe=probe, path=path, command=command)
+    if (probe is ProbeKind.EXEC) != bool(command):
+        wrong = "config.health.command"
+    elif path is not None and probe is not ProbeKind.HTTP:
+        wrong = "config.health.path"
+    else:
+        check_config(config(health=check), caps())
+        return
+    with pytest.raises(ValidationError) as caught:
+        check_config(config(health=check), caps())
+    assert caught.value.field == wrong
+    assert caught.value.message
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("check", "says"),
+    [
+        (HealthCheck(probe=ProbeKind.EXEC), "needs a command"),
+        (HealthCheck(command=COMMAND), "a server probe runs no command"),
+        (HealthCheck(probe=ProbeKind.TCP, path="/x"), "a tcp probe has no path"),
+    ],
+)
+def test_a_wrong_probe_is_told_in_words(check: HealthCheck, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        check_config(config(health=check), caps())
+
+
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [
+        (HealthCheck(interval=Duration(0)), "config.health.interval"),
+        (HealthCheck(interval=Duration(LEAST_INTERVAL / 2)), "config.health.interval"),
+        (HealthCheck(timeout=Duration(0)), "config.health.timeout"),
+    ],
+)
+def test_a_probe_that_could_never_succeed_is_refused(check: HealthCheck, field: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        check_config(config(health=check), caps())
+    assert caught.value.field == field
+    assert caught.value.next_step
+
+
+def test_a_short_probe_is_taken() -> None:
+    check = HealthCheck(interval=Duration(LEAST_INTERVAL), timeout=Duration(0.001))
+    check_config(config(health=check), caps())

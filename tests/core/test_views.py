@@ -177,11 +177,12 @@ def test_counts() -> None:
     waiting = Desk(tables=tables)
     waiting.ask(STOP)
     waiting.ask(OperationKind.DELETE)
-    found = counts(waiting.tables)
+    found = counts(waiting.tables, health=True)
     assert found["instances"].total == 3
     assert found["instances"].by_provider == {"gone": 1, "local": 2, "new": 0, "off": 0}
     assert sum(found["instances"].by_status.values()) == 3
     assert set(found["instances"].by_status) == set(InstanceStatus)
+    assert found["health"].enabled
     assert found["health"].by_status[HealthStatus.HEALTHY] == 1
     assert found["operations_running"] == 2
     assert found["strays"] == 0

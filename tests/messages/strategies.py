@@ -44,8 +44,9 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: C901
             return st.booleans()
         case inspect.IntType(ge=low, le=high, gt=None, lt=None):
             return st.integers(0 if low is None else low, 2**53 if high is None else high)
-        case inspect.FloatType(gt=above):
-            return st.floats(above or 0, 1e9, exclude_min=above is not None, allow_nan=False)
+        case inspect.FloatType(gt=above, le=most):
+            high_end = 1e9 if most is None else most
+            return st.floats(above or 0, high_end, exclude_min=above is not None, allow_nan=False)
         case inspect.StrType(pattern=None):
             return TEXT
         case inspect.StrType(pattern=str(pattern)):

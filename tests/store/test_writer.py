@@ -156,6 +156,7 @@ def test_the_order_on_disk(tmp_path: Path) -> None:
             "append_to i1.jsonl",
             "unlink i0.json",
             "unlink i0.jsonl",
+            "unlink i0.json",
             "unlink o0.json",
         ]
 

@@ -11,6 +11,7 @@ from swarmd.api.handlers.operations import carry_out, public
 from swarmd.core.selection import pick_fields
 from swarmd.errors import InstanceNotFound
 from swarmd.messages.enums import DesiredState, InstanceStatus
+from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.replies import Credentials, InstancePage, StatsList, Story
@@ -19,9 +20,11 @@ from swarmd.messages.requests import (
     CredentialsInstance,
     DeleteInstance,
     GetInstance,
+    HealthInstance,
     ImportInstance,
     ListInstances,
     Mutation,
+    RecoverInstance,
     RestartInstance,
     StartInstance,
     StatsInstance,
@@ -69,11 +72,19 @@ async def stats(call: Call, request: StatsInstance) -> StatsList:
     return StatsList(items=await call.commands.stats(call.caller, request.id))
 
 
+@handles(HealthInstance)
+async def health(call: Call, request: HealthInstance) -> InstanceHealth:
+    """``instance.health``: asked now."""
+    instance = call.query.instance(call.caller, request.id)
+    return await call.commands.health(call.caller, instance.id)
+
+
 @handles(
     CreateInstance,
     StartInstance,
     StopInstance,
     RestartInstance,
+    RecoverInstance,
     UndeleteInstance,
     UpdateInstance,
     ImportInstance,

@@ -262,6 +262,20 @@ class Maker:
             raise absent(plan.instance)
         return seen
 
+    def renew(self, instance: Instance, call: Call) -> None:
+        """Remove an instance's container, if there is a volume to make the next one around.
+
+        Raises:
+            InstanceNotFound: There is none.
+        """
+        if self._looker.volume(instance.id, within(call)) is None:
+            raise absent(instance)
+        seen = self.claim(instance, call)
+        if seen is not None:
+            self._context.engine.remove(seen.ref, within(call, _SLOW))
+            self._looker.lives.note_end(seen.ref, "made anew")
+            self._context.step("container removed")
+
     def replace(self, plan: Plan, seen: Seen, call: Call) -> Seen:
         """Make an instance's container anew: its volume stays, and its address."""
         self._context.engine.remove(seen.ref, within(call, _SLOW))

@@ -182,6 +182,11 @@ class DockerProvider:
         with self._context.turn(instance.id, call):
             return self._observed(instance, self._maker.create(instance, call, chunks))
 
+    def renew(self, instance: Instance, call: Call) -> None:
+        """Remove its container: the next start makes another around the volume."""
+        with self._context.turn(instance.id, call):
+            self._maker.renew(instance, call)
+
     def update(self, instance: Instance, call: Call) -> UpdateOutcome:
         """Apply the configuration: limits at once, the rest at the next start.
 

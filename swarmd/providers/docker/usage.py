@@ -8,6 +8,7 @@ from typing import Any
 
 from swarmd.errors import SwarmError
 from swarmd.messages.instance import Instance, InstanceStats
+from swarmd.providers.docker.container import storage_of
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.looking import Looker, Seen
 from swarmd.providers.docker.marks import volume_name
@@ -41,16 +42,16 @@ class Usage:
 
     def of(self, instances: Sequence[Instance]) -> Sequence[InstanceStats]:
         """Those of these that run; asked one by one, the list of containers once."""
-        wanted = {instance.id for instance in instances}
+        wanted = {instance.id: instance for instance in instances}
         running = [
             seen
             for seen in self._looker.containers()
             if seen.id in wanted and seen.state == "running"
         ]
-        found = (self._one(seen) for seen in running)
+        found = (self._one(seen, wanted[seen.id]) for seen in running)
         return [stats for stats in found if stats is not None]
 
-    def _one(self, seen: Seen) -> InstanceStats | None:
+    def _one(self, seen: Seen, instance: Instance) -> InstanceStats | None:
         try:
             raw = self._context.engine.stats(seen.ref, SHORT)
         except SwarmError:
@@ -68,8 +69,15 @@ class Usage:
             memory_limit_bytes=memory.get("limit"),
             pids=(raw.get("pids_stats") or {}).get("current"),
             disk_bytes=disk,
+            disk_limit_bytes=None if disk is None else self._disk_limit(instance),
             taken_at=self._context.clock.now(),
         )
+
+    def _disk_limit(self, instance: Instance) -> int | None:
+        """The size of its volume, where volumes have one; what is left on its disk nobody tells."""
+        if not self._context.limits_storage:
+            return None
+        return storage_of(instance.config, self._context.options)
 
 
 def memory_used(memory: Mapping[str, Any]) -> int | None:

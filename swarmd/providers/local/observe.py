@@ -17,6 +17,7 @@ from swarmd.messages.instance import Instance, InstanceConfig, InstanceStats
 from swarmd.messages.provider import Address, Observed
 from swarmd.providers.local import cgroups, tree
 from swarmd.providers.local.context import Context
+from swarmd.providers.local.data import usage
 from swarmd.providers.local.record import LocalRecord, ProcessRecord
 from swarmd.providers.local.runner import Runner
 
@@ -169,6 +170,7 @@ class Observer:
         memory = used.memory_bytes
         if memory is None:
             memory = sum(_resident(member.stat.pid) for member in members)
+        taken = disk.get(record.id)
         return InstanceStats(
             id=record.id,
             cpu_seconds=spent,
@@ -176,9 +178,23 @@ class Observer:
             # A plain number of bytes, not a Size, which would travel as "1g".
             memory_limit_bytes=int(limit) if limited and limit is not None else None,
             pids=len(members) if used.pids is None else used.pids,
-            disk_bytes=disk.get(record.id),
+            disk_bytes=taken,
+            disk_limit_bytes=None if taken is None else self._disk_limit(instance, taken),
             taken_at=now,
         )
+
+    def _disk_limit(self, instance: Instance, taken: int) -> int | None:
+        """What it takes and what is left: where its folder lies, and its workspace if elsewhere.
+
+        Asked each time, unlike what it takes: a disk can be full at any moment, and a count
+        that is older only moves the share of one that is not.
+        """
+        dirs, workspace = self._context.layout.instance(instance.id), instance.config.workspace
+        places = [dirs.root, dirs.workspace]
+        if workspace is not None and workspace.startswith("/"):
+            places.append(Path(workspace))
+        left = [room for room in map(usage.room_left, places) if room is not None]
+        return taken + min(left) if left else None
 
 
 class DiskUsage:

@@ -206,6 +206,11 @@ class LocalProvider:
         with self._context.turn(instance.id, call), os_faults("importing the instance"):
             return self._observer.one(self._maker.import_data(instance, chunks, call))
 
+    def renew(self, instance: Instance, call: Call) -> None:
+        """Nothing but a look: of a stopped instance there is only its data."""
+        with self._context.turn(instance.id, call), os_faults("making the instance anew"):
+            self._current(instance)
+
     def update(self, instance: Instance, call: Call) -> UpdateOutcome:
         """Apply the configuration: limits at once, the rest at the next start."""
         with self._context.turn(instance.id, call), os_faults("updating the instance"):

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from swarmd.messages.provider import Address
+
 if TYPE_CHECKING:
     import ssl
 
@@ -45,8 +47,8 @@ class Endpoint:
 
     @property
     def reachable(self) -> str:
-        """The host to connect to: a wildcard address is reached at loopback."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        """The host to connect to."""
+        return Address(host=self.host, port=self.port, tls=self.tls).reachable
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,378 @@
+"""One actor per provider that asks its instances how they are (seed 001, Health Monitor).
+
+What is there and whether it runs is seen by the provider's own sweeps; the monitor hears of
+each. Whether an instance answers is asked by probes that cost no thread. What follows from
+both is decided in ``core/health``; what is done about it, in ``core/recovery``.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from swarmd.actors.asking import Asker
+from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
+from swarmd.actors.provider import Looked, LookNow
+from swarmd.actors.published import Published
+from swarmd.actors.registry import Transact
+from swarmd.actors.remedies import Remedies
+from swarmd.actors.wards import Sight, Wards
+from swarmd.core.health.changes import Finding, note_findings
+from swarmd.core.health.facts import Verdict
+from swarmd.core.health.rules import Rules
+from swarmd.core.health.schedule import Schedule
+from swarmd.core.health.usage import usage_of
+from swarmd.core.health.verdict import verdict
+from swarmd.core.tables import Change, Tables
+from swarmd.messages.config import HealthConfig
+from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
+from swarmd.messages.health import InstanceHealth
+from swarmd.messages.instance import Instance, InstanceStats
+from swarmd.messages.provider import Address
+from swarmd.ports import Answer, Store
+
+log = logging.getLogger("swarmd.health")
+
+_KEEP_SECONDS = 5.0
+"""How often changed histories are handed to the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNow:
+    """Ask one instance now; ``reply`` gets what was found, on this actor's thread."""
+
+    instance_id: str
+    reply: Callable[[InstanceHealth], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """An operation of an instance has ended, or its status has changed."""
+
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    instance_id: str
+    life: datetime | None
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    """What the store kept of these; None: nothing."""
+
+    kept: dict[str, InstanceHealth | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    stats: Sequence[InstanceStats]
+
+
+class HealthMonitor(SwarmActor):
+    """See the module's docstring.
+
+    Args:
+        provider: Whose instances.
+        asker: How they are asked.
+        remedies: Does something about what is found.
+        store: Keeps the histories.
+        settings: ``[health]`` now.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        generation: int,
+        *,
+        provider: str,
+        published: Published,
+        asker: Asker,
+        remedies: Remedies,
+        store: Store,
+        settings: Callable[[], HealthConfig],
+    ) -> None:
+        super().__init__(context, name, generation)
+        self._provider = provider
+        self._published = published
+        self._asker = asker
+        self._remedies = remedies
+        self._store = store
+        self._settings = settings
+        self._wards = Wards(settings)
+        self._reading: set[str] = set()
+        self._schedule = Schedule()
+        self._asked: set[str] = set()
+        self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
+        self._sight: Sight | None = None
+        self._kept_at = 0.0
+        self._measured_at = 0.0
+
+    def handle(self, message: Any) -> None:
+        """Deal with one message."""
+        match message:
+            case Start():
+                self.context.directory.tell(provider_actor(self._provider), LookNow())
+            case Looked():
+                self._looked(message)
+            case Noticed():
+                self._noticed(message.instance_id)
+            case _Answered():
+                self._answered(message)
+            case _Restored():
+                self._restored(message)
+            case _Measured():
+                self._measured(message.stats)
+            case CheckNow():
+                self._check_now(message)
+            case Tick():
+                self._tick(message.now)
+
+    # --- hearing of what is there ------------------------------------------------------------
+
+    def _rows(self) -> list[Instance]:
+        rows = self._published.tables.instances.values()
+        return [row for row in rows if row.provider == self._provider]
+
+    def _looked(self, seen: Looked) -> None:
+        before = self._sight
+        observed = {each.id: each for each in seen.observed or ()}
+        health = seen.view.health
+        ago = timedelta(seconds=time.monotonic() - seen.began)
+        began = self.context.clock.now() - ago
+        self._sight = Sight(began, seen.observed is not None, health.message, observed)
+        rows = self._rows()
+        if before is not None and self._sight.ok and not before.ok:
+            self._wards.excuse()
+        for gone in self._wards.forget_others({row.id for row in rows}):
+            self._schedule.drop(gone)
+            self._remedies.forget(gone)
+        self._read_kept(rows)
+        known_before = before is not None and before.ok == self._sight.ok
+        busy = self._published.tables.active
+        # Most are as they were judged last: nothing new can be concluded of them.
+        self._judge(
+            row
+            for row in rows
+            if not known_before or row.id in busy or not self._wards.is_judged(row)
+        )
+        self._plan(rows)
+        self._ask_due(time.monotonic())
+        self._check_waiting()
+
+    def _noticed(self, instance_id: str) -> None:
+        """What has just been started is asked at once."""
+        row = self._published.tables.instances.get(instance_id)
+        if row is not None and self._sight is not None:
+            self._read_kept((row,))
+            self._plan((row,))
+            track = self._wards.track(row)
+            if row.id in self._schedule and track is not None and track.answered_at is None:
+                self._schedule.soon(row.id, time.monotonic())
+            self._judge((row,))
+            self._ask_due(time.monotonic())
+
+    def _plan(self, rows: Iterable[Instance]) -> None:
+        """Ask what runs regularly, and nothing else."""
+        now, running = time.monotonic(), InstanceStatus.RUNNING
+        for row in rows:
+            if row.status is not running or self._wards.rules(row).probe is ProbeKind.NONE:
+                self._schedule.drop(row.id)
+            elif row.id not in self._schedule and row.id in self._wards:
+                self._schedule.plan(row.id, now, self._wards.rules(row).interval, _chance())
+
+    def _read_kept(self, rows: Iterable[Instance]) -> None:
+        """Take up what the store kept of those that are new here: files, so in a lane."""
+        missing = self._wards.missing(rows) - self._reading
+        if not missing:
+            return
+        directory, name, store = self.context.directory, self.name, self._store
+
+        def read() -> None:
+            directory.tell(name, _Restored({each: store.health(each) for each in missing}))
+
+        if self._asker.run("#kept", read):
+            self._reading |= missing
+
+    def _restored(self, message: _Restored) -> None:
+        self._reading -= message.kept.keys()
+        instances = self._published.tables.instances
+        rows = [instances[each] for each in message.kept if each in instances]
+        for row in rows:
+            self._wards.take(row.id, message.kept[row.id])
+        self._judge(rows)
+        self._plan(rows)
+        self._ask_due(time.monotonic())
+        self._check_waiting()
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        if self._sight is None:
+            return
+        self._ask_due(now)
+        if now - self._measured_at >= self._settings().check_interval:
+            self._measured_at = now
+            self._measure()
+        if now - self._kept_at >= _KEEP_SECONDS:
+            self._kept_at = now
+            self._keep()
+        self._remedies.again(now)
+
+    def _ask_due(self, now: float) -> None:
+        instances = self._published.tables.instances
+        for instance_id in self._schedule.due(now):
+            row = instances.get(instance_id)
+            if row is not None and row.status is InstanceStatus.RUNNING:
+                self._schedule.plan(instance_id, now, self._wards.rules(row).interval, _chance())
+                self._ask(row)
+
+    def _ask(self, row: Instance) -> None:
+        if self._sight is None or row.id in self._asked:
+            return
+        self._asked.add(row.id)
+        shown = self._sight.observed.get(row.id)
+        address: Address | None = shown.address if shown is not None else None
+        directory, name, life = self.context.directory, self.name, row.started_at
+
+        def told(answer: Answer) -> None:
+            directory.tell(name, _Answered(row.id, life, answer))
+
+        self._asker.ask(row, self._wards.rules(row), address, told)
+
+    def _answered(self, message: _Answered) -> None:
+        self._asked.discard(message.instance_id)
+        row = self._published.tables.instances.get(message.instance_id)
+        if row is None:
+            self._reply(message.instance_id)
+            return
+        answer = message.answer
+        # One that was started anew meanwhile has not been asked yet.
+        same = row.started_at == message.life and row.status is InstanceStatus.RUNNING
+        # Where its provider is gone, a question may find no way to it.
+        counts = answer.ok or (self._sight is not None and self._sight.ok)
+        if same and answer.asked and counts:
+            track = self._wards.track(row)
+            if track is not None:
+                now = self.context.clock.now()
+                track.answered(answer.ok, answer.seconds, answer.message, now)
+                self._wards.note_changed(row.id)
+        self._judge((row,))
+        self._reply(row.id)
+
+    def _measure(self) -> None:
+        running = [row for row in self._rows() if row.status is InstanceStatus.RUNNING]
+        if not running:
+            return
+        directory, name = self.context.directory, self.name
+
+        def told(stats: Sequence[InstanceStats]) -> None:
+            directory.tell(name, _Measured(stats))
+
+        self._asker.measure(running, told)
+
+    def _measured(self, stats: Sequence[InstanceStats]) -> None:
+        instances, found = self._published.tables.instances, []
+        for each in stats:
+            row = instances.get(each.id)
+            track = self._wards.track(row) if row is not None else None
+            if row is not None and track is not None:
+                track.used(usage_of(each), each.taken_at)
+                found.append(row)
+        self._judge(found)
+
+    # --- judging -----------------------------------------------------------------------------
+
+    def _judge(self, rows: Iterable[Instance]) -> None:
+        """Conclude, write what changed, and have something done about it."""
+        if self._sight is None:
+            return
+        tables, now = self._published.tables, self.context.clock.now()
+        findings: list[Finding] = []
+        for row in rows:
+            track, rules = self._wards.track(row), self._wards.rules(row)
+            if track is None:
+                continue
+            found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
+            track.conclude(found, now)
+            self._wards.note_judged(row)
+            if found.status is not row.health:
+                findings.append(Finding(row.id, found))
+                self._wards.note_changed(row.id)
+            self._treat(row, rules, found)
+        if findings:
+            self._write(tuple(findings), now)
+
+    def _treat(self, row: Instance, rules: Rules, found: Verdict) -> None:
+        if found.status is HealthStatus.UNHEALTHY and row.status is InstanceStatus.RUNNING:
+            self._remedies.consider(row, rules, found)
+        else:
+            self._remedies.well(row.id, healthy=found.status is HealthStatus.HEALTHY)
+
+    def _write(self, findings: tuple[Finding, ...], now: datetime) -> None:
+        def decide(tables: Tables) -> tuple[Change, None]:
+            return note_findings(tables, findings, now), None
+
+        self.context.directory.tell(REGISTRY, Transact(decide))
+
+    # --- being asked -------------------------------------------------------------------------
+
+    def _check_now(self, message: CheckNow) -> None:
+        row = self._published.tables.instances.get(message.instance_id)
+        if row is None:
+            return
+        self._waiting.setdefault(row.id, []).append(message.reply)
+        if row.id not in self._wards and row.id not in self._reading:
+            # One that is not to run: nothing was remembered of it.
+            self._wards.take(row.id)
+        self._check_waiting()
+
+    def _check_waiting(self) -> None:
+        """Look into those that somebody asked for, once that is possible."""
+        if self._sight is None:
+            return
+        for instance_id in tuple(self._waiting):
+            row = self._published.tables.instances.get(instance_id)
+            if row is None:
+                del self._waiting[instance_id]
+            elif row.id in self._wards and row.id not in self._asked:
+                self._check(row)
+
+    def _check(self, row: Instance) -> None:
+        rules = self._wards.rules(row)
+        if row.status is InstanceStatus.RUNNING and rules.probe is not ProbeKind.NONE:
+            self._ask(row)
+        if row.id not in self._asked:
+            self._judge((row,))
+            self._reply(row.id)
+
+    def _reply(self, instance_id: str) -> None:
+        row = self._published.tables.instances.get(instance_id)
+        track = self._wards.track(row) if row is not None else None
+        for reply in self._waiting.pop(instance_id, ()):
+            if row is not None and track is not None:
+                reply(track.to_health(row))
+
+    # --- keeping -----------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Hand what changed to the store, which writes it lazily (DESIGN 5)."""
+        healths = self._wards.to_keep(self._published.tables.instances)
+        if healths:
+            self._store.keep_health(healths)
+
+    def on_stop(self) -> None:
+        """The last of it."""
+        self._keep()
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  # jitter, not a secret

@@ -1,0 +1,68 @@
+"""How often an instance was brought back by itself, and the limits of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from swarmd.core.backoff import delay
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryLimits:
+    """How patient recovery is.
+
+    Args:
+        max_attempts: Attempts until it is held for a human.
+        stable_seconds: Well for so long, its attempts are forgiven.
+        base: The longest wait after the first attempt, in seconds; it doubles with each.
+        cap: The longest wait at all, in seconds.
+    """
+
+    max_attempts: int
+    stable_seconds: float
+    base: float = 1.0
+    cap: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """The attempts of one bout: how many, when the first and the last of them began."""
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def after(self, now: datetime) -> Attempts:
+        """With one more, which begins now."""
+        return Attempts(self.count + 1, self.first or now, now)
+
+    def forgiven(self, now: datetime, stable_seconds: float) -> Attempts:
+        """None at all, if the last one lies so long back that it has helped; else these.
+
+        To be asked while the instance is well, and only then: one that is held is not well
+        either, and waits for a human however long that takes.
+        """
+        if self.last is None or now - self.last >= timedelta(seconds=stable_seconds):
+            return Attempts()
+        return self
+
+    def next_at(self, limits: RecoveryLimits, chance: float) -> datetime | None:
+        """When the next one may begin; None: at once, as the first one may.
+
+        Args:
+            limits: Base and cap of the backoff.
+            chance: A random number in [0, 1): half of the wait is jitter.
+        """
+        if self.count < 1 or self.last is None:
+            return None
+        seconds = delay(
+            self.count - 1, base=limits.base, cap=limits.cap, chance=chance, jitter="equal"
+        )
+        return self.last + timedelta(seconds=seconds)
+
+    def __str__(self) -> str:
+        """In words: "once", "5 times within 42 s"."""
+        if self.count <= 1 or self.first is None or self.last is None:
+            return "once" if self.count == 1 else f"{self.count} times"
+        return f"{self.count} times within {(self.last - self.first).total_seconds():.0f} s"

@@ -1,0 +1,54 @@
+"""An instance that nothing automatic touches any more, until a human has looked.
+
+Its status is ``error``, which reconciliation leaves alone; what it says tells why, and what to
+do. A user's start, restart or stop ends it, and so does a change of its configuration.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from swarmd.core.lifecycle import reach
+from swarmd.core.notes import event_of
+from swarmd.core.recovery.remedy import Hold
+from swarmd.core.tables import Change, Tables
+from swarmd.errors import ProviderError
+from swarmd.messages.enums import DesiredState, EventType, InstanceStatus
+from swarmd.messages.instance import Failure, Instance, Reason
+
+_HELD = "held"
+
+
+def hold(tables: Tables, instance_id: str, remedy: Hold, now: datetime) -> Change:
+    """Hold one, unless something has been asked of it meanwhile.
+
+    Args:
+        tables: The tables now.
+        instance_id: Whom.
+        remedy: Why, and what a human can do.
+        now: When.
+    """
+    record = tables.instances.get(instance_id)
+    wanted = record is not None and record.desired is DesiredState.RUNNING
+    if record is None or not wanted or instance_id in tables.active or is_held(record):
+        return Change()
+    failure = Failure(
+        type=ProviderError.type,
+        message=f"{record.ref} is held: {remedy.why}",
+        details={_HELD: True, "next_step": remedy.next_step},
+    )
+    after = reach(record, InstanceStatus.ERROR, now=now, last_error=failure)
+    event = event_of(
+        EventType.INSTANCE_STATUS_CHANGED, after, before=str(record.status), why=failure.message
+    )
+    reason = Reason(at=now, what="held", why=f"{remedy.why}. {remedy.next_step}", by="recovery")
+    return Change(instances=(after,), events=(event,), reasons=((record.id, reason),))
+
+
+def is_held(record: Instance) -> bool:
+    """Whether it waits for a human."""
+    return (
+        record.status is InstanceStatus.ERROR
+        and record.last_error is not None
+        and record.last_error.details.get(_HELD) is True
+    )

@@ -1,0 +1,59 @@
+"""What a decision about an ill instance can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from swarmd.messages.enums import OperationKind, RecoveryAction
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Do this now, as an operation of the recovery origin.
+
+    Args:
+        action: What it is called.
+        kind: The operation that it becomes.
+        force: Whether what runs is ended without a time of grace.
+        why: For the story.
+        recreate: Whether it is made anew around the workspace that is kept, not only started.
+    """
+
+    action: RecoveryAction
+    kind: OperationKind
+    force: bool
+    why: str
+    recreate: bool = False
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The operation's arguments."""
+        return {"force": self.force} | ({"recreate": True} if self.recreate else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something will be done, but not before ``until``."""
+
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing is done until a human acts; ``next_step`` says what can be done."""
+
+    why: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing is to be done: no action would help, or none is wanted."""
+
+    why: str
+
+
+Remedy = Act | Wait | Hold | Leave

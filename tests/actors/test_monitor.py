@@ -1,0 +1,401 @@
+"""A monitor's messages, one by one: what it hears, asks, concludes, keeps and has done."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from swarmd.actors.base import Start, Tick, provider_actor
+from swarmd.actors.monitor import CheckNow, Noticed
+from swarmd.actors.provider import Looked, LookNow
+from swarmd.core.tables import ProviderView
+from swarmd.errors import ProviderError, Unavailable
+from swarmd.messages.enums import (
+    DesiredState,
+    HealthStatus,
+    InstanceStatus,
+    OperationKind,
+    Origin,
+    ProbeKind,
+)
+from swarmd.messages.health import HealthPoint, Illness, InstanceHealth
+from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig, InstanceStats
+from swarmd.messages.provider import ProviderHealth
+from swarmd.messages.units import Duration
+from swarmd.ports import Answer
+from tests.actors.health_kit import NO, WELL, YES, Bench, running, shown
+from tests.actors.kit import AT, instance, operation
+
+HEALTHY, UNHEALTHY = HealthStatus.HEALTHY, HealthStatus.UNHEALTHY
+DEGRADED, UNKNOWN = HealthStatus.DEGRADED, HealthStatus.UNKNOWN
+BLIND = ProviderView(ProviderHealth(ok=False, message="no such socket"))
+
+
+def look(bench: Bench, *rows: Instance, ok: bool = True, **changes: Any) -> None:
+    """A sweep of the provider shows these."""
+    observed = tuple(shown(row, **changes) for row in rows) if ok else None
+    bench.settle(Looked("local", time.monotonic(), observed, WELL if ok else BLIND))
+
+
+def later(bench: Bench, seconds: float = 1000.0) -> None:
+    """The next tick is so far away."""
+    bench.at = getattr(bench, "at", time.monotonic()) + seconds  # type: ignore[attr-defined]
+    bench.settle(Tick(bench.at))  # type: ignore[attr-defined]
+
+
+def ask(bench: Bench, answer: Answer) -> int:
+    """Its time comes, and this is the answer; how many were asked."""
+    later(bench)
+    asked = bench.probe.answer(answer)
+    bench.settle()
+    return asked
+
+
+def watched(*rows: Instance, **health: Any) -> Bench:
+    """One whose instances were seen, and answered once."""
+    bench = Bench(*(rows or (running(),)), **health)
+    look(bench, *bench.published.tables.instances.values())
+    if not bench.probe.open:
+        later(bench)
+    bench.probe.answer(YES)
+    bench.settle()
+    return bench
+
+
+def found(bench: Bench, number: int = 1) -> InstanceHealth:
+    """What is answered to who asks now."""
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow(f"i{number}", told.append))
+    bench.probe.answer(YES)
+    bench.settle()
+    [health] = told
+    return health
+
+
+def test_it_begins_with_a_look() -> None:
+    bench = Bench(running())
+    bench.settle(Start())
+    assert bench.directory.take(provider_actor("local")) == [LookNow()]
+
+
+def test_before_the_first_look_nothing_is_asked_or_concluded() -> None:
+    bench = Bench(running())
+    bench.settle(Tick(1e9), Noticed("i1"))
+    assert not bench.probe.open
+    assert bench.changes == []
+
+
+def test_what_answers_is_healthy() -> None:
+    bench = watched()
+    assert bench.row().health is HEALTHY
+    assert bench.store.read == ["i1"]
+
+
+def test_only_what_runs_is_asked() -> None:
+    none = InstanceConfig(name="n", health=HealthCheck(probe=ProbeKind.NONE))
+    bench = Bench(
+        running(1),
+        instance(2),
+        running(3, status=InstanceStatus.STARTING),
+        running(4, config=none),
+        running(5, provider="box1"),
+    )
+    look(bench, running(1), running(3), running(4))
+    assert ask(bench, YES) == 1
+    assert bench.row(1).health is HEALTHY
+    assert bench.row(4).health is HEALTHY  # it runs; it is never asked
+    assert bench.row(2).health is UNKNOWN
+    assert bench.row(5).health is UNKNOWN
+    bench.change(replace(bench.row(1), status=InstanceStatus.STOPPED, desired=DesiredState.STOPPED))
+    bench.settle(Noticed("i1"))
+    assert ask(bench, YES) == 0
+
+
+def test_what_hangs_is_restarted_after_so_many_probes() -> None:
+    bench = watched(failures=3)
+    assert ask(bench, NO) == 1
+    assert bench.row().health is DEGRADED
+    ask(bench, NO)
+    assert bench.wishes() == []
+    ask(bench, NO)
+    assert bench.row().health is UNHEALTHY
+    [submit] = bench.wishes()
+    assert submit.decide(bench.published.tables).change.operations
+    assert bench.story == ["health: healthy → degraded", "health: degraded → unhealthy"]
+
+
+def test_one_that_waits_for_its_time_is_thought_of_at_a_tick() -> None:
+    bench = watched(failures=1)
+    ask(bench, NO)
+    assert len(bench.wishes()) == 1
+    ask(bench, NO)
+    assert bench.wishes() == []
+    bench.clock.forward(1.0)
+    later(bench)
+    assert len(bench.wishes()) == 1
+
+
+def test_it_is_asked_once_at_a_time() -> None:
+    bench = watched()
+    later(bench)
+    later(bench)
+    assert len(bench.probe.open) == 1
+
+
+def test_what_could_not_be_asked_says_nothing() -> None:
+    bench = watched(failures=1)
+    ask(bench, Answer(ok=False, seconds=0.0, message="no descriptor left", asked=False))
+    assert bench.row().health is HEALTHY
+    assert bench.wishes() == []
+
+
+@pytest.mark.parametrize("change", ["restarted", "stopped", "gone"])
+def test_an_answer_of_an_earlier_life_does_not_count(change: str) -> None:
+    bench = watched(failures=1)
+    later(bench)
+    row = bench.row()
+    if change == "gone":
+        bench.change(drop_instances=("i1",))
+    elif change == "restarted":
+        bench.change(replace(row, started_at=AT + timedelta(minutes=59)))
+    else:
+        bench.change(replace(row, status=InstanceStatus.STOPPED))
+    bench.probe.answer(NO)
+    bench.settle()
+    assert bench.wishes() == []
+    if change == "restarted":
+        assert bench.row().health is UNKNOWN  # not asked yet in this life
+
+
+def test_a_provider_that_does_not_answer_is_not_the_instances_illness() -> None:
+    bench = watched(failures=1)
+    look(bench, ok=False)
+    assert bench.row().health is UNKNOWN
+    health = found(bench)
+    assert health.illness is Illness.PROVIDER
+    assert "no such socket" in health.details
+    ask(bench, NO)
+    assert bench.wishes() == []
+    look(bench, bench.row())
+    assert bench.row().health is not UNKNOWN
+
+
+def test_what_the_list_lacks_is_looked_for_and_not_restarted() -> None:
+    bench = watched(failures=1)
+    bench.provider.said = ProviderError("connection refused")
+    look(bench)
+    later(bench)  # without an address its provider is asked
+    assert bench.row().health is DEGRADED
+    assert bench.wishes() == []
+
+
+def test_one_that_is_newer_than_the_list_is_not_missed_there() -> None:
+    bench = watched(running(started_at=AT + timedelta(hours=2)))
+    look(bench)
+    assert "was not asked for it yet" in found(bench).checks[0].message
+
+
+def test_what_somebody_works_on_keeps_its_health() -> None:
+    bench = watched(failures=1)
+    bench.change(operations=(operation("o1", bench.row(), kind=OperationKind.RESTART),))
+    look(bench, bench.row())
+    ask(bench, NO)
+    assert bench.row().health is HEALTHY
+    assert bench.wishes() == []
+
+
+def test_what_is_brought_back_is_recovering() -> None:
+    bench = watched()
+    active = operation("o1", bench.row(), kind=OperationKind.RESTART, origin=Origin.RECOVERY)
+    bench.change(operations=(active,))
+    look(bench, bench.row())
+    assert bench.row().health is HealthStatus.RECOVERING
+
+
+def test_what_has_just_been_started_is_asked_at_once() -> None:
+    bench = watched(instance(1))
+    assert not bench.probe.open
+    bench.change(running())
+    bench.settle(Noticed("i1"))
+    bench.settle()
+    assert bench.probe.answer(YES) == 1
+    bench.settle()
+    assert bench.row().health is HEALTHY
+    bench.settle(Noticed("unknown"))
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    bench = watched()
+    bench.change(drop_instances=("i1",))
+    look(bench)
+    assert ask(bench, YES) == 0
+    assert "i1" not in bench.monitor._wards
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def stats(**values: Any) -> InstanceStats:
+    return InstanceStats(id="i1", taken_at=AT + timedelta(hours=1), **values)
+
+
+def test_a_full_disk_degrades_and_is_left() -> None:
+    bench = watched()
+    bench.provider.figures = [stats(disk_bytes=99, disk_limit_bytes=100), stats()]
+    bench.provider.figures = [stats(disk_bytes=99, disk_limit_bytes=100)]
+    later(bench)
+    assert bench.row().health is DEGRADED
+    assert found(bench).illness is Illness.STARVED
+    assert bench.wishes() == []
+    bench.provider.figures = [stats(disk_bytes=9, disk_limit_bytes=100)]
+    later(bench)
+    bench.probe.answer(YES)
+    bench.settle()
+    assert bench.row().health is HEALTHY
+
+
+def test_figures_of_what_is_gone_or_unknown_are_passed_over() -> None:
+    bench = watched()
+    gone = InstanceStats(id="gone", taken_at=AT)
+    bench.provider.figures = [gone, stats(memory_bytes=1, memory_limit_bytes=2)]
+    later(bench)
+    assert found(bench).checks[3].value == 0.5
+
+
+def test_where_nothing_runs_nothing_is_measured() -> None:
+    bench = watched(instance(1))
+    later(bench)
+    assert not hasattr(bench.provider, "measured")
+
+
+# --- being asked --------------------------------------------------------------------------------
+
+
+def test_who_asks_before_the_first_look_waits_for_it() -> None:
+    bench = Bench(running())
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow("i1", told.append), CheckNow("i1", told.append))
+    assert told == []
+    look(bench, running())
+    assert bench.probe.answer(YES) == 1
+    bench.settle()
+    assert [each.status for each in told] == [HEALTHY, HEALTHY]
+
+
+def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:
+    bench = watched(instance(1))
+    health = found(bench)
+    assert (health.status, health.details) == (UNKNOWN, "it is not to run")
+    assert [each.kind.value for each in health.checks] == [
+        "exists",
+        "status",
+        "responds",
+        "resources",
+    ]
+
+
+def test_who_asks_while_it_is_asked_gets_that_answer() -> None:
+    bench = watched()
+    later(bench)
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow("i1", told.append))
+    assert told == []
+    assert bench.probe.answer(YES) == 1
+    bench.settle()
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile", "unseen"])
+def test_nobody_is_told_of_one_that_is_gone(when: str) -> None:
+    bench = Bench(running()) if when == "unseen" else watched()
+    told: list[InstanceHealth] = []
+    if when == "before":
+        bench.change(drop_instances=("i1",))
+    bench.settle(CheckNow("i1", told.append))
+    bench.change(drop_instances=("i1",))
+    bench.probe.answer(YES)
+    look(bench)
+    assert told == []
+
+
+# --- keeping ------------------------------------------------------------------------------------
+
+
+def test_what_is_new_is_handed_to_the_store_now_and_then() -> None:
+    bench = watched()
+    assert bench.store.kept == {}
+    later(bench)
+    assert bench.store.kept["i1"].status is HEALTHY
+    bench.store.kept.clear()
+    bench.probe.open.clear()
+    later(bench)
+    assert bench.store.kept == {}
+
+
+def test_the_last_of_it_is_kept_at_the_end() -> None:
+    bench = watched()
+    bench.monitor.on_stop()
+    assert len(bench.store.kept["i1"].history) >= 1
+
+
+def test_the_next_one_takes_up_what_was_kept() -> None:
+    bench = Bench(running(health=DEGRADED))
+    points = (HealthPoint(at=AT, status=DEGRADED, message="slow"),)
+    bench.store.kept["i1"] = InstanceHealth(
+        id="i1", ref="ana/web1", status=DEGRADED, since=AT, history=points
+    )
+    look(bench, running())
+    bench.probe.answer(YES)
+    bench.settle()
+    assert found(bench).history[0] == points[0]
+
+
+def test_the_store_is_asked_once_and_again_if_no_thread_was_there() -> None:
+    bench = Bench(running())
+    bench.lanes.error = Unavailable("closed")
+    look(bench, running())
+    assert bench.store.read == []
+    bench.lanes.error = None
+    look(bench, running())
+    look(bench, running())
+    assert bench.store.read == ["i1"]
+
+
+def test_one_that_went_while_its_file_was_read_is_passed_over() -> None:
+    bench = Bench(running())
+    bench.monitor.handle(Looked("local", time.monotonic(), (shown(running()),), WELL))
+    bench.change(drop_instances=("i1",))
+    bench.settle()
+    assert "i1" not in bench.monitor._wards
+
+
+def test_a_monitor_that_began_anew_knows_what_was_held() -> None:
+    """What it remedied is not its own memory: a crash of it starts no new bout."""
+    bench = watched(failures=1, max_recovery_attempts=1)
+    ask(bench, NO)
+    assert len(bench.wishes()) == 1
+    ask(bench, NO)
+    bench.clock.forward(400)
+    later(bench)
+    assert "held" in bench.story
+    bench.monitor = bench.new_monitor()
+    bench.probe.open.clear()
+    look(bench, bench.row())
+    for _ in range(3):
+        ask(bench, NO)
+    assert bench.wishes() == []
+    assert bench.story.count("held") == 1
+
+
+def test_its_interval_is_its_own() -> None:
+    quick = InstanceConfig(name="q", health=HealthCheck(interval=Duration(1)))
+    bench = watched(running(1), running(2, config=quick))
+    ask(bench, YES)
+    later(bench, 3.0)
+    assert len(bench.probe.open) == 1
+    later(bench, 60.0)
+    assert len(bench.probe.open) == 2

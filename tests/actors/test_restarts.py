@@ -1,0 +1,97 @@
+"""Automatic starts: counted, forgiven, and what each end leads to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from swarmd.actors.restarts import Restarts
+from swarmd.core.recovery.remedy import Act, Hold, Leave, Wait
+from swarmd.core.tables import Tables
+from swarmd.messages.config import HealthConfig
+from swarmd.messages.enums import DesiredState, InstanceStatus, RecoveryAction
+from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig, Resources
+from swarmd.messages.units import Duration, Size
+from tests.actors.health_kit import running
+from tests.actors.kit import AT, instance
+
+SETTINGS = HealthConfig(max_recovery_attempts=3, stable_time=Duration(60))
+DOWN = instance(1, desired=DesiredState.RUNNING)
+LATER = AT + timedelta(hours=1)
+
+
+def tables(*rows: Instance) -> Tables:
+    return Tables.build(rows, (), (), 0)
+
+
+def with_config(row: Instance, **values: object) -> Instance:
+    return replace(row, config=InstanceConfig(name=row.name, **values))  # type: ignore[arg-type]
+
+
+def test_what_ended_is_started_until_it_ended_too_often() -> None:
+    restarts = Restarts()
+    assert restarts.counts() == {}
+    for number in range(3):
+        now = LATER + timedelta(minutes=number)
+        found = restarts.decide(DOWN, "it ended with 3", SETTINGS, now)
+        assert isinstance(found, Act)
+        assert found.action is RecoveryAction.RESTART
+        restarts.note(DOWN.id, now)
+        assert restarts.counts() == {DOWN.id: (number + 1, now)}
+    found = restarts.decide(DOWN, "it ended with 3", SETTINGS, LATER + timedelta(minutes=3))
+    assert isinstance(found, Hold)
+    assert "3 times" in found.why
+    restarts.forget(DOWN.id)
+    restarts.forget(DOWN.id)
+    assert restarts.counts() == {}
+    assert isinstance(restarts.decide(DOWN, "", SETTINGS, LATER), Act)
+
+
+def test_between_two_there_is_a_pause() -> None:
+    restarts = Restarts()
+    restarts.note(DOWN.id, LATER)
+    assert isinstance(restarts.decide(DOWN, "", SETTINGS, LATER), Wait)
+
+
+@pytest.mark.parametrize("words", ["the memory limit was reached", "OOMKilled"])
+def test_out_of_memory_it_is_tried_once_and_the_limit_is_named(words: str) -> None:
+    row = with_config(DOWN, resources=Resources(memory=Size(64 << 20)))
+    restarts = Restarts()
+    assert isinstance(restarts.decide(row, words, SETTINGS, LATER), Act)
+    restarts.note(row.id, LATER)
+    found = restarts.decide(row, words, SETTINGS, LATER)
+    assert isinstance(found, Hold)
+    assert "64m" in found.why
+    assert "resources.memory" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("general", "own", "started"),
+    [(True, None, True), (False, None, False), (True, False, False), (False, True, True)],
+)
+def test_what_is_not_to_be_recovered_is_left(
+    general: bool, own: bool | None, started: bool
+) -> None:
+    row = with_config(DOWN, health=HealthCheck(recover=own))
+    settings = replace(SETTINGS, auto_recover=general)
+    found = Restarts().decide(row, "", settings, LATER)
+    assert isinstance(found, Act if started else Leave)
+
+
+def test_only_what_runs_for_long_is_forgiven() -> None:
+    restarts = Restarts()
+    rows = {
+        "i1": running(1),
+        "i2": instance(2, desired=DesiredState.RUNNING),
+        "i3": running(3, status=InstanceStatus.STARTING),
+        "i4": running(4),
+    }
+    for each in (*rows, "gone"):
+        restarts.note(each, LATER)
+    restarts.note("i4", LATER + timedelta(seconds=30))
+    restarts.forgive(tables(*rows.values()), LATER + timedelta(seconds=59), SETTINGS)
+    assert restarts.counts().keys() == set(rows)
+    restarts.forgive(tables(*rows.values()), LATER + timedelta(seconds=60), SETTINGS)
+    assert restarts.counts().keys() == {"i2", "i3", "i4"}

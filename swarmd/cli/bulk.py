@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from swarmd.cli.app import App
+from swarmd.cli.interrupts import HEARD_SECONDS
 from swarmd.cli.output import FAILED, describe_error, exit_code
 from swarmd.errors import SwarmError
 
@@ -65,10 +67,17 @@ def in_parallel(
     for number in range(min(at_a_time, len(subjects))):
         threading.Thread(target=work, name=f"swarmctl-{number}", daemon=True).start()
     for _ in subjects:
-        outcome = done.get()
+        outcome = _next(done)
         if isinstance(outcome, Exception):
             raise outcome
         yield outcome
+
+
+def _next(done: queue.SimpleQueue[T]) -> T:
+    """The next outcome; Ctrl-C is heard meanwhile, at whatever moment it comes."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=HEARD_SECONDS)
 
 
 def run(

@@ -10,6 +10,10 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+HEARD_SECONDS = 0.5
+"""The most that one wait of the main thread may take. Python sees to a signal before and after a
+system call: one that comes in the moment between is not heard before the call returns."""
+
 _AGAIN_SECONDS = 0.5
 
 

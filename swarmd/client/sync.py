@@ -35,6 +35,10 @@ T = TypeVar("T", Reply, Chunk)
 Started = Callable[[OperationStarted], None]
 
 _CONNECT_SECONDS = 10.0
+_SIGNAL_SECONDS = 0.5
+"""How long one system call may wait. Python sees to a signal before and after a call, and one
+that comes in the moment between is not heard before the call returns: Ctrl-C would be lost."""
+
 _HELD_SECONDS = 1.0
 """How often who is held up by a full backlog looks again."""
 _READ = 256 << 10
@@ -220,10 +224,10 @@ class Client:
                 if left is not None and left <= 0:
                     return None
                 if self._reading:
-                    self._changed.wait(left)
+                    self._changed.wait(_at_most(left, _SIGNAL_SECONDS))
                     continue
                 if patient and self._is_held_up():
-                    self._changed.wait(_HELD_SECONDS if left is None else min(left, _HELD_SECONDS))
+                    self._changed.wait(_at_most(left, _HELD_SECONDS))
                     continue
                 self._reading = True
             self._read(left)
@@ -237,7 +241,7 @@ class Client:
         messages: list[Message] = []
         broken: SwarmError | None = None
         try:
-            if timeout is None or _readable(self._socket, timeout):
+            if _readable(self._socket, _at_most(timeout, _SIGNAL_SECONDS)):
                 data = self._socket.recv(_READ)
                 messages = self._protocol.feed(data)
                 broken = None if data else lost(self.path)
@@ -300,6 +304,10 @@ class Client:
         with self._changed:
             self._streams.pop(stream_id, None)
             self._changed.notify_all()
+
+
+def _at_most(seconds: float | None, most: float) -> float:
+    return most if seconds is None else min(seconds, most)
 
 
 class Stream:

@@ -200,3 +200,36 @@ def test_the_asyncio_driver_cuts_and_waits_likewise(
             assert (await client.call("daemon.ping"))["ok"]
 
     asyncio.run(main())
+
+
+def test_no_wait_is_long_enough_to_lose_a_signal(
+    here: InThread, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that comes between Python's last look and the system call is heard only after it."""
+    here.daemon.hold()
+    here.daemon.add("web", owner=ME)
+    read, waited = sync._readable, threading.Condition.wait
+    waits: dict[str, list[float | None]] = {"socket": [], "others": []}
+
+    def reading(connection: socket.socket, timeout: float) -> bool:
+        waits["socket"].append(timeout)
+        return read(connection, min(timeout, 0.01))
+
+    def waiting(condition: threading.Condition, timeout: float | None = None) -> bool:
+        if condition is client._changed:
+            waits["others"].append(timeout)
+        return waited(condition, timeout)
+
+    monkeypatch.setattr(sync, "_readable", reading)
+    monkeypatch.setattr(threading.Condition, "wait", waiting)
+    calls = [
+        threading.Thread(target=client.call, args=("instance.stop", {"id": "web"}))
+        for _ in range(2)
+    ]
+    for call in calls:
+        call.start()
+    wait_until(lambda: len(waits["socket"]) > 3 and waits["others"], describe=lambda: waits)
+    here.on_loop(here.daemon.let_go)
+    for call in calls:
+        call.join(10)
+    assert all(each is not None and each <= 0.5 for some in waits.values() for each in some), waits

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from swarmd.errors import DeadlineExceeded, ProviderError, ResourceLimitError
+from swarmd.errors import DeadlineExceeded, InstanceNotFound, ProviderError, ResourceLimitError
 from swarmd.messages.instance import Instance
 from swarmd.ports import Call
 from swarmd.providers.local import cgroups, server, tree, validation
@@ -117,6 +117,7 @@ class Runner:
         if record.process is not None and self.is_running(record):
             return record if record.process.answered else self._await(record, instance, call)
         record = self.end(record, call, grace=0.0, reason=self.how_it_ended(record))
+        self._check_workspace(record, instance)
         self.check_limits()
         validation.check_exposure(self._context, instance.config)
         account = self._context.account(instance)
@@ -126,6 +127,20 @@ class Runner:
         server.write_config(dirs, instance.config.auth, account)
         record = self._launch(record, instance, account, found, folder, call)
         return self._await(record, instance, call)
+
+    def _check_workspace(self, record: LocalRecord, instance: Instance) -> None:
+        """Never put an empty workspace in the place of one that somebody removed.
+
+        Raises:
+            InstanceNotFound: It was there once, and is not any more.
+        """
+        place = self._context.layout.instance(instance.id).workspace
+        if record.complete and not os.path.lexists(place):
+            raise InstanceNotFound(
+                f"the workspace of {instance.ref} is gone: nothing is at {place}",
+                next_step=f"Bring it back from a backup; or delete it: swarmctl rm --force"
+                f" {instance.ref}.",
+            )
 
     def check_limits(self) -> None:
         """Raise ``ResourceLimitError`` if a limit is required that this host cannot enforce."""

@@ -67,7 +67,7 @@ class Remedies:
         self._attempts: dict[str, Attempts] = {}
         self._ill: dict[str, tuple[Rules, Verdict]] = {}
         self._held: dict[str, datetime | None] = {}
-        self._sent: dict[str, datetime] = {}  # wishes that are no operations yet
+        self._sent: dict[str, tuple[str, datetime]] = {}  # wishes that are no operations yet
         self._tried = 0.0
 
     def consider(self, row: Instance, rules: Rules, found: Verdict) -> None:
@@ -89,7 +89,7 @@ class Remedies:
 
     def forget(self, instance_id: str) -> None:
         """One is gone."""
-        for notes in (self._ill, self._attempts, self._held):
+        for notes in (self._ill, self._attempts, self._held, self._sent):
             notes.pop(instance_id, None)
 
     def again(self, now: float) -> None:
@@ -105,9 +105,10 @@ class Remedies:
 
     def _treat(self, row: Instance, rules: Rules, found: Verdict) -> None:
         tables = self._published.tables
-        if found.illness is None or row.id in tables.active:
-            return
         now, settings = self._clock.now(), self._settings()
+        self._drop_accepted(tables, now)
+        if found.illness is None or row.id in tables.active or row.id in self._sent:
+            return
         attempts = self._attempts.get(row.id, Attempts())
         remedy: Remedy = decide(
             found.illness,
@@ -123,16 +124,18 @@ class Remedies:
             self._attempts.pop(row.id, None)
             self._held[row.id] = row.started_at
             self._tell_held(row, remedy, now)
-        elif isinstance(remedy, Act) and self._has_turn(tables, settings, now):
+        elif isinstance(remedy, Act) and self._has_turn(tables, settings):
             self._ill.pop(row.id, None)
             self._attempts[row.id] = attempts.after(now)
             self._wish(row, remedy, found, now)
 
-    def _has_turn(self, tables: Tables, settings: HealthConfig, now: datetime) -> bool:
-        """Whether fewer recoveries than allowed are under way, or about to be."""
-        for operation_id, sent in tuple(self._sent.items()):
+    def _drop_accepted(self, tables: Tables, now: datetime) -> None:
+        for instance_id, (operation_id, sent) in tuple(self._sent.items()):
             if operation_id in tables.operations or now - sent > _ACCEPTED_WITHIN:
-                del self._sent[operation_id]
+                del self._sent[instance_id]
+
+    def _has_turn(self, tables: Tables, settings: HealthConfig) -> bool:
+        """Whether fewer recoveries than allowed are under way, or about to be."""
         under_way = len(self._sent)
         for target in tables.active:
             row = tables.instances.get(target)
@@ -170,7 +173,7 @@ class Remedies:
         def refused(error: SwarmError) -> None:
             log.info("%s of %s was refused: %s", remedy.kind, row.ref, error.message)
 
-        self._sent[wish.operation_id] = now
+        self._sent[row.id] = wish.operation_id, now
         submit = Submit(wish.operation_id, accepted, refused=refused, joined=_nothing)
         self._directory.tell(CONTROLLER, submit)
 

@@ -6,7 +6,8 @@ import random
 from collections.abc import Mapping
 from datetime import datetime
 
-from swarmd.core.health.findings import is_out_of_memory
+from swarmd.core.health.facts import Seen
+from swarmd.core.health.findings import ended
 from swarmd.core.recovery.attempts import Attempts
 from swarmd.core.recovery.decide import decide
 from swarmd.core.recovery.limits import limits_of
@@ -14,7 +15,6 @@ from swarmd.core.recovery.remedy import Remedy
 from swarmd.core.tables import Tables
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import InstanceStatus
-from swarmd.messages.health import Illness
 from swarmd.messages.instance import Instance
 
 
@@ -61,7 +61,8 @@ class Restarts:
         """
         own = row.config.health.recover
         return decide(
-            Illness.OUT_OF_MEMORY if is_out_of_memory(exit_words) else Illness.EXITED,
+            # One whose files are gone is not started: that would put empty ones in their place.
+            ended(row, Seen(exit=exit_words)).illness,
             rules_allow=settings.recovery_actions,
             auto=settings.auto_recover if own is None else own,
             attempts=self._attempts.get(row.id, Attempts()),

@@ -134,7 +134,7 @@ def test_one_that_waits_for_its_time_is_thought_of_at_a_tick() -> None:
     assert len(bench.wishes()) == 1
     ask(bench, NO)
     assert bench.wishes() == []
-    bench.clock.forward(1.0)
+    bench.clock.forward(6.0)
     later(bench)
     assert len(bench.wishes()) == 1
 

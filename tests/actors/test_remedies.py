@@ -103,7 +103,7 @@ def test_the_second_one_waits_for_its_time_and_the_third_is_another_action() -> 
     assert consider(bench, bench.row()) == []
     bench.remedies.again(1.0)
     assert bench.wishes() == []
-    bench.clock.forward(1.0)  # half of the pause is chance: after all of it, it is due
+    bench.clock.forward(6.0)  # the pause is over, and so is the wait for a wish that was lost
     bench.remedies.again(1.5)  # less than a second after it was tried
     assert bench.wishes() == []
     bench.remedies.again(2.0)
@@ -111,6 +111,20 @@ def test_the_second_one_waits_for_its_time_and_the_third_is_another_action() -> 
     verdict = submit.decide(bench.published.tables)
     asked = next(each for each in verdict.change.operations if each.id == submit.operation_id)
     assert asked.arguments["recreate"] is True
+
+
+def test_what_was_just_wished_for_is_not_judged_again_before_it_is_accepted() -> None:
+    bench = Bench(running(), max_recovery_attempts=1)
+    assert len(consider(bench, bench.row())) == 1
+    bench.clock.forward(2.0)
+    assert consider(bench, bench.row()) == []
+    assert bench.story == []  # it is not held either: its one attempt is only about to begin
+
+
+def test_of_several_at_once_one_is_recovered_after_the_other() -> None:
+    bench = Bench(running(1), running(2), max_parallel=1)
+    assert len(consider(bench, bench.row(1))) == 1
+    assert consider(bench, bench.row(2)) == []
 
 
 def test_what_is_well_meanwhile_is_not_tried_again() -> None:

@@ -95,3 +95,16 @@ def test_only_what_runs_for_long_is_forgiven() -> None:
     assert restarts.counts().keys() == set(rows)
     restarts.forgive(tables(*rows.values()), LATER + timedelta(seconds=60), SETTINGS)
     assert restarts.counts().keys() == {"i2", "i3", "i4"}
+
+
+@pytest.mark.parametrize("words", ["its folder is gone", "its volume is missing"])
+def test_what_lost_its_files_is_never_started_around_empty_ones(words: str) -> None:
+    found = Restarts().decide(DOWN, words, SETTINGS, LATER)
+    assert isinstance(found, Hold)
+    assert "never put in its place" in found.why
+
+
+def test_what_only_lost_its_container_is_made_anew() -> None:
+    found = Restarts().decide(DOWN, "its container was removed", SETTINGS, LATER)
+    assert isinstance(found, Act)
+    assert found.recreate

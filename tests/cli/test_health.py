@@ -11,9 +11,9 @@ from swarmd.messages import codec
 from swarmd.messages.enums import HealthStatus
 from swarmd.messages.health import Check, CheckKind, HealthPoint, InstanceHealth
 from swarmd.messages.instance import Instance
-from tests.api.fake_query import EPOCH
 from tests.cli.driver import ME, ctl, names
 from tests.cli.server import Served
+from tests.core.samples import NOW as EPOCH
 
 
 def test_the_conclusion_the_checks_and_the_history(served: Served, web: Instance) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from swarmd.core.changes import DAEMON_FIELDS, covered
 from swarmd.core.validation import check_config
 from swarmd.errors import ProviderError, SwarmError, ValidationError
-from swarmd.messages.enums import AuthType
+from swarmd.messages.enums import AuthType, ProbeKind
 from swarmd.messages.instance import (
     Auth,
     HealthCheck,
@@ -157,6 +157,19 @@ FIELDS: dict[str, Field] = {
     "health.start_timeout": Field(
         lambda case: {"health": HealthCheck(start_timeout=Duration(45))}, kept
     ),
+    "health.probe": Field(lambda case: {"health": HealthCheck(probe=ProbeKind.TCP)}, kept),
+    "health.path": Field(
+        lambda case: {"health": HealthCheck(probe=ProbeKind.HTTP, path="/login")}, kept
+    ),
+    "health.command": Field(
+        lambda case: {"health": HealthCheck(probe=ProbeKind.EXEC, command=("true",))}, kept
+    ),
+    "health.interval": Field(lambda case: {"health": HealthCheck(interval=Duration(9))}, kept),
+    "health.timeout": Field(lambda case: {"health": HealthCheck(timeout=Duration(2))}, kept),
+    "health.failures": Field(lambda case: {"health": HealthCheck(failures=7)}, kept),
+    "health.successes": Field(lambda case: {"health": HealthCheck(successes=2)}, kept),
+    "health.grace": Field(lambda case: {"health": HealthCheck(grace=Duration(90))}, kept),
+    "health.recover": Field(lambda case: {"health": HealthCheck(recover=False)}, kept),
     "idle_timeout": Field(lambda case: {"idle_timeout": Duration(600)}, never_implemented),
     "max_age": Field(lambda case: {"max_age": Duration(600)}, never_implemented),
     "protect": Field(lambda case: {"protect": True}, kept),

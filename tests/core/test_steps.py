@@ -30,6 +30,7 @@ from tests.core.desk import (
     UNDELETE,
     UPDATE,
     Desk,
+    tables_of,
     update_arguments,
 )
 from tests.core.samples import NOW, config, instance, later, make_id, observed
@@ -338,3 +339,14 @@ def test_a_stop_meanwhile_leaves_it_stopped() -> None:
     desk.ask(STOP)
     desk.end(operation)
     assert desk.of(operation).step != "start"
+
+
+def test_after_a_crash_in_between_it_goes_on_where_it_was() -> None:
+    before = Desk(instance(1))
+    operation = before.ask(RESTART, recreate=True)
+    before.end(operation)
+    assert before.of(operation).step == "renew"
+    kept = tables_of(before.record(), operations=(before.of(operation),))
+    after = Desk(tables=kept)
+    assert after.steps(operation) == ["renew", "start"]
+    assert after.record().status is RUNNING

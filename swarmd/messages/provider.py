@@ -91,10 +91,14 @@ class ProviderRecord(Struct, frozen=True, kw_only=True):
 
 
 class ProviderHealth(Struct, frozen=True, kw_only=True):
-    """Whether the provider itself works, and what it says of itself."""
+    """Whether the provider itself works, and what it says of itself.
+
+    ``next_step`` is what to do where it does not; the message may have it as well.
+    """
 
     ok: bool
     message: str = ""
+    next_step: str | None = None
     version: str | None = None
     checked_at: datetime | None = None
 

@@ -79,9 +79,11 @@ def _answers(candidate: Candidate, ask: Ask) -> SwarmError | None:
     info = candidate.info
     if (info.health.ok and info.capabilities is not None) or info.name in ask.unheard:
         return None
+    next_step = info.health.next_step or f"Look at it: swarmctl providers get {info.name}."
+    said = info.health.message.removesuffix(next_step).rstrip() or "it does not answer"
     return Unavailable(
-        f"provider {info.name} is not ready: {info.health.message or 'it does not answer'}",
-        next_step=f"Look at it: swarmctl providers get {info.name}.",
+        f"provider {info.name} is not ready: {said}",
+        next_step=next_step,
         details={"provider": info.name},
     )
 

@@ -153,7 +153,9 @@ class LocalProvider:
             self._runner.check_limits()
         except SwarmError as error:
             message = f"{error.message}. {error.next_step}" if error.next_step else error.message
-            return ProviderHealth(ok=False, message=message, checked_at=now)
+            return ProviderHealth(
+                ok=False, message=message, next_step=error.next_step, checked_at=now
+            )
         message = f"code-server: {found.source} ({' '.join(found.command)}){self._troubles()}"
         return ProviderHealth(ok=True, message=message, version=found.version, checked_at=now)
 

@@ -15,6 +15,7 @@ from swarmd.providers.docker.engine import Engine, NotThere
 _STAMP_MOST = 64
 _OVERLAP_SECONDS = 1.0
 _PAUSE, _PAUSE_MOST = 0.1, 1.0
+_LAST_LINES = 64
 _SECONDS_DIGITS = len("2001-02-03T04:05:06")
 
 Moment = tuple[str, str]
@@ -243,8 +244,9 @@ def follow(
 
 def _last_moments(engine: Engine, container: str, within: float) -> dict[str, Moment]:
     """The time of the log's last message: nothing up to it is wanted, of any stream."""
+    # The two streams are written by two writers: the last line need not be the latest.
     channel = engine.logs(
-        container, follow=False, tail=1, since=None, timestamps=True, within=within
+        container, follow=False, tail=_LAST_LINES, since=None, timestamps=True, within=within
     )
     position = Position()
     try:

@@ -192,3 +192,12 @@ def processes_below(folder: Path, *, known: set[int] | None = None) -> set[Proce
     pids = all_pids() - (known or set()) - {ours}
     concerned = {pid for pid in pids if descends(pid, ours) or mentions(pid, folder)}
     return {process for pid in concerned if (process := read_process(pid)) is not None}
+
+
+def fill_disk(folder: Path) -> Path:
+    """Take every byte that is left where a folder lies; the file that has them."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+    return ballast

@@ -11,7 +11,7 @@ import pytest
 
 from tests.daemon_tests.conftest import RunDaemon
 from tests.daemon_tests.harness import Running, Settings
-from tests.support import require, wait_until
+from tests.support import fill_disk, require, wait_until
 
 
 @pytest.fixture
@@ -23,18 +23,6 @@ def small_disk(settings: Settings) -> Iterator[Path]:
     require("root", made and made.returncode == 0, "mounting a small file system needs root")
     yield settings.data
     subprocess.run(["umount", "--lazy", str(settings.data)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take every byte that is left."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 4096)
-        except OSError:
-            pass
-    return ballast
 
 
 def wait_health(daemon: Running, status: str) -> None:
@@ -60,7 +48,7 @@ def test_a_full_disk_makes_an_instance_degraded_until_there_is_room(
     wait_until(measured)
     wait_health(daemon, "healthy")
 
-    ballast = fill(small_disk / made["id"] / "workspace")
+    ballast = fill_disk(small_disk / made["id"] / "workspace")
     wait_health(daemon, "degraded")
     found = daemon.call("instance.health", id="web")
     assert (found["status"], found["illness"]) == ("degraded", "starved")

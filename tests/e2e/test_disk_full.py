@@ -12,7 +12,7 @@ import pytest
 from tests.daemon import Refused
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.looking import nothing_runs
-from tests.support import require, wait_until
+from tests.support import fill_disk, require, wait_until
 
 
 @pytest.fixture
@@ -27,18 +27,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(folder: Path) -> Path:
-    """Take every byte that is left."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 4096)
-        except OSError:
-            pass
-    return ballast
-
-
 @pytest.mark.root
 def test_a_full_disk_refuses_changes_and_nothing_is_half_written(
     make_daemon: MakeDaemon, small_disk: Path
@@ -47,7 +35,7 @@ def test_a_full_disk_refuses_changes_and_nothing_is_half_written(
     daemon.state = small_disk / "state"
     daemon.start()
     kept = daemon.create("kept")
-    ballast = fill(small_disk)
+    ballast = fill_disk(small_disk)
     with pytest.raises(Refused) as refused:
         daemon.create("refused")
     assert refused.value.type == "resource_limit_error"

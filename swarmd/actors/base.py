@@ -25,6 +25,8 @@ SUPERVISOR = "supervisor"
 CONTROLLER = "controller"
 REGISTRY = "registry"
 TICKER = "ticker"
+TELEMETRY = "telemetry"
+ALERTING = "alerting"
 
 log = logging.getLogger("swarmd.actors")
 

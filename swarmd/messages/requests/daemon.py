@@ -1,0 +1,58 @@
+"""The daemon itself, and what its doctor finds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from swarmd.messages.requests.base import Request
+from swarmd.messages.requests.providers import ProviderName
+
+
+class DaemonStatus(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Show the daemon's state and counts."""
+
+
+class DaemonVersion(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Show the daemon's version."""
+
+
+class DaemonPing(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask whether the daemon serves, and in which state it is."""
+
+
+class DaemonReload(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Read the configuration again; apply what can change live, say what needs a restart."""
+
+
+class DaemonShutdown(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Stop the daemon. Instances keep running."""
+
+
+class DaemonActors(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Show the daemon's actors: mailbox, restarts, last answer."""
+
+
+class DaemonDoctor(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Look for strays, files in quarantine, full disks, missing servers."""
+
+
+class AdoptStray(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Make an instance of a stray that the doctor found."""
+
+    id: str
+    provider: ProviderName
+    name: Annotated[str | None, Meta(description="Its name; default: the one it bears.")] = None
+    owner: Annotated[str | None, Meta(description="Its owner; default: the caller.")] = None
+
+
+class DiscardStray(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Remove a stray that the doctor found, with its data. There is no undo."""
+
+    id: str
+    provider: ProviderName
+
+
+class Discover(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describe every method of this socket (OpenRPC)."""

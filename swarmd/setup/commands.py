@@ -33,6 +33,10 @@ _OFFLINE = re.compile(
     r"|Name or service not known|Temporary failure in name resolution|Network is unreachable"
     r"|Connection refused|Connection timed out|Max retries exceeded"
 )
+_UNTRUSTED = re.compile(
+    r"SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF|CERTIFICATE_VERIFY_FAILED"
+    r"|SSLCertVerificationError|CERT_UNTRUSTED"
+)
 _CREDENTIALS = re.compile(r"//[^/\s@]+@|(?i:(?:_authToken|_password|_auth)\s*=\s*\S+)")
 
 
@@ -69,6 +73,11 @@ class CommandFailed(Exception):
     def offline(self) -> bool:
         """Whether its words are those of a program that cannot reach the network."""
         return _OFFLINE.search(self.tail) is not None
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether its words are those of a program that does not know who signed a certificate."""
+        return _UNTRUSTED.search(self.tail) is not None
 
 
 Runner = Callable[[Command], None]

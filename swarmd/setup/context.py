@@ -60,19 +60,35 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             self.run(command)
         except CommandFailed as failure:
             details = {"cause": failure.tail or str(failure), "log": str(self.layout.log)}
-            if failure.offline:
-                unreached = source[0].upper() + source[1:]
-                raise InitializationError(
-                    f"{unreached} cannot be reached, so {what} could not be downloaded.",
-                    next_step=(
-                        f"Connect this machine, or set a proxy or mirror in pip's and npm's own "
-                        f"settings, and run {SETUP_COMMAND} again: it goes on where it stopped. "
-                        f"Or bring a release archive: {SETUP_COMMAND} --archive FILE."
-                    ),
-                    details=details,
-                ) from failure
-            raise InitializationError(
-                f"Downloading {what} from {source} failed: {failure}.",
-                next_step=f"Read the end of {self.layout.log}, then run {SETUP_COMMAND} again.",
-                details=details,
-            ) from failure
+            message, next_step = self._words(failure, what, source)
+            raise InitializationError(message, next_step=next_step, details=details) from failure
+
+    def _words(self, failure: CommandFailed, what: str, source: str) -> tuple[str, str]:
+        """What went wrong with a download, and what to do about it."""
+        place = source[0].upper() + source[1:]
+        # First: pip retries what it does not trust, and then says both.
+        if failure.untrusted:
+            return (
+                (
+                    f"{place} shows a certificate that this machine does not trust, so {what} "
+                    "could not be downloaded."
+                ),
+                (
+                    "If a proxy of your network signs what passes it, name the file with its "
+                    "certificate in NODE_EXTRA_CA_CERTS and PIP_CERT (or in npm's and pip's own "
+                    f"settings), and run {SETUP_COMMAND} again: it goes on where it stopped."
+                ),
+            )
+        if failure.offline:
+            return (
+                f"{place} cannot be reached, so {what} could not be downloaded.",
+                (
+                    "Connect this machine, or set a proxy or mirror in pip's and npm's own "
+                    f"settings, and run {SETUP_COMMAND} again: it goes on where it stopped. "
+                    f"Or bring a release archive: {SETUP_COMMAND} --archive FILE."
+                ),
+            )
+        return (
+            f"Downloading {what} from {source} failed: {failure}.",
+            f"Read the end of {self.layout.log}, then run {SETUP_COMMAND} again.",
+        )

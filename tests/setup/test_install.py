@@ -192,6 +192,27 @@ def test_offline_names_what_cannot_be_reached_and_what_to_do(server_dir: Path) -
     assert online.steps == ["vscode", "extensions"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "npm error code SELF_SIGNED_CERT_IN_CHAIN",
+        (
+            "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]')): "
+            "Max retries exceeded"
+        ),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_says_where_to_name_it(
+    server_dir: Path, words: str
+) -> None:
+    def intercepted(step: str) -> None:
+        raise CommandFailed(("node",), "ended with status 1", words)
+
+    with pytest.raises(InitializationError, match="does not trust") as caught:
+        install_from(FakeRegistry(intercepted), server_dir)
+    assert "NODE_EXTRA_CA_CERTS" in str(caught.value.next_step)
+
+
 def test_a_failure_that_is_not_the_network_names_the_log(server_dir: Path) -> None:
     def broken(step: str) -> None:
         raise CommandFailed(("pip",), "ended with status 2", "no such option")

@@ -21,9 +21,6 @@ from swarmd.messages.operation import Caller
 from swarmd.messages.requests import Request
 from swarmd.ports import Clock, Commands, Query
 
-PROTOCOL = 1
-"""Raised when a client of before would no longer be understood."""
-
 
 @dataclass(frozen=True, slots=True)
 class Services:

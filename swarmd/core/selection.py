@@ -73,6 +73,9 @@ def _by_metadata(instance: Instance) -> dict[str, str]:
 def _tests(request: ListInstances) -> list[Fits]:
     """One test for each filter that is set, the cheap ones first."""
     tests: list[Fits] = []
+    if request.id:
+        ids = frozenset(request.id)
+        tests.append(lambda instance: instance.id in ids)
     if request.status:
         statuses = frozenset(request.status)
         tests.append(lambda instance: instance.status in statuses)

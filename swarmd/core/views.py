@@ -91,9 +91,11 @@ def select_operations(
     tables: Tables, request: ListOperations, target: str | None
 ) -> tuple[Operation, ...]:
     """Newest first; ``target`` is the id of the instance that the request names, if it does."""
+    known = tables.operations
+    some = [known[each] for each in dict.fromkeys(request.id) if each in known]
     fits = [
         operation
-        for operation in tables.operations.values()
+        for operation in (some if request.id else known.values())
         if (target is None or operation.target == target)
         and (not request.state or operation.state in request.state)
         and (not request.kind or operation.kind in request.kind)

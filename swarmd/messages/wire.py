@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+PROTOCOL: Final = 1
+"""Raised when a client of before would no longer be understood."""
+
 MAX_FRAME: Final = 1 << 20
 """Bytes of one line, in either direction (DESIGN section 6)."""
 

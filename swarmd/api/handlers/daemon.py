@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swarmd.api.call import PROTOCOL, Call, handles
+from swarmd.api.call import Call, handles
 from swarmd.api.openrpc import document
 from swarmd.messages.enums import DaemonState
 from swarmd.messages.replies import (
@@ -26,6 +26,7 @@ from swarmd.messages.requests import (
     DaemonVersion,
     Discover,
 )
+from swarmd.messages.wire import PROTOCOL
 
 
 @handles(DaemonStatus)

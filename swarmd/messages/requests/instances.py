@@ -32,6 +32,7 @@ class GetInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ListInstances(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """List instances, by owner and name. Text filters are globs."""
 
+    id: Annotated[tuple[str, ...], Meta(description="Only these, by their whole ids.")] = ()
     name: Annotated[str | None, Meta(description="Glob over the name.")] = None
     owner: Annotated[str | None, Meta(description="Glob over the owner.")] = None
     provider: Annotated[str | None, Meta(description="Glob over the provider.")] = None

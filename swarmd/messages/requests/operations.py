@@ -14,6 +14,7 @@ from swarmd.messages.units import Duration
 class ListOperations(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """List operations, newest first."""
 
+    id: Annotated[tuple[str, ...], Meta(description="Only these, by their whole ids.")] = ()
     target: Annotated[Ref | None, Meta(description="Only those of this instance.")] = None
     state: Annotated[tuple[OperationState, ...], Meta(description="Any of these.")] = ()
     kind: Annotated[tuple[OperationKind, ...], Meta(description="Any of these.")] = ()

@@ -1,0 +1,63 @@
+"""Driving the app in tests: wait for a fact, and say what was there instead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from textual.pilot import Pilot
+
+from tui.app import SwarmdApp
+
+LIMIT_SECONDS = 20.0
+SIZES = ((80, 24), (140, 40))
+"""The two terminals that every snapshot is taken of."""
+
+Run = Callable[[Pilot[Any]], Coroutine[Any, Any, None]]
+
+
+async def until(pilot: Pilot[Any], fact: Callable[[], object], saw: Callable[[], object]) -> None:
+    """Let the app work until the fact holds.
+
+    Args:
+        pilot: Drives the app.
+        fact: What is waited for.
+        saw: What is told if it never comes.
+    """
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while not fact():
+                await pilot.pause()
+    except TimeoutError as error:
+        raise AssertionError(f"it did not come to that; seen: {saw()}") from error
+
+
+async def online(pilot: Pilot[Any]) -> SwarmdApp:
+    """Until everything was read, and was drawn."""
+    app = pilot.app
+    assert isinstance(app, SwarmdApp)
+    await until(pilot, lambda: app.snapshot.link.online, lambda: app.snapshot.link)
+    await pilot.pause()
+    return app
+
+
+def after(*steps: Callable[[Pilot[Any]], Awaitable[object]]) -> Run:
+    """For ``snap_compare``: be online, then take these steps."""
+
+    async def run(pilot: Pilot[Any]) -> None:
+        await online(pilot)
+        for step in steps:
+            await step(pilot)
+        await pilot.pause()
+
+    return run
+
+
+def press(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """A step: press these."""
+
+    async def step(pilot: Pilot[Any]) -> None:
+        await pilot.press(*keys)
+
+    return step

@@ -1,0 +1,126 @@
+"""The table of instances, as it looks and as it is driven."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from swarmd.messages.enums import EventType, HealthStatus, InstanceStatus
+from swarmd.messages.requests import DeleteInstance, StartInstance, StopInstance
+from tests.tui import scene
+from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.fake import FakeDaemon
+from tui.app import SwarmdApp
+from tui.screens.confirm import Confirm
+from tui.views.instances import InstancesView
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_class_at_work(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
+    """Six instances, sorted by name; colours tell how each is."""
+    assert snap_compare(app, terminal_size=size, run_before=after(press("2")))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_question_before_a_stop(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
+    """It names what will be lost, and No has the focus."""
+    assert snap_compare(app, terminal_size=size, run_before=after(press("2", "down", "x")))
+
+
+def view_of(app: SwarmdApp) -> InstancesView:
+    assert isinstance(app.view, InstancesView)
+    return app.view
+
+
+@pytest.mark.anyio
+async def test_an_event_changes_a_row(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        web = scene.instance("web", number=1, status=InstanceStatus.STOPPED)
+        daemon.put(web, type=EventType.INSTANCE_STATUS_CHANGED)
+        rows = app.snapshot.instances
+        await until(
+            pilot,
+            lambda: app.snapshot.instances[web.id].status is InstanceStatus.STOPPED,
+            lambda: app.snapshot.instances[web.id],
+        )
+        assert rows[web.id].status is InstanceStatus.RUNNING  # a snapshot never changes
+
+
+@pytest.mark.anyio
+async def test_the_cursor_stays_on_its_row(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "G")
+        table = view_of(app).table
+        here = table.key
+        daemon.put(scene.instance("aaa", number=9), type=EventType.INSTANCE_CREATED)
+        await until(pilot, lambda: len(table.keys) == 7, lambda: table.keys)
+        assert table.key == here
+
+
+@pytest.mark.anyio
+async def test_marked_ones_are_stopped_after_one_question(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    daemon.answers[StopInstance] = lambda request: daemon.instances[request.id]
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "space", "space", "x")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), lambda: app.screen)
+        await pilot.press("y")
+        await until(pilot, lambda: len(daemon.requests(StopInstance)) == 2, lambda: daemon.asked)
+
+
+@pytest.mark.anyio
+async def test_the_answer_is_no_unless_one_says_yes(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "d")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), lambda: app.screen)
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm), lambda: app.screen)
+        assert daemon.requests(DeleteInstance) == []
+
+
+@pytest.mark.anyio
+async def test_read_only_refuses(daemon: FakeDaemon) -> None:
+    app = SwarmdApp(daemon.client, clock=scene.clock, read_only=True)
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+        app.do("start", [app.snapshot.instances[scene.a_class()[4].id]])
+        await pilot.pause()
+        assert daemon.requests(StartInstance) == []
+
+
+@pytest.mark.anyio
+async def test_a_filter_finds_by_letters(app: SwarmdApp) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "slash", "c", "h", "w")
+        table = view_of(app).table
+        await until(pilot, lambda: table.filtered == "chw", lambda: table.filtered)
+        assert [app.snapshot.instances[key].ref for key in table.keys] == ["cleo/homework"]
+        await pilot.press("escape")
+        assert len(table.keys) == 6
+
+
+@pytest.mark.anyio
+async def test_a_lost_connection_is_shown_and_mended(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        daemon.die()
+        await until(pilot, lambda: not app.snapshot.link.online, lambda: app.snapshot.link)
+        assert len(app.snapshot.instances) == 6
+        daemon.live()
+        ill = scene.instance("web", number=1, health=HealthStatus.UNHEALTHY)
+        daemon.put(ill, type=EventType.INSTANCE_HEALTH_CHANGED)
+        app.link.retry()
+        await online(pilot)
+        await until(
+            pilot,
+            lambda: app.snapshot.instances[ill.id].health is HealthStatus.UNHEALTHY,
+            lambda: app.snapshot.instances[ill.id],
+        )
+        assert app.snapshot.seq == daemon.seq

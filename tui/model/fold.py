@@ -1,0 +1,196 @@
+"""From a snapshot and what happened since to the next one.
+
+An event tells the status, the health and the provider of its instance; whatever else it may have
+changed is asked for again, in few requests for many: that is what ``Stale`` collects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from swarmd.messages.enums import EventType, HealthStatus, InstanceStatus, OperationState
+from swarmd.messages.events import Event
+from swarmd.messages.operation import Operation, Progress
+from tui.model.rows import Row
+from tui.model.snapshot import EVENTS_KEPT, Changed, Snapshot
+
+OPERATIONS_KEPT: Final = 300
+
+_GONE: Final = frozenset({EventType.INSTANCE_DELETED, EventType.INSTANCE_PURGED})
+_OPERATIONS: Final = frozenset(
+    {EventType.OPERATION_STARTED, EventType.OPERATION_PROGRESS, EventType.OPERATION_ENDED}
+)
+_PROVIDERS: Final = frozenset(
+    {EventType.PROVIDER_ADDED, EventType.PROVIDER_REMOVED, EventType.PROVIDER_UPDATED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What has to be asked for again, because an event says less than is shown."""
+
+    instances: frozenset[str] = frozenset()
+    operations: frozenset[str] = frozenset()
+    providers: bool = False
+    status: bool = False
+
+    def plus(self, other: Stale) -> Stale:
+        """Both."""
+        return Stale(
+            instances=self.instances | other.instances,
+            operations=self.operations | other.operations,
+            providers=self.providers or other.providers,
+            status=self.status or other.status,
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has to be asked for."""
+        return not (self.instances or self.operations or self.providers or self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The next snapshot, what is different in it, and what it does not know yet."""
+
+    snapshot: Snapshot
+    changed: Changed
+    stale: Stale
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A snapshot on its way; each map is copied at its first change."""
+
+    before: Snapshot
+    instances: dict[str, Row] | None = None
+    operations: dict[str, Operation] | None = None
+
+    def rows(self) -> dict[str, Row]:
+        if self.instances is None:
+            self.instances = dict(self.before.instances)
+        return self.instances
+
+    def tasks(self) -> dict[str, Operation]:
+        if self.operations is None:
+            self.operations = dict(self.before.operations)
+        return self.operations
+
+    def row(self, instance_id: str) -> Row | None:
+        return (self.instances or self.before.instances).get(instance_id)
+
+    def task(self, operation_id: str) -> Operation | None:
+        return (self.operations or self.before.operations).get(operation_id)
+
+
+def fold(before: Snapshot, events: Sequence[Event]) -> Folded:
+    """Take these events in, in their order; those that are in already are passed over.
+
+    Args:
+        before: The snapshot until now.
+        events: What happened, oldest first.
+    """
+    new = [event for event in events if event.seq > before.seq]
+    if not new:
+        return Folded(before, Changed(), Stale())
+    draft, instances, stale = _Draft(before), set[str](), Stale()
+    operations: set[str] = set()
+    for event in new:
+        stale = stale.plus(_take(draft, event))
+        if event.target is not None and event.type.startswith("instance_"):
+            instances.add(event.target)
+        if event.operation is not None and event.type in _OPERATIONS:
+            operations.add(event.operation)
+    after = replace(
+        before,
+        instances=before.instances if draft.instances is None else draft.instances,
+        operations=_latest(before.operations if draft.operations is None else draft.operations),
+        events=(*before.events, *new)[-EVENTS_KEPT:],
+        journal=new[-1].journal,
+        seq=new[-1].seq,
+    )
+    changed = Changed(
+        instances=frozenset(instances), operations=frozenset(operations), events=len(new)
+    )
+    return Folded(after, changed, stale)
+
+
+def _take(draft: _Draft, event: Event) -> Stale:
+    target = event.target or ""
+    if event.type in _OPERATIONS:
+        return _take_operation(draft, event)
+    if event.type in _PROVIDERS:
+        return Stale(providers=True, status=True)
+    if event.type in _GONE:
+        draft.rows().pop(target, None)
+        return Stale()
+    if event.type.startswith("instance_"):
+        row = draft.row(target)
+        if row is None:
+            return Stale(instances=frozenset({target}))
+        draft.rows()[target] = _patched(row, event.data)
+        # What else a status brings (a start's time, an address) is not in the event.
+        settled = event.type is EventType.INSTANCE_HEALTH_CHANGED
+        return Stale() if settled else Stale(instances=frozenset({target}))
+    return Stale(status=event.type is EventType.DAEMON_STATE_CHANGED)
+
+
+def _patched(row: Row, data: Mapping[str, Any]) -> Row:
+    """The row with what an event says of it; words of a newer daemon are passed over."""
+    facts: dict[str, Any] = {}
+    if (status := _word(InstanceStatus, data.get("status"))) is not None:
+        facts["status"] = status
+    if (health := _word(HealthStatus, data.get("health"))) is not None:
+        facts["health"] = health
+    if isinstance(data.get("provider"), str):
+        facts["provider"] = data["provider"]
+    return msgspec.structs.replace(row, **facts)
+
+
+def _word(kind: Any, value: Any) -> Any:
+    return kind(value) if value in tuple(kind) else None
+
+
+def _take_operation(draft: _Draft, event: Event) -> Stale:
+    """A known operation goes on; an unknown one, or one that ended, is asked for."""
+    operation_id = event.operation or ""
+    known = draft.task(operation_id)
+    if known is None or event.type is EventType.OPERATION_STARTED:
+        return Stale(operations=frozenset({operation_id}))
+    data = event.data
+    if event.type is EventType.OPERATION_PROGRESS:
+        progress = Progress(message=str(data.get("message", "")), fraction=data.get("fraction"))
+        draft.tasks()[operation_id] = msgspec.structs.replace(known, progress=progress)
+        return Stale()
+    state = _word(OperationState, data.get("state")) or known.state
+    draft.tasks()[operation_id] = msgspec.structs.replace(
+        known, state=state, ended_at=event.at, reason=str(data.get("reason") or "")
+    )
+    return Stale(operations=frozenset({operation_id}))
+
+
+def _latest(operations: Mapping[str, Operation]) -> Mapping[str, Operation]:
+    """Those under way, and of the others the newest (ids are made in the order of time)."""
+    if len(operations) <= OPERATIONS_KEPT * 2:
+        return operations
+    ended = sorted(each.id for each in operations.values() if each.state.ended)
+    gone = frozenset(ended[: max(0, len(operations) - OPERATIONS_KEPT)])
+    return {key: value for key, value in operations.items() if key not in gone}
+
+
+def with_rows(before: Snapshot, asked: frozenset[str], rows: Sequence[Row]) -> Folded:
+    """Take in what was asked for again; what is not there any more is gone.
+
+    Args:
+        before: The snapshot until now.
+        asked: The ids that were asked for.
+        rows: Those that there are.
+    """
+    instances = {key: row for key, row in before.instances.items() if key not in asked}
+    instances |= {row.id: row for row in rows}
+    after = replace(before, instances=instances)
+    return Folded(after, Changed(instances=asked), Stale())

@@ -1,0 +1,33 @@
+"""Every view there is: a new one is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tui.navigation import Place
+from tui.views.instances import InstancesView
+from tui.views.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One view.
+
+    Args:
+        name: What commands and settings call it.
+        title: What people read.
+        key: What goes straight to it; empty: it is a view of one thing, reached from others.
+        make: Makes it, for a place.
+    """
+
+    name: str
+    title: str
+    key: str
+    make: Callable[[Place], View]
+
+
+HOME: Final = Entry("instances", "Instances", "2", InstancesView)
+
+VIEWS: Final[tuple[Entry, ...]] = (HOME,)

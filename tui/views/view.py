@@ -1,0 +1,100 @@
+"""What every view is: a widget that is shown snapshots, and knows what its keys act on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding
+from textual.widget import Widget
+
+from tui.actions import ACTIONS
+from tui.model.rows import Row
+from tui.model.snapshot import EVERYTHING, Changed, Snapshot
+from tui.navigation import Place
+
+if TYPE_CHECKING:
+    from tui.app import SwarmdApp
+
+
+INSTANCE_KEYS = [
+    Binding(
+        each.keys, f"do('{each.name}')", each.title, id=f"instance.{each.name}", tooltip=each.what
+    )
+    for each in ACTIONS
+]
+"""The keys of a view in which instances are chosen."""
+
+
+class View(Widget):
+    """One view, at one place.
+
+    Args:
+        place: Where it stands.
+    """
+
+    FILTERS: ClassVar[bool] = False
+    """Whether ``/`` filters what it shows."""
+
+    DEFAULT_CSS = "View { height: 1fr; width: 1fr; }"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+    @property
+    def swarmd(self) -> SwarmdApp:
+        """The app that it belongs to."""
+        return cast("SwarmdApp", self.app)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+        return self.swarmd.snapshot
+
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return self.swarmd.now()
+
+    def on_mount(self) -> None:
+        """Show what is known already."""
+        self.show(self.snapshot, EVERYTHING)
+
+    def show(self, snapshot: Snapshot, changed: Changed) -> None:
+        """Show a new snapshot.
+
+        Args:
+            snapshot: What is known now.
+            changed: What is different since it was last shown one.
+        """
+
+    def tick(self) -> None:
+        """Some seconds have passed: how long ago things were is different."""
+
+    def filter(self, text: str) -> None:
+        """Show only what fits this text; empty: all."""
+
+    def rows(self) -> Sequence[Row]:
+        """The instances that its keys act on."""
+        return ()
+
+    def focus_first(self) -> None:
+        """Where the keys go when one comes here."""
+        first = next((each for each in self.query("*") if each.focusable), None)
+        if first is not None:
+            first.focus()
+
+    def action_do(self, name: str) -> None:
+        """Do something to what is chosen here."""
+        self.swarmd.do(name, self.rows())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What cannot be done now is grey in the footer."""
+        if action == "do" and self.swarmd.refusal() is not None:
+            return None
+        return super().check_action(action, parameters)
+
+    def escape(self) -> bool:
+        """What the escape key ends here: marks, a filter. Whether there was anything."""
+        return False

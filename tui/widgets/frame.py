@@ -1,0 +1,135 @@
+"""What stands around every view: where one is, how it goes, and where one types."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from swarmd.messages.enums import HealthStatus, InstanceStatus
+from tui.model.snapshot import Link, LinkState, Snapshot
+from tui.navigation import Path
+
+_DOT = {
+    LinkState.ONLINE: ("●", "green"),
+    LinkState.CONNECTING: ("○", "yellow"),
+    LinkState.LOST: ("●", "yellow"),
+    LinkState.ABSENT: ("●", "red"),
+    LinkState.REFUSED: ("●", "red"),
+    LinkState.MISMATCH: ("●", "red"),
+}
+
+
+class TitleBar(Static):
+    """One line: the path, the counts, the connection."""
+
+    def show(self, path: Path, snapshot: Snapshot, *, read_only: bool) -> None:
+        """Draw it anew."""
+        where = " > ".join(place.title or place.view for place in path.places)
+        left = Text.assemble((" swarmd ", "bold reverse"), " ", (where, "bold"))
+        if read_only:
+            left.append("  read-only", "yellow")
+        right = Text.assemble(*_counts(snapshot), "  ")
+        dot, colour = _DOT[snapshot.link.state]
+        right.append(f"{dot} ", colour)
+        right.append(str(snapshot.link.state) + " ")
+        space = max(1, self.size.width - left.cell_len - right.cell_len)
+        line = Text.assemble(left, " " * space, right, no_wrap=True, overflow="ellipsis")
+        self.update(line)
+
+
+def _counts(snapshot: Snapshot) -> list[str | tuple[str, str]]:
+    rows = snapshot.instances.values()
+    running = sum(row.status is InstanceStatus.RUNNING for row in rows)
+    ill = sum(row.health is HealthStatus.UNHEALTHY for row in rows)
+    counts: list[str | tuple[str, str]] = [f"{running}/{len(rows)} running"]
+    if ill:
+        counts.append((f" · {ill} unhealthy", "bold red"))
+    return counts
+
+
+class Banner(Static):
+    """Why what is shown may not be what is, and what to do about it."""
+
+    def show(self, link: Link) -> None:
+        """Shown unless all is well, or is only about to be."""
+        shown = link.state not in (LinkState.ONLINE, LinkState.CONNECTING)
+        self.set_class(shown, "-shown")
+        self.set_class(link.state is LinkState.LOST, "-calm")
+        if shown:
+            self.update(_words(link))
+
+
+def _words(link: Link) -> Text:
+    again = f" Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
+    heads = {
+        LinkState.LOST: "Connection lost; what you see is how it was. ",
+        LinkState.ABSENT: "No daemon answers. ",
+        LinkState.REFUSED: "You may not connect. ",
+        LinkState.MISMATCH: "The daemon and this app are of different versions. ",
+    }
+    return Text.assemble(
+        (heads[link.state], "bold"), f"{link.message}. ", f"{link.next_step}", again
+    )
+
+
+class Prompt(Input):
+    """The line in which one types a filter or a command."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", show=False, id="prompt.leave"),
+    ]
+
+    class Typed(Message):
+        """The text is another one."""
+
+        def __init__(self, kind: str, text: str) -> None:
+            super().__init__()
+            self.kind = kind
+            self.text = text
+
+    class Entered(Message):
+        """It was ended: ``text`` is None if it was left."""
+
+        def __init__(self, kind: str, text: str | None) -> None:
+            super().__init__()
+            self.kind = kind
+            self.text = text
+
+    def __init__(self) -> None:
+        super().__init__(id="prompt", compact=True)
+        self.kind = ""
+
+    def open(self, kind: str, text: str = "") -> None:
+        """Ask for a filter (``/``) or a command (``:``)."""
+        self.kind = kind
+        self.placeholder = (
+            "filter: some letters of what you look for"
+            if kind == "/"
+            else ("a view or an action; tab completes")
+        )
+        self.value = text
+        self.add_class("-shown")
+        self.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell it as it is typed."""
+        event.stop()
+        if self.has_class("-shown"):
+            self.post_message(self.Typed(self.kind, self.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        event.stop()
+        self._end(self.value)
+
+    def action_leave(self) -> None:
+        """Escape."""
+        self._end(None)
+
+    def _end(self, text: str | None) -> None:
+        self.remove_class("-shown")
+        self.post_message(self.Entered(self.kind, text))

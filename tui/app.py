@@ -71,6 +71,10 @@ class SwarmdApp(App[None]):
         self.path = Path((Place(HOME.name, title=HOME.title),))
         self._views: dict[str, View] = {}
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """What the style sheet uses and not every theme names."""
+        return {"dim": "#8a8a8a"}
+
     @property
     def snapshot(self) -> Snapshot:
         """What is known now."""

@@ -10,17 +10,23 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.containers import Container
+from textual.dom import DOMNode
 from textual.widgets import Footer
 
 from swarmd.errors import SwarmError
+from swarmd.messages.config import TuiConfig
 from swarmd.messages.requests import Request
 from tui.actions import BY_NAME, Action
+from tui.commands import Palette, commands_of, named, names
 from tui.link import Client, DaemonLink
 from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
 from tui.navigation import Path, Place
 from tui.screens.confirm import Confirm
+from tui.screens.help import Help
+from tui.themes import DARK, THEMES
 from tui.views.table_of_views import HOME, VIEWS
 from tui.views.view import View
 from tui.widgets.frame import Banner, Prompt, TitleBar
@@ -33,14 +39,14 @@ class SwarmdApp(App[None]):
 
     Args:
         connect: Makes a client.
-        read_only: Whether everything that changes something is refused.
-        rate: How often what happens is shown, times a second.
+        settings: The section ``[tui]``.
         clock: The time, UTC.
+        notice: What is to be told at the start, such as settings that could not be read.
     """
 
     TITLE = "swarmd"
     CSS_PATH: ClassVar[str | PurePath] = "app.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Palette}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -53,27 +59,34 @@ class SwarmdApp(App[None]):
         Binding("colon", "prompt(':')", "Command", key_display=":", id="app.command"),
         Binding("escape,backspace", "back", "Back", show=False, id="app.back"),
         Binding("ctrl+r", "retry", "Try now", show=False, id="app.retry"),
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
         Binding("q", "quit", "Quit", id="app.quit"),
     ]
 
     def __init__(
         self,
         connect: Callable[[], Client],
+        settings: TuiConfig | None = None,
         *,
-        read_only: bool = False,
-        rate: float = 10.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        notice: str = "",
     ) -> None:
         super().__init__()
-        self.link = DaemonLink(connect, self._told, rate=rate)
-        self.read_only = read_only
+        self.settings = settings or TuiConfig()
+        self.link = DaemonLink(connect, self._told, rate=self.settings.refresh)
         self.now = clock
+        self._notice = notice
         self.path = Path((Place(HOME.name, title=HOME.title),))
         self._views: dict[str, View] = {}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What the style sheet uses and not every theme names."""
         return {"dim": "#8a8a8a"}
+
+    @property
+    def read_only(self) -> bool:
+        """Whether everything that changes something is refused."""
+        return self.settings.read_only
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,9 +110,32 @@ class SwarmdApp(App[None]):
 
     async def on_mount(self) -> None:
         """Begin."""
+        self._settle()
         await self._arrive()
         self._live()
         self.set_interval(_TICK_SECONDS, self._tick)
+
+    def _settle(self) -> None:
+        """Take the settings up; what is wrong in them is told, and the rest holds."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+        else:
+            self.theme = DARK
+            known = ", ".join(sorted(self.available_themes))
+            self._warn(f"tui.theme: there is no theme {self.settings.theme!r}. Known: {known}.")
+        self.set_keymap(dict(self.settings.keymap))
+        if self._notice:
+            self._warn(self._notice)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """A key of the settings takes one that is in use: both cannot have it."""
+        taken = ", ".join(sorted(each.id or each.description for each in clashed_bindings))
+        self._warn(f"tui.keymap: its keys were taken from {taken} of {node.css_identifier}.")
+
+    def _warn(self, text: str) -> None:
+        self.notify(text, severity="warning", markup=False, timeout=10)
 
     @work(exclusive=True, group="link", exit_on_error=False)
     async def _live(self) -> None:
@@ -174,9 +210,10 @@ class SwarmdApp(App[None]):
     def action_prompt(self, kind: str) -> None:
         """Open the line in which one types."""
         if kind == "/" and (self.view is None or not self.view.FILTERS):
-            self.notify("There is nothing to filter here.", severity="warning")
+            self._warn("There is nothing to filter here.")
             return
-        self.screen_stack[0].query_one(Prompt).open(kind)
+        known = [*names(commands_of(self)), *(f"theme {each}" for each in self.available_themes)]
+        self.screen_stack[0].query_one(Prompt).open(kind, known if kind == ":" else ())
 
     @on(Prompt.Typed)
     def _typed(self, event: Prompt.Typed) -> None:
@@ -190,6 +227,27 @@ class SwarmdApp(App[None]):
         self.view.focus_first()
         if event.kind == "/" and event.text is None:
             self.view.filter("")
+        elif event.kind == ":" and event.text:
+            # Only once the view has the focus again are its commands there.
+            self.call_after_refresh(self._command, event.text)
+
+    def _command(self, text: str) -> None:
+        """A view or an action by its name; ``theme NAME`` and ``filter TEXT`` as well."""
+        word, _, rest = text.strip().partition(" ")
+        if word == "theme" and rest in self.available_themes:
+            self.theme = rest
+        elif word == "filter" and self.view is not None:
+            self.view.filter(rest)
+        elif (found := named(commands_of(self), word)) is not None and found.enabled:
+            self.run_worker(found.run(), exit_on_error=False)
+        elif word:
+            why = self.refusal() if found is not None else None
+            self._warn(why or f"There is no command {text.strip()!r} here. ? lists them.")
+
+    def action_help(self) -> None:
+        """Which keys there are."""
+        commands = commands_of(self)
+        self.push_screen(Help(commands, self.path.here.title or self.path.here.view))
 
     def action_retry(self) -> None:
         """Connect now."""
@@ -212,7 +270,7 @@ class SwarmdApp(App[None]):
         possible = [row for row in rows if action.refuse(row) is None]
         if refused is not None or not possible:
             why = refused or next((action.refuse(row) for row in rows), None)
-            self.notify(why or "Choose an instance first.", severity="warning")
+            self._warn(why or "Choose an instance first.")
             return
         loses = action.loses(possible)
         if not loses:

@@ -41,6 +41,10 @@ TABLE = {
         "export": f"{_HERE}.archives:export",
         "import": f"{_HERE}.archives:import_archive",
     },
+    "Screens": {
+        "tui": f"{_HERE}.faces:tui",
+        "web": f"{_HERE}.faces:web",
+    },
     "The daemon": {
         "status": f"{_HERE}.daemon:status",
         "ops": f"{_HERE}.operations:ops",

@@ -62,8 +62,8 @@ def _table(title: str, commands: Iterable[Command]) -> Table:
         title=title, title_justify="left", title_style="bold", box=None, show_header=False,
         padding=(0, 2, 0, 0), expand=True,
     )  # fmt: skip
-    table.add_column(width=16, no_wrap=True)
-    table.add_column()
+    table.add_column(width=14, no_wrap=True)
+    table.add_column(ratio=1)
     for each in commands:
         what = each.what or each.title
         style = "" if each.enabled else "dim"

@@ -65,17 +65,17 @@ class Banner(Static):
             self.update(_words(link))
 
 
+_HEADS = {
+    LinkState.LOST: "Connection lost; what you see is how it was. ",
+    LinkState.MISMATCH: "The daemon and this app are of different versions. ",
+}
+
+
 def _words(link: Link) -> Text:
-    again = f" Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
-    heads = {
-        LinkState.LOST: "Connection lost; what you see is how it was. ",
-        LinkState.ABSENT: "No daemon answers. ",
-        LinkState.REFUSED: "You may not connect. ",
-        LinkState.MISMATCH: "The daemon and this app are of different versions. ",
-    }
-    return Text.assemble(
-        (heads[link.state], "bold"), f"{link.message}. ", f"{link.next_step}", again
-    )
+    again = f"Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
+    said = link.message[:1].upper() + link.message[1:]
+    head = _HEADS.get(link.state, "")
+    return Text.assemble((f"{head}{said}. ", "bold"), f"{link.next_step} {again}")
 
 
 class Prompt(Input):

@@ -18,6 +18,7 @@ MODULES = (
     "create",
     "cli",
     "probe",
+    "tui",
     "docker_create",
     "docker_sweep",
     "docker_seen",

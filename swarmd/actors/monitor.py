@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -324,6 +324,8 @@ class HealthMonitor(SwarmActor):
             if track is None:
                 continue
             found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
+            if found.status is HealthStatus.UNHEALTHY and (held := self._remedies.held(row.id)):
+                found = replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
             self._wards.note_judged(row)
             if found.status is not row.health:

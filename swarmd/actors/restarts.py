@@ -24,6 +24,15 @@ class Restarts:
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}
 
+    def __contains__(self, instance_id: str) -> bool:
+        """Whether it was started by itself before, and not forgiven since."""
+        return instance_id in self._attempts
+
+    def which(self, instance_id: str, settings: HealthConfig) -> str:
+        """The next attempt in words: "attempt 2 of 3"."""
+        count = self._attempts.get(instance_id, Attempts()).count
+        return f"attempt {count + 1} of {limits_of(settings).max_attempts}"
+
     def counts(self) -> Mapping[str, tuple[int, datetime]]:
         """How many there were of each instance, and when the last."""
         return {
@@ -60,9 +69,10 @@ class Restarts:
             now: When.
         """
         own = row.config.health.recover
+        # One whose files are gone is not started: that would put empty ones in their place.
+        found = ended(row, Seen(exit=exit_words))
         return decide(
-            # One whose files are gone is not started: that would put empty ones in their place.
-            ended(row, Seen(exit=exit_words)).illness,
+            found.illness,
             rules_allow=settings.recovery_actions,
             auto=settings.auto_recover if own is None else own,
             attempts=self._attempts.get(row.id, Attempts()),
@@ -70,4 +80,5 @@ class Restarts:
             chance=random.random(),  # noqa: S311  # jitter, not a secret
             limits=limits_of(settings),
             memory_limit=row.config.resources.memory,
+            said=found.words,
         )

@@ -64,7 +64,7 @@ def test_out_of_memory_it_is_tried_once_and_the_limit_is_named(words: str) -> No
     found = restarts.decide(row, words, SETTINGS, LATER)
     assert isinstance(found, Hold)
     assert "64m" in found.why
-    assert "resources.memory" in found.next_step
+    assert "swarmctl update web --memory" in found.next_step("web")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from swarmd.core.health.facts import Seen, Usage
 from swarmd.core.health.rules import Rules
 from swarmd.core.health.track import Track
+from swarmd.core.recovery.held import words_of_hold
 from swarmd.core.sight import is_lost
 from swarmd.errors import InstanceNotFound
 from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
@@ -57,6 +58,12 @@ def ended(instance: Instance, seen: Seen) -> Finding:
     be made again around them: the provider shows it as stopped, and says that only its
     container was removed.
     """
+    found = _ended(instance, seen)
+    held = words_of_hold(instance)
+    return found if held is None else found._replace(words=held)
+
+
+def _ended(instance: Instance, seen: Seen) -> Finding:
     told = _told(instance, seen)
     words = next((each for each in told if each), "no reason is known")
     if _lost(instance, told):

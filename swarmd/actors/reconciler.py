@@ -285,7 +285,7 @@ class Reconciler:
                 if turns <= 0:
                     return False
                 turns -= 1
-                why = f"{_why_started(row, words)} ({self._restarts.which(row.id, health)})"
+                why = f"{_why_started(row, words)} ({self._restarts.which(row.id, words, health)})"
                 self._restarts.note(instance_id, now)
                 self._wish(OperationKind.START, instance_id, lasts, why)
         return True

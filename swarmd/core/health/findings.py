@@ -129,21 +129,31 @@ def _in_grace(instance: Instance, rules: Rules, now: datetime) -> bool:
 
 # --- what it uses ----------------------------------------------------------------------------
 
+_RELIEF = {
+    "memory": "end something in it, or raise resources.memory",
+    "disk": "make room where its files lie",
+}
+
 
 def using(usage: Usage | None, rules: Rules) -> Finding:
     """What its use of memory and disk says of one that runs."""
     shares = shares_of(usage)
     if usage is None or not shares:
         return Finding(UNKNOWN, None, "its use of memory and disk is not known")
-    limits = {"memory": usage.memory_limit_bytes, "disk": usage.disk_limit_bytes}
-    scarce = [
-        f"{share * 100:.0f} % of its {what} ({Size(limits[what] or 0)})"
-        for what, share in shares.items()
-        if share >= rules.degraded_share
-    ]
+    scarce = [what for what, share in shares.items() if share >= rules.degraded_share]
     if scarce:
-        return Finding(DEGRADED, Illness.STARVED, f"it uses {' and '.join(scarce)}")
+        used = " and ".join(_used(what, shares[what], usage) for what in scarce)
+        relief = " and ".join(_RELIEF[what] for what in scarce)
+        return Finding(DEGRADED, Illness.STARVED, f"it uses {used}: {relief}")
     return Finding(HEALTHY, None, "it has memory and disk to spare")
+
+
+def _used(what: str, share: float, usage: Usage) -> str:
+    """A memory's limit is somebody's choice; of a disk it counts what is left."""
+    size = f"{Size(usage.memory_limit_bytes or 0)}"
+    if what == "disk":
+        size = f"{Size(max((usage.disk_limit_bytes or 0) - (usage.disk_bytes or 0), 0))} left"
+    return f"{share * 100:.0f} % of its {what} ({size})"
 
 
 def shares_of(usage: Usage | None) -> dict[str, float]:

@@ -37,6 +37,7 @@ def decide(
     limits: RecoveryLimits,
     memory_limit: int | None = None,
     said: str = "",
+    step: str = "",
 ) -> Remedy:
     """What to do about one instance that is ill.
 
@@ -53,6 +54,7 @@ def decide(
         limits: How often, and how patiently.
         memory_limit: Bytes that it may have, to be named if it ran out of them.
         said: What is wrong with it in full, for whoever is to look at it.
+        step: What can be done against just that, if it is known.
     """
     if illness is None:
         return Leave("nothing is wrong with it that could be helped")
@@ -65,7 +67,7 @@ def decide(
     if illness is Illness.OUT_OF_MEMORY and attempts.count >= MEMORY_ATTEMPTS:
         return _out_of_memory(attempts, memory_limit)
     if attempts.count >= limits.max_attempts:
-        return _crash_loop(said or WORDS[illness], attempts)
+        return _crash_loop(said or WORDS[illness], attempts, step)
     return _next(illness, rules_allow, attempts, now, chance, limits)
 
 
@@ -106,8 +108,9 @@ def _out_of_memory(attempts: Attempts, memory_limit: int | None) -> Hold:
     )
 
 
-def _crash_loop(said: str, attempts: Attempts) -> Hold:
-    return Hold(f"a crash loop: tried {attempts}, and still {said}", _BY_HAND)
+def _crash_loop(said: str, attempts: Attempts, step: str) -> Hold:
+    way = f"{step} Then recover it (swarmctl recover NAME)." if step else _BY_HAND
+    return Hold(f"a crash loop: tried {attempts}, and still {said}", way)
 
 
 def _nothing_helps(illness: Illness, asked: Iterable[tuple[Action, object]]) -> Hold:

@@ -379,4 +379,5 @@ def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
         updated_at=at_or_after(record, now),
         observation=record.observation + 1,
     )
-    return Change(instances=(after,)).plus(status_of(record, after, failure.message, now))
+    why = f"{failure.message}. {failure.details['next_step']}"
+    return Change(instances=(after,)).plus(status_of(record, after, why, now))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.daemon import DaemonProcess
 from tests.docker_engine import engine_client
 from tests.docker_images import real
@@ -72,7 +74,7 @@ def play(here: scenes.Stage, scene: Scene) -> bool:
     here.tell = tell
     try:
         scene(here)
-    except AssertionError as error:
+    except (AssertionError, pytest.fail.Exception) as error:
         print(f"!!! not as it has to be: {error}", flush=True)
         return False
     return True

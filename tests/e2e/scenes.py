@@ -140,15 +140,24 @@ def out_of_memory(stage: Stage) -> None:
     stage.tell("hungry", "given 1g")
 
 
+_EAT = """
+for each in /proc/[0-9]*; do
+    test "${each#/proc/}" = $$ || echo 1000 2>/dev/null >$each/oom_score_adj
+done
+exec tail /dev/zero
+"""
+
+
 @contextlib.contextmanager
 def _eating(stage: Stage) -> Iterator[None]:
-    """Fill the memory that it may have.
+    """Fill the memory that it may have, so that the kernel ends the server.
 
-    Files in memory belong to no process, so that the server, the largest there is, is the one
-    that the kernel ends. Where that memory is this host's, it is given back afterwards.
+    On this host by a file in memory, which belongs to no process: the server is the largest
+    there is. It is removed afterwards. In a container such files have little room; there
+    whatever runs besides the eater is put first in the kernel's order.
     """
     name = f"/dev/shm/swarmd-test-{secrets.token_hex(4)}"  # memory, on purpose
-    fill = ["sh", "-c", f"cat /dev/zero >{name}"]
+    fill = ["sh", "-c", _EAT if stage.box is not None else f"cat /dev/zero >{name}"]
     with contextlib.suppress(Refused, ConnectionError):
         stage.daemon.call_stream("instance.exec", id="hungry", command=fill)
     try:

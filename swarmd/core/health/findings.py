@@ -67,7 +67,10 @@ def _ended(instance: Instance, seen: Seen) -> Finding:
     told = _told(instance, seen)
     words = next((each for each in told if each), "no reason is known")
     if _lost(instance, told):
-        return Finding(UNHEALTHY, Illness.LOST, f"it is lost: {words}")
+        step = _step_of(instance)
+        return Finding(
+            UNHEALTHY, Illness.LOST, f"it is lost: {words}" + (f". {step}" if step else "")
+        )
     if any(_NO_CONTAINER.search(each) for each in told):
         return Finding(UNHEALTHY, Illness.MISSING, f"it is missing at its provider: {words}")
     if any(is_out_of_memory(each) for each in told):
@@ -77,6 +80,12 @@ def _ended(instance: Instance, seen: Seen) -> Finding:
             UNHEALTHY, Illness.OUT_OF_MEMORY, f"it reached its memory limit{named}: {words}"
         )
     return Finding(UNHEALTHY, Illness.EXITED, f"it does not run although it is to: {words}")
+
+
+def _step_of(instance: Instance) -> str:
+    """What its error says can be done."""
+    failure = instance.last_error if instance.status is InstanceStatus.ERROR else None
+    return str(failure.details.get("next_step") or "") if failure is not None else ""
 
 
 def _told(instance: Instance, seen: Seen) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ fork        starts children in sessions of their own, one of them a grandchild w
 orphan      the same, and they ignore SIGTERM
 eat         takes memory until something stops it
 chatty      writes a line for each request
+brief       ends once it has answered, with status 3
 """
 
 # ruff: noqa: PTH103, PTH118, PTH119 - pathlib would double the time that it takes to start
@@ -24,7 +25,7 @@ import signal
 import socket
 import sys
 
-WORDS = {"exit", "mute", "ill", "late", "stubborn", "fork", "orphan", "eat", "chatty"}
+WORDS = {"exit", "mute", "ill", "late", "stubborn", "fork", "orphan", "eat", "chatty", "brief"}
 
 
 def option(name: str) -> str:
@@ -67,6 +68,8 @@ def serve(listener: socket.socket, chosen: set[str]) -> None:
             connection.sendall(head + body)
             if "chatty" in chosen:
                 print("request", count, flush=True)
+        if "brief" in chosen:
+            sys.exit(3)
 
 
 def listen() -> socket.socket:

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,9 @@ log = logging.getLogger("swarmd.health")
 
 _KEEP_SECONDS = 5.0
 """How often changed histories are handed to the store."""
+
+TICK_SECONDS = 0.5
+"""Seconds between two ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class HealthMonitor(SwarmActor):
         self._wards = Wards(settings)
         self._reading: set[str] = set()
         self._schedule = Schedule()
-        self._asked: set[str] = set()
+        self._asked: dict[str, float] = {}  # when, of those that have not answered yet
         self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
         self._sight: Sight | None = None
         self._kept_at = 0.0
@@ -186,8 +189,13 @@ class HealthMonitor(SwarmActor):
         for row in rows:
             if row.status is not running or self._wards.rules(row).probe is ProbeKind.NONE:
                 self._schedule.drop(row.id)
-            elif row.id not in self._schedule and row.id in self._wards:
-                self._schedule.plan(row.id, now, self._wards.rules(row).interval, _chance())
+            elif self._is_unplanned(row.id):
+                self._schedule.plan(row.id, now, self._wards.rules(row).pace, _chance())
+
+    def _is_unplanned(self, instance_id: str) -> bool:
+        """Whether it is known and nothing leads to its next probe: no time, and no answer."""
+        awaited = instance_id in self._schedule or instance_id in self._asked
+        return not awaited and instance_id in self._wards
 
     def _read_kept(self, rows: Iterable[Instance]) -> None:
         """Take up what the store kept of those that are new here: files, so in a lane."""
@@ -218,7 +226,8 @@ class HealthMonitor(SwarmActor):
     def _tick(self, now: float) -> None:
         if self._sight is None:
             return
-        self._ask_due(now)
+        # Also what is due before the next tick: it would be late then.
+        self._ask_due(now + TICK_SECONDS, now)
         if now - self._measured_at >= self._settings().check_interval:
             self._measured_at = now
             self._measure()
@@ -227,18 +236,21 @@ class HealthMonitor(SwarmActor):
             self._keep()
         self._remedies.again(now)
 
-    def _ask_due(self, now: float) -> None:
+    def _ask_due(self, until: float, now: float | None = None) -> None:
+        """Ask those whose time comes until then (monotonic seconds), which by default is now.
+
+        One that is being asked has its next time from its answer.
+        """
         instances = self._published.tables.instances
-        for instance_id in self._schedule.due(now):
+        for instance_id in self._schedule.due(until):
             row = instances.get(instance_id)
             if row is not None and row.status is InstanceStatus.RUNNING:
-                self._schedule.plan(instance_id, now, self._wards.rules(row).interval, _chance())
-                self._ask(row)
+                self._ask(row, until if now is None else now)
 
-    def _ask(self, row: Instance) -> None:
+    def _ask(self, row: Instance, now: float) -> None:
         if self._sight is None or row.id in self._asked:
             return
-        self._asked.add(row.id)
+        self._asked[row.id] = now
         shown = self._sight.observed.get(row.id)
         address: Address | None = shown.address if shown is not None else None
         directory, name, life = self.context.directory, self.name, row.started_at
@@ -249,14 +261,16 @@ class HealthMonitor(SwarmActor):
         self._asker.ask(row, self._wards.rules(row), address, told)
 
     def _answered(self, message: _Answered) -> None:
-        self._asked.discard(message.instance_id)
+        asked_at = self._asked.pop(message.instance_id, None)
         row = self._published.tables.instances.get(message.instance_id)
         if row is None:
             self._reply(message.instance_id)
             return
         answer = message.answer
-        # One that was started anew meanwhile has not been asked yet.
-        same = row.started_at == message.life and row.status is InstanceStatus.RUNNING
+        runs = row.status is InstanceStatus.RUNNING
+        same = row.started_at == message.life and runs
+        if runs and asked_at is not None:
+            self._plan_next(row, asked_at, same=same)
         # Where its provider is gone, a question may find no way to it.
         counts = answer.ok or (self._sight is not None and self._sight.ok)
         if same and answer.asked and counts:
@@ -267,6 +281,14 @@ class HealthMonitor(SwarmActor):
                 self._wards.note_changed(row.id)
         self._judge((row,))
         self._reply(row.id)
+
+    def _plan_next(self, row: Instance, asked_at: float, *, same: bool) -> None:
+        """From when it was asked: a timeout is no reason to wait for longer."""
+        if same:
+            self._schedule.plan(row.id, asked_at, self._wards.rules(row).pace, _chance())
+        else:  # it was started anew meanwhile: this life has not been asked yet
+            self._schedule.soon(row.id, time.monotonic())
+        self._ask_due(time.monotonic())
 
     def _measure(self) -> None:
         running = [row for row in self._rows() if row.status is InstanceStatus.RUNNING]
@@ -302,6 +324,8 @@ class HealthMonitor(SwarmActor):
             if track is None:
                 continue
             found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
+            if found.status is HealthStatus.UNHEALTHY and (held := self._remedies.held(row.id)):
+                found = replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
             self._wards.note_judged(row)
             if found.status is not row.health:
@@ -349,7 +373,7 @@ class HealthMonitor(SwarmActor):
     def _check(self, row: Instance) -> None:
         rules = self._wards.rules(row)
         if row.status is InstanceStatus.RUNNING and rules.probe is not ProbeKind.NONE:
-            self._ask(row)
+            self._ask(row, time.monotonic())
         if row.id not in self._asked:
             self._judge((row,))
             self._reply(row.id)

@@ -10,7 +10,7 @@ import pykka
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import Context, health_actor
 from swarmd.actors.lanes import Lanes
-from swarmd.actors.monitor import HealthMonitor, Noticed
+from swarmd.actors.monitor import TICK_SECONDS, HealthMonitor, Noticed
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.supervisor import Child, Family, dismiss
@@ -19,7 +19,6 @@ from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import EventType
 from swarmd.ports import Probe, Provider, Store
 
-_TICK_SECONDS = 0.5
 _ASKED_AT_ONCE = 8
 """Threads of one provider for what cannot be asked over a socket."""
 
@@ -70,7 +69,7 @@ class Monitors:
         name = health_actor(provider.name)
         asker = Asker(provider, self._probe, Lanes(f"{provider.name}-health", _ASKED_AT_ONCE))
         self._askers[provider.name] = asker
-        self._rhythms.set(name, _TICK_SECONDS)
+        self._rhythms.set(name, TICK_SECONDS)
         remedies = self._remedies(provider.name)
 
         def factory(generation: int) -> pykka.ActorRef[Any]:

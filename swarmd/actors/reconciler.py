@@ -26,8 +26,10 @@ from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import status_of
 from swarmd.core.reconcile import Facts, Found, Plan, Undo, reconcile
+from swarmd.core.recovery.again import is_tried_again
 from swarmd.core.recovery.held import hold
 from swarmd.core.recovery.remedy import Hold, Leave
+from swarmd.core.recovery.turns import under_way
 from swarmd.core.sight import lost_failure, settle
 from swarmd.core.steps import Step
 from swarmd.core.strays import stand_in_for, stray_of
@@ -46,7 +48,7 @@ log = logging.getLogger("swarmd.reconcile")
 _SWEEP_SECONDS = 120.0
 _TOUCHED_SECONDS = 300.0
 _LOOK_SECONDS = 5.0
-"""A look that was asked for has come by then, or is asked for again."""
+"""What was asked for, a look or a start, has come by then; else it is asked for again."""
 
 
 class Reconciler:
@@ -77,6 +79,7 @@ class Reconciler:
         self._absences: Counter[str] = Counter()
         self._confirmed: set[str] = set()
         self._restarts = Restarts()
+        self._starting: dict[str, float] = {}  # when, of those that are no operations yet
         self._touched: dict[str, float] = {}
         self._acted: dict[str, float] = {}
         self._waits: dict[str, datetime] = {}
@@ -116,13 +119,17 @@ class Reconciler:
         self._show_view(seen)
         last = self._acted.get(seen.provider)
         due = last is None or time.monotonic() - last >= every
-        if due or plan.observe or plan.adopt or plan.lost or seen.provider in self._waits:
+        new = plan.observe or plan.adopt or plan.lost
+        again = seen.provider in self._waits or any(each in self._restarts for each in plan.start)
+        waits = [due for _, due in plan.wait]
+        if due or new or again:
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
-            self._start_again(plan, seen, health, lasts)
+            if not self._start_again(plan, seen, health, lasts):
+                waits.append(self._clock.now())
         self._waits.pop(seen.provider, None)
-        if plan.wait:
-            self._waits[seen.provider] = min(due for _, due in plan.wait)
+        if waits:
+            self._waits[seen.provider] = min(waits)
         if not plan.empty:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
 
@@ -256,12 +263,17 @@ class Reconciler:
         if plan.confirm:
             self._directory.tell(provider_actor(provider), LookNow(plan.confirm))
 
-    def _start_again(self, plan: Plan, seen: Looked, health: HealthConfig, lasts: float) -> None:
-        """Start what is to run and ended; what ends over and over is held for a human."""
+    def _start_again(self, plan: Plan, seen: Looked, health: HealthConfig, lasts: float) -> bool:
+        """Start what is to run and ended; what ends over and over is held for a human.
+
+        Returns:
+            Whether all had their turn.
+        """
         exits = {each.id: each.exit or "" for each in seen.observed or ()}
-        instances, now = self._published.tables.instances, self._clock.now()
+        tables, now = self._published.tables, self._clock.now()
+        turns = health.max_parallel - under_way(tables, seen.provider) - self._about_to_start()
         for instance_id in plan.start:
-            row = instances.get(instance_id)
+            row = tables.instances.get(instance_id)
             if row is None:
                 continue
             words = exits.get(instance_id, "")
@@ -270,10 +282,21 @@ class Reconciler:
                 self._restarts.forget(instance_id)
                 self._hold(instance_id, remedy, now)
             elif not isinstance(remedy, Leave):
+                if turns <= 0:
+                    return False
+                turns -= 1
+                why = f"{_why_started(row, words)} ({self._restarts.which(row.id, words, health)})"
                 self._restarts.note(instance_id, now)
-                why = "it is to run and was found stopped"
-                why += f": {words}" if words else ""
                 self._wish(OperationKind.START, instance_id, lasts, why)
+        return True
+
+    def _about_to_start(self) -> int:
+        """Starts that the registry was asked for and has not answered; lost ones are forgotten."""
+        since = time.monotonic() - _LOOK_SECONDS
+        for operation_id, at in tuple(self._starting.items()):
+            if at < since:
+                self._starting.pop(operation_id, None)
+        return len(self._starting)
 
     def _hold(self, instance_id: str, remedy: Hold, now: datetime) -> None:
         self._transact(lambda tables: (hold(tables, instance_id, remedy, now), None))
@@ -310,7 +333,11 @@ class Reconciler:
             verdict = accept(tables, wish, instance_id)
             return verdict.change, verdict
 
+        if kind is OperationKind.START:
+            self._starting[wish.operation_id] = time.monotonic()
+
         def reply(verdict: Any, error: SwarmError | None) -> None:
+            self._starting.pop(wish.operation_id, None)
             if verdict is not None:
                 self._accepted(verdict)
             elif not isinstance(error, Conflict):
@@ -320,6 +347,12 @@ class Reconciler:
 
     def _transact(self, decide: Callable[[Tables], tuple[Change, None]]) -> None:
         self._directory.tell(REGISTRY, Transact(decide, no_reply))
+
+
+def _why_started(row: Instance, exit_words: str) -> str:
+    if is_tried_again(row) and row.last_error is not None:
+        return f"it is to run, and its last automatic start failed: {row.last_error.message}"
+    return "it is to run and was found stopped" + (f": {exit_words}" if exit_words else "")
 
 
 def _seen(tables: Tables, instance_id: str, observed: Observed, now: datetime) -> Change:
@@ -346,4 +379,5 @@ def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
         updated_at=at_or_after(record, now),
         observation=record.observation + 1,
     )
-    return Change(instances=(after,)).plus(status_of(record, after, failure.message, now))
+    why = f"{failure.message}. {failure.details['next_step']}"
+    return Change(instances=(after,)).plus(status_of(record, after, why, now))

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from swarmd.core.backoff import delay
 from swarmd.core.lifecycle import UNKNOWN
+from swarmd.core.recovery.again import is_tried_again
 from swarmd.core.sight import differs, is_lost
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Instance
@@ -58,8 +59,9 @@ class Plan:
 
     Buckets that act, each as an operation of the reconcile origin:
 
-    - ``start``: is to run, is there and does not run, and its backoff is over. One in
-      ``error`` is held: its last start failed, and a human has to look.
+    - ``start``: is to run, is there and does not run, and its backoff is over. Of those in
+      ``error`` only one whose last start was an automatic one: who asked for a start that
+      failed was told so, and what is held waits for a human.
     - ``stop``: runs although it is to be stopped or deleted: a user's stop wins.
     - ``recreate``: its creation came not to an end: create again, which completes it.
     - ``restore``: lies in the trash although it is not to be deleted (an undelete that was
@@ -261,8 +263,7 @@ class _Draft:
             if wanted != DesiredState.RUNNING:
                 self.put("stop", record.id)
         elif wanted == DesiredState.RUNNING:
-            # One whose start failed is held for a human: a crash loop is not fed.
-            if record.status != InstanceStatus.ERROR:
+            if record.status != InstanceStatus.ERROR or is_tried_again(record):
                 self._when_due("start", record.id)
         elif wanted == DesiredState.DELETED:
             self._when_due("delete", record.id)

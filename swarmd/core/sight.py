@@ -39,7 +39,10 @@ def lost_failure(record: Instance) -> Failure:
         message=f"instance {record.ref} is no longer at provider {record.provider}",
         details={
             _LOST: True,
-            "next_step": "Look for it with swarmctl doctor; delete it if it is gone for good.",
+            "next_step": (
+                "Look for it at its provider: it is taken up again where it was. If it is gone for"
+                f" good, remove its record: swarmctl rm --force {record.ref}."
+            ),
         },
     )
 

@@ -26,6 +26,7 @@ from swarmd.core.course import (
 from swarmd.core.fallback import elsewhere, final, given_up, not_undone
 from swarmd.core.lifecycle import after, reach
 from swarmd.core.notes import cancellation, end_of, event_of, failure_of, reason_of
+from swarmd.core.recovery.again import failed_by_itself, is_automatic
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import (
     Conflict,
@@ -274,7 +275,10 @@ def _after_failure(
     cancelled = isinstance(error, OperationCancelled)
     blind = cancelled or isinstance(error, ProviderUnreachable)
     status = InstanceStatus.UNKNOWN if blind else InstanceStatus.ERROR
-    changes: dict[str, Any] = {} if cancelled else {"last_error": failure_of(error)}
+    failure = failure_of(error)
+    if is_automatic(operation):
+        failure = failed_by_itself(failure)
+    changes: dict[str, Any] = {} if cancelled else {"last_error": failure}
     changes["desired"] = _desired_after(operation, instance, step, cancelled=cancelled)
     if in_trash(instance):
         status = InstanceStatus.DELETED

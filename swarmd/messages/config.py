@@ -121,7 +121,7 @@ class HealthConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.MIGRATE)
     max_recovery_attempts: Annotated[
         int, Meta(ge=1, le=1000, description="Automatic starts until it is held for a human.")
-    ] = 5
+    ] = 3
     stable_time: Annotated[
         Duration, Meta(description="After so long without a failure, attempts are forgiven.")
     ] = Duration(600)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 from swarmd.actors.asking import Asker
-from swarmd.actors.base import CONTROLLER, REGISTRY, Context, Directory, health_actor
+from swarmd.actors.base import CONTROLLER, REGISTRY, Context, Directory, Tick, health_actor
 from swarmd.actors.lanes import Lanes
-from swarmd.actors.monitor import HealthMonitor
+from swarmd.actors.monitor import CheckNow, HealthMonitor
+from swarmd.actors.provider import Looked
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
 from swarmd.core.tables import Change, ProviderView, Tables
@@ -28,6 +30,7 @@ from tests.actors.kit import AT, LOCAL, instance
 ME = health_actor("local")
 HERE = Address(host="127.0.0.1", port=8100)
 WELL = ProviderView(ProviderHealth(ok=True))
+BLIND = ProviderView(ProviderHealth(ok=False, message="no such socket"))
 YES = Answer(ok=True, seconds=0.01, message="200")
 NO = Answer(ok=False, seconds=1.0, message="timed out")
 
@@ -276,6 +279,50 @@ class Bench:
     @property
     def story(self) -> list[str]:
         return [reason.what for change in self.changes for _, reason in change.reasons]
+
+
+# --- what happens to it --------------------------------------------------------------------------
+
+
+def look(bench: Bench, *rows: Instance, ok: bool = True, **changes: Any) -> None:
+    """A sweep of the provider shows these."""
+    observed = tuple(shown(row, **changes) for row in rows) if ok else None
+    bench.settle(Looked("local", time.monotonic(), observed, WELL if ok else BLIND))
+
+
+def later(bench: Bench, seconds: float = 1000.0) -> None:
+    """The next tick is so far away."""
+    bench.at = getattr(bench, "at", time.monotonic()) + seconds  # type: ignore[attr-defined]
+    bench.settle(Tick(bench.at))  # type: ignore[attr-defined]
+
+
+def ask(bench: Bench, answer: Answer) -> int:
+    """Its time comes, and this is the answer; how many were asked."""
+    later(bench)
+    asked = bench.probe.answer(answer)
+    bench.settle()
+    return asked
+
+
+def watched(*rows: Instance, **health: Any) -> Bench:
+    """One whose instances were seen, and answered once."""
+    bench = Bench(*(rows or (running(),)), **health)
+    look(bench, *bench.published.tables.instances.values())
+    if not bench.probe.open:
+        later(bench)
+    bench.probe.answer(YES)
+    bench.settle()
+    return bench
+
+
+def found(bench: Bench, number: int = 1) -> InstanceHealth:
+    """What is answered to who asks now."""
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow(f"i{number}", told.append))
+    bench.probe.answer(YES)
+    bench.settle()
+    [health] = told
+    return health
 
 
 def closing(lanes: Lanes) -> Any:

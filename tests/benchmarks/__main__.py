@@ -18,9 +18,13 @@ MODULES = (
     "create",
     "cli",
     "probe",
+    "recover",
+    "crash_loops",
+    "history",
     "docker_create",
     "docker_sweep",
     "docker_seen",
+    "docker_recover",
     "docker_archive",
 )
 

@@ -13,6 +13,7 @@ from swarmd.core.reconcile import (
     next_attempt,
     reconcile,
 )
+from swarmd.core.recovery.again import failed_by_itself
 from swarmd.core.sight import is_lost, lost_failure, settle
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Failure, Instance, replace
@@ -72,6 +73,15 @@ def test_a_crash_is_seen_and_the_instance_started_in_one_round() -> None:
 def test_one_whose_start_failed_is_held() -> None:
     held = record(status=STATUS.ERROR)
     assert plan_for(held, seen(STATUS.STOPPED)).start == ()
+
+
+def test_one_whose_automatic_start_failed_is_started_again_when_its_pause_is_over() -> None:
+    failure = failed_by_itself(Failure(type="provider_error", message="the port is taken"))
+    failed, down = record(status=STATUS.ERROR, last_error=failure), seen(STATUS.STOPPED)
+    assert plan_for(failed, down) == Plan(start=(ID,))
+    assert plan_for(failed, down, attempts={ID: (1, NOW)}).wait
+    assert plan_for(replace(failed, desired=STOPPED), down).empty
+    assert plan_for(failed, seen(STATUS.RUNNING)).start == ()
 
 
 @pytest.mark.parametrize("status", [STATUS.STOPPED, STATUS.CREATED])

@@ -10,8 +10,9 @@ from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.supervisor import Family
 from swarmd.actors.ticker import Rhythms
+from swarmd.actors.usage import Commands, Outlooks
 from swarmd.core.tables import Tables
-from swarmd.messages.config import HealthConfig
+from swarmd.messages.config import HealthConfig, InstancesConfig
 from swarmd.messages.enums import EventType
 from swarmd.messages.events import Event
 from tests.actors.health_kit import FakeProbe, FakeProvider, HealthStore, SetClock, Told, running
@@ -37,7 +38,7 @@ class Hall:
         rows = (running(1), running(2, provider="box1"))
         self.directory, self.family, self.rhythms = Told(), Family(), Rhythms({})
         self.published = Published(Tables.build(rows, (), (), 0), "j")
-        self.probe = Closes()
+        self.probe, self.commands = Closes(), Commands()
         self.monitors = Monitors(
             context=Context(self.directory, SetClock()),
             family=self.family,
@@ -46,8 +47,11 @@ class Hall:
             store=cast(Any, HealthStore()),
             probe=self.probe,
             settings=lambda: HealthConfig(**health),
-            lasts=lambda: 60.0,
+            instances=InstancesConfig,
             new_id=lambda: "o1",
+            boot="b1",
+            commands=self.commands,
+            outlooks=Outlooks(),
         )
 
     def tell(self, kind: EventType, target: str | None) -> list[Any]:

@@ -330,13 +330,9 @@ class HealthMonitor(SwarmActor):
                 self._wards.note_changed(row.id)
             self._treat(row, rules, found)
             if self._idling.consider(row, found.status, track.failures):
-                self._ask_soon(row)
+                self._ask(row)
         if findings:
             self._write(tuple(findings), now)
-
-    def _ask_soon(self, row: Instance) -> None:
-        if row.id not in self._asked:
-            self._schedule.soon(row.id, time.monotonic())
 
     def _treat(self, row: Instance, rules: Rules, found: Verdict) -> None:
         if found.status is HealthStatus.UNHEALTHY and row.status is InstanceStatus.RUNNING:

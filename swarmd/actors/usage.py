@@ -52,10 +52,22 @@ class _Counted:
         self._session = session
         self._lock = threading.Lock()
         self._ended: Callable[[], None] | None = ended
-        self.read = session.read
-        self.write = session.write
-        self.close_input = session.close_input
-        self.result = session.result
+
+    def read(self) -> tuple[str, bytes] | None:
+        """The next piece of output; None at the end."""
+        return self._session.read()
+
+    def write(self, data: bytes) -> None:
+        """Give bytes to standard input."""
+        self._session.write(data)
+
+    def close_input(self) -> None:
+        """End standard input."""
+        self._session.close_input()
+
+    def result(self) -> int | None:
+        """The exit code."""
+        return self._session.result()
 
     def close(self) -> None:
         """End it. Idempotent."""

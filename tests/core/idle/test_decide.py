@@ -21,12 +21,14 @@ HOUR = 3600.0
 
 
 def rules(idle: float = 2 * HOUR, age: float = 0.0, **values: Any) -> IdleRules:
-    return IdleRules(**{"idle_timeout": idle, "max_age": age, "own": False, "asked": True} | values)
+    kind = {"own": False, "asked": True} | values
+    return IdleRules(idle_timeout=idle, max_age=age, **kind)
 
 
 def facts(idle: float = 0.0, age: float = 100 * HOUR, **values: Any) -> Facts:
     """One whose server told for a minute, until now, that nobody uses it."""
-    return Facts(**{"idle": idle, "last": "x", "age": age, "heard": 0.0, "quiet": 60.0} | values)
+    known: dict[str, Any] = {"last": "x", "heard": 0.0, "quiet": 60.0}
+    return Facts(idle=idle, age=age, **(known | values))
 
 
 def verdict(found: Outlook) -> str:

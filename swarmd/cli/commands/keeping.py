@@ -50,7 +50,7 @@ def moment_of(text: str, now: datetime) -> datetime:
     text = text.strip()
     if "-" not in text:
         hour = datetime.strptime(text, "%H:%M").time()
-        today = datetime.combine(now.date(), hour).astimezone(now.tzinfo)
+        today = datetime.combine(now.date(), hour, now.tzinfo)
         return today if today > now else today + timedelta(days=1)
     found = datetime.fromisoformat(text)
     return found if found.tzinfo is not None else found.astimezone()

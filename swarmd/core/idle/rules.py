@@ -8,6 +8,7 @@ from swarmd.messages.config import InstancesConfig
 from swarmd.messages.enums import ProbeKind
 from swarmd.messages.instance import InstanceConfig
 
+_LEAST_LEAD = 2.0
 _MOST_LEAD = 600.0
 _LEAD_SHARE = 0.1
 
@@ -31,7 +32,7 @@ class IdleRules:
     @property
     def lead(self) -> float:
         """Seconds before its age ends it at which that is told: 10 min, or a tenth of it."""
-        return min(_MOST_LEAD, self.max_age * _LEAD_SHARE)
+        return min(_MOST_LEAD, max(_LEAST_LEAD, self.max_age * _LEAD_SHARE))
 
 
 def rules_of(settings: InstancesConfig, config: InstanceConfig) -> IdleRules:

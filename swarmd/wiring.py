@@ -353,6 +353,7 @@ def placement_rules(config: Config) -> Rules:
         strategy=config.placement.strategy,
         fallback=config.placement.fallback,
         insecure=config.daemon.insecure,
+        watched=config.health.enabled,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swarmd.errors import ValidationError
 from swarmd.messages.config import InstancesConfig
 from swarmd.messages.enums import ProbeKind
 from swarmd.messages.instance import InstanceConfig
@@ -33,6 +34,27 @@ class IdleRules:
     def lead(self) -> float:
         """Seconds before its age ends it at which that is told: 10 min, or a tenth of it."""
         return min(_MOST_LEAD, max(_LEAST_LEAD, self.max_age * _LEAD_SHARE))
+
+
+def check_watched(config: InstanceConfig, before: InstanceConfig | None = None) -> None:
+    """Refuse rules that nothing would see to, since no health is watched.
+
+    Args:
+        config: What is wished for.
+        before: The configuration until now: what stands there is not refused again.
+
+    Raises:
+        ValidationError: It names the rule.
+    """
+    for rule in ("idle_timeout", "max_age"):
+        wanted = getattr(config, rule)
+        if wanted and (before is None or getattr(before, rule) != wanted):
+            raise ValidationError(
+                f"{rule} has no effect: the health of instances is not watched",
+                field=f"config.{rule}",
+                next_step="Leave it out, or set health.enabled = true in the configuration and"
+                " restart swarmd.",
+            )
 
 
 def rules_of(settings: InstancesConfig, config: InstanceConfig) -> IdleRules:

@@ -30,12 +30,15 @@ log = logging.getLogger("swarmd.idle")
 
 _ME = Caller(name="swarmd", uid=0, gid=0, pid=0)
 _SCAN_SECONDS = 1.0
+_FOR_EVER = 100 * 365 * 86400.0
 _AGAIN_SECONDS = 5.0
 """A stop that is not under way after this time was refused, or lost: it is thought of again."""
 
 
 class Idling:
     """The use of one provider's instances. Held by its monitor, called on its thread.
+
+    It outlives the monitor: one that is started anew goes on with what is known here.
 
     Args:
         settings: ``[instances]`` now.
@@ -159,7 +162,8 @@ class Idling:
         if settings is not self._judged_by:
             self._judged_by = settings
             return tuple(self._known)
-        return tuple(each for each, at in self._due.items() if at <= now)
+        # The monitor before this one may still be ending: what is iterated here is a copy.
+        return tuple(each for each, at in tuple(self._due.items()) if at <= now)
 
     def _note(self, row: Instance, activity: Activity, outlook: Outlook, now: Moment) -> None:
         """When it is looked at next, and what is shown of it meanwhile."""
@@ -167,7 +171,7 @@ class Idling:
             self._due.pop(row.id, None)
         else:
             self._due[row.id] = now.clock + outlook.look
-        at = None if outlook.due is None else now.at + timedelta(seconds=max(0.0, outlook.due))
+        at = None if outlook.due is None else now.at + _within(outlook.due)
         self._outlooks.put(
             row.id,
             Idle(
@@ -226,13 +230,18 @@ class Idling:
 
     def hide(self) -> None:
         """Show nothing any more: nobody watches."""
-        for each in self._known:
+        for each in tuple(self._known):
             self._outlooks.drop(each)
 
     def kept(self, instance_id: str) -> LastActivity | None:
         """What is to be kept of one."""
         activity = self._known.get(instance_id)
         return None if activity is None else activity.to_keep(self._boot)
+
+
+def _within(seconds: float) -> timedelta:
+    """A length of time that still can be added to a date; who waits longer waits for ever."""
+    return timedelta(seconds=min(max(0.0, seconds), _FOR_EVER))
 
 
 def _nothing(_joined: object) -> None:

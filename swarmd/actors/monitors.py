@@ -82,6 +82,7 @@ class Monitors:
         self._outlooks = outlooks
         commands.told = self._used_by_command
         self._askers: dict[str, Asker] = {}
+        self._idlings: dict[str, Idling] = {}
         published.listen(self._hear)
 
     def child(self, provider: Provider) -> Child | None:
@@ -93,7 +94,8 @@ class Monitors:
         self._askers[provider.name] = asker
         self._rhythms.set(name, _TICK_SECONDS)
         remedies = self._remedies(provider.name)
-        idling = self._idling()
+        idling = self._idlings.get(provider.name) or self._idling()
+        self._idlings[provider.name] = idling
 
         def factory(generation: int) -> pykka.ActorRef[Any]:
             return HealthMonitor.start(

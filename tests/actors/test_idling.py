@@ -345,6 +345,11 @@ def test_an_update_of_its_own_rule_counts_at_once() -> None:
     assert bench.next == (None, None)
 
 
+def test_a_rule_of_a_thousand_years_harms_nobody() -> None:
+    bench = Idle(idle_timeout=Duration(1e12), max_age=Duration(1e300))
+    assert bench.next == ("stop", 100 * 365 * 86400.0)
+
+
 # --- what is kept ----------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ from swarmd.actors.registry import Registry
 from swarmd.actors.supervisor import Child, Family
 from swarmd.actors.ticker import Rhythms, Ticker
 from swarmd.actors.uploads import Spool
-from swarmd.actors.usage import Commands, Outlooks
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
 from swarmd.chance import boot_id, marks, new_id, new_password
@@ -113,7 +113,7 @@ class Wiring:
         self.rhythms = Rhythms(dict.fromkeys((SUPERVISOR, CONTROLLER, REGISTRY), RHYTHM_SECONDS))
         self.family = Family()
         self.directory = Directory()
-        self.running = Commands()
+        self.running = RunningCommands()
         self.outlooks = Outlooks()
         self.context = (
             Context(self.directory, self.clock, seams.fault)

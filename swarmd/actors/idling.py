@@ -10,7 +10,7 @@ from swarmd.actors.base import CONTROLLER, REGISTRY, Directory
 from swarmd.actors.controller import Submit
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
-from swarmd.actors.usage import Commands, Outlooks
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.idle.activity import Activity, Moment
 from swarmd.core.idle.decide import Outlook, decide, facts_of, hindrance_of
 from swarmd.core.idle.heartbeat import beat_of
@@ -59,7 +59,7 @@ class Idling:
         lasts: Callable[[], float],
         new_id: Callable[[], str],
         boot: str,
-        commands: Commands,
+        commands: RunningCommands,
         outlooks: Outlooks,
     ) -> None:
         self._directory = directory

@@ -16,7 +16,7 @@ from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.supervisor import Child, Family, dismiss
 from swarmd.actors.ticker import Rhythms
-from swarmd.actors.usage import Commands, Outlooks
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.idle.activity import A_COMMAND
 from swarmd.core.idle.users import user_of
 from swarmd.messages.config import HealthConfig, InstancesConfig
@@ -65,7 +65,7 @@ class Monitors:
         instances: Callable[[], InstancesConfig],
         new_id: Callable[[], str],
         boot: str,
-        commands: Commands,
+        commands: RunningCommands,
         outlooks: Outlooks,
     ) -> None:
         self._context = context

@@ -17,7 +17,7 @@ from swarmd.actors.monitor import CheckNow
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
-from swarmd.actors.usage import Commands
+from swarmd.actors.uses import RunningCommands
 from swarmd.core import views
 from swarmd.core.doctor import Disk, Facts, examine
 from swarmd.errors import Conflict, DeadlineExceeded, Unavailable
@@ -62,7 +62,7 @@ class Watching:
         problems: Callable[[], Sequence[str]],
         insecure: Callable[[], bool],
         health: Callable[[], HealthConfig],
-        commands: Commands,
+        commands: RunningCommands,
     ) -> None:
         self._fleet = fleet
         self._published = published

@@ -15,7 +15,7 @@ from swarmd.actors.lanes import Lanes
 from swarmd.actors.monitor import HealthMonitor
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
-from swarmd.actors.usage import Commands, Outlooks
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig, InstancesConfig
@@ -211,7 +211,7 @@ class Bench:
     ) -> None:
         self.settings = HealthConfig(**health)
         self.instances = InstancesConfig()
-        self.commands, self.outlooks = Commands(), Outlooks()
+        self.commands, self.outlooks = RunningCommands(), Outlooks()
         self.directory, self.clock = Told(), SetClock()
         self.published = Published(Tables.build(rows, tuple(operations), (LOCAL,), 0), "j")
         self.provider, self.probe, self.lanes = FakeProvider(), FakeProbe(), ByHand()

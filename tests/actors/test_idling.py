@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from swarmd.actors.base import Tick
 from swarmd.actors.monitor import Noticed
 from swarmd.actors.provider import Looked
-from swarmd.actors.usage import Commands
+from swarmd.actors.uses import RunningCommands
 from swarmd.core.tables import ProviderView
 from swarmd.errors import Conflict, ProviderError
 from swarmd.messages.activity import LastActivity
@@ -201,7 +201,7 @@ def test_a_command_that_could_not_begin_counts_no_more() -> None:
         raise ProviderError("no")
 
     heard: list[str] = []
-    commands = Commands(lambda row: heard.append(row.id))
+    commands = RunningCommands(lambda row: heard.append(row.id))
     with pytest.raises(ProviderError):
         commands.run(running(), fail)
     assert (commands.count("i1"), heard) == (0, ["i1", "i1"])

@@ -12,7 +12,7 @@ from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.supervisor import Family
 from swarmd.actors.ticker import Rhythms
-from swarmd.actors.usage import Commands, Outlooks
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig, InstancesConfig
 from swarmd.messages.enums import EventType, OperationKind, OperationState
@@ -40,7 +40,7 @@ class Hall:
         rows = (running(1), running(2, provider="box1"))
         self.directory, self.family, self.rhythms = Told(), Family(), Rhythms({})
         self.published = Published(Tables.build(rows, (), (), 0), "j")
-        self.probe, self.commands = Closes(), Commands()
+        self.probe, self.commands = Closes(), RunningCommands()
         self.monitors = Monitors(
             context=Context(self.directory, SetClock()),
             family=self.family,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from swarmd.core.idle.activity import Activity, Moment
@@ -124,6 +124,8 @@ def decide(rules: IdleRules, facts: Facts) -> Outlook:
         return Outlook(None, "")
     if facts.hindrance:
         return Outlook(None, facts.hindrance)
+    if not rules.asked:
+        facts = replace(facts, hears=None)  # what it told under another probe is stale
     unheard = _unheard(rules, facts)
     # Of two that are due the one that needs no further answer comes first.
     ends = sorted(_ends(rules, facts, unheard), key=lambda end: (max(end.due, 0.0), not end.heard))

@@ -11,7 +11,7 @@ from swarmd.messages.instance import Instance
 from swarmd.ports import Session
 
 
-class Commands:
+class RunningCommands:
     """Who runs what right now: what a health probe runs is not among it. Thread-safe.
 
     Args:

@@ -80,7 +80,7 @@ class Monitors:
         self._boot = boot
         self._commands = commands
         self._outlooks = outlooks
-        commands.told = self._used_by_command
+        commands.listen(self._used_by_command)
         self._askers: dict[str, Asker] = {}
         self._idlings: dict[str, Idling] = {}
         published.listen(self._hear)

@@ -12,16 +12,16 @@ from swarmd.ports import Session
 
 
 class RunningCommands:
-    """Who runs what right now: what a health probe runs is not among it. Thread-safe.
+    """Who runs what right now: what a health probe runs is not among it. Thread-safe."""
 
-    Args:
-        told: Called when one has begun and when it has ended; it must not block.
-    """
-
-    def __init__(self, told: Callable[[Instance], None] = lambda _row: None) -> None:
-        self.told = told
+    def __init__(self) -> None:
+        self._told: Callable[[Instance], None] = lambda _row: None
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+
+    def listen(self, told: Callable[[Instance], None]) -> None:
+        """Call this when one has begun and when it has ended; it must not block."""
+        self._told = told
 
     def count(self, instance_id: str) -> int:
         """How many run in it."""
@@ -42,7 +42,7 @@ class RunningCommands:
             self._counts[row.id] += number
             if not self._counts[row.id]:
                 del self._counts[row.id]
-        self.told(row)
+        self._told(row)
 
 
 class _Counted:

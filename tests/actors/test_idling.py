@@ -169,7 +169,7 @@ def test_whoever_looks_at_it_keeps_it() -> None:
 
 def test_a_command_keeps_it_until_it_ends() -> None:
     bench = Idle()
-    bench.commands.told = lambda row: bench.settle(Noticed(row.id, used="a command"))
+    bench.commands.listen(lambda row: bench.settle(Noticed(row.id, used="a command")))
     session = command(bench)
     for _ in range(5):
         bench.ask(seconds=90)
@@ -201,7 +201,8 @@ def test_a_command_that_could_not_begin_counts_no_more() -> None:
         raise ProviderError("no")
 
     heard: list[str] = []
-    commands = RunningCommands(lambda row: heard.append(row.id))
+    commands = RunningCommands()
+    commands.listen(lambda row: heard.append(row.id))
     with pytest.raises(ProviderError):
         commands.run(running(), fail)
     assert (commands.count("i1"), heard) == (0, ["i1", "i1"])

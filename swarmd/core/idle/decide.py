@@ -106,6 +106,8 @@ def hindrance_of(row: Instance, health: HealthStatus, failures: int, *, busy: bo
         return "it does not run, or is not to"
     if busy:
         return "an operation is under way"
+    if health is HealthStatus.UNKNOWN:
+        return "its health is not known: it is not stopped before it is"
     if health not in _WELL:
         return f"its health is {health}: it is not stopped before that is over"
     if failures:

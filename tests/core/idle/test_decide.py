@@ -134,7 +134,7 @@ WELL, ILL = HealthStatus.HEALTHY, HealthStatus.UNHEALTHY
         ({}, WELL, 1, False, "did not answer"),
         ({}, ILL, 0, False, "unhealthy"),
         ({}, HealthStatus.RECOVERING, 0, False, "recovering"),
-        ({}, HealthStatus.UNKNOWN, 0, False, "unknown"),
+        ({}, HealthStatus.UNKNOWN, 0, False, "not known"),
         ({}, WELL, 0, True, "operation"),
         ({"desired": DesiredState.STOPPED}, WELL, 0, False, "not run"),
         ({"status": InstanceStatus.STARTING}, WELL, 0, False, "not run"),

@@ -43,6 +43,9 @@ _ACTOR_SECONDS = 5.0
 _LANES_SECONDS = 5.0
 _API_SECONDS = 5.0
 TRIM_SECONDS = 30.0
+_READ_BY_ADAPTERS = frozenset(
+    {"instances.start_timeout", "instances.stop_grace", "daemon.insecure"}
+)
 _SELF = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
 
@@ -205,7 +208,7 @@ class Daemon:
         touched = set(
             await self.parts.bridge.transact(lambda tables: reload_records(tables, configured))
         )
-        if any(key.startswith("instances.") or key == "daemon.insecure" for key in applied):
+        if not _READ_BY_ADAPTERS.isdisjoint(applied):
             # Adapters read these settings when they are made.
             touched |= {member.record.name for member in self.parts.fleet.members()}
         for name in sorted(touched):

@@ -31,9 +31,10 @@ from swarmd.actors.registry import Registry
 from swarmd.actors.supervisor import Child, Family
 from swarmd.actors.ticker import Rhythms, Ticker
 from swarmd.actors.uploads import Spool
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
-from swarmd.chance import marks, new_id, new_password
+from swarmd.chance import boot_id, marks, new_id, new_password
 from swarmd.core.housekeeping import wanted_uploads
 from swarmd.core.placement import Rules
 from swarmd.core.providers import merge_records
@@ -112,6 +113,8 @@ class Wiring:
         self.rhythms = Rhythms(dict.fromkeys((SUPERVISOR, CONTROLLER, REGISTRY), RHYTHM_SECONDS))
         self.family = Family()
         self.directory = Directory()
+        self.running = RunningCommands()
+        self.outlooks = Outlooks()
         self.context = (
             Context(self.directory, self.clock, seams.fault)
             if seams.fault
@@ -172,8 +175,11 @@ class Wiring:
             store=self.store,
             probe=Prober(),
             settings=lambda: self._config().health,
-            lasts=lambda: self._config().instances.operation_timeout,
+            instances=lambda: self._config().instances,
             new_id=new_id,
+            boot=boot_id(),
+            commands=self.running,
+            outlooks=self.outlooks,
         )
 
     def _note_uploads(self, news: News) -> None:
@@ -267,6 +273,7 @@ class Wiring:
             state=hooks.condition,
             rules=lambda: placement_rules(self._config()),
             health=lambda: self._config().health.enabled,
+            idle=self.outlooks.get,
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -297,6 +304,7 @@ class Wiring:
             problems=self.store.problems,
             insecure=lambda: self._config().daemon.insecure,
             health=lambda: self._config().health,
+            commands=self.running,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -345,6 +353,7 @@ def placement_rules(config: Config) -> Rules:
         strategy=config.placement.strategy,
         fallback=config.placement.fallback,
         insecure=config.daemon.insecure,
+        watched=config.health.enabled,
     )
 
 

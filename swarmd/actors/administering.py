@@ -1,4 +1,4 @@
-"""Providers that come, change and go at run time; strays that are adopted or discarded."""
+"""Providers that come, change and go at run time; leases; strays, adopted or discarded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.housekeeping import after_all_ends
+from swarmd.core.idle.lease import keep, until_of
 from swarmd.core.notes import event_of
 from swarmd.core.providers import administer
 from swarmd.core.strays import adopted
@@ -29,6 +30,7 @@ from swarmd.messages.replies import Done
 from swarmd.messages.requests import (
     AdoptStray,
     DiscardStray,
+    KeepInstance,
     RegisterProvider,
     RemoveProvider,
     Request,
@@ -74,12 +76,14 @@ class Administrator:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def administer(self, caller: Caller, request: Request) -> object:
-        """Carry out a request about a provider or a stray; the method's reply."""
+        """Carry out a request about a provider, a lease or a stray; the method's reply."""
         match request:
             case AdoptStray():
                 return await self._adopt(caller, request)
             case DiscardStray():
                 return await self._discard(request)
+            case KeepInstance():
+                return await self._keep(caller, request)
             case _:
                 return await self._change_provider(request)
 
@@ -151,6 +155,19 @@ class Administrator:
                 f"provider {name} did not let go within {_CALL_SECONDS:g} s",
                 next_step="Look at what it is doing: swarmctl ops, swarmctl doctor.",
             ) from None
+
+    # --- leases ------------------------------------------------------------------------------
+
+    async def _keep(self, caller: Caller, request: KeepInstance) -> Instance:
+        found = views.find(self._published.tables, request.id, caller.name)
+        now = self._clock.now()
+        until = until_of(request, now)
+
+        def decide(tables: Tables) -> tuple[Change, Instance]:
+            change = keep(tables, found.id, until, caller, now)
+            return change, change.instances[0]
+
+        return await self._bridge.transact(decide)  # type: ignore[no-any-return]
 
     # --- strays ------------------------------------------------------------------------------
 

@@ -15,8 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
+from swarmd.actors.idling import Idling
 from swarmd.actors.provider import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
@@ -30,7 +33,7 @@ from swarmd.core.health.usage import usage_of
 from swarmd.core.health.verdict import verdict
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
+from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus, ProbeKind
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
 from swarmd.messages.provider import Address
@@ -55,9 +58,14 @@ class CheckNow:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """An operation of an instance has ended, or its status has changed."""
+    """An operation of an instance has ended, or its status has changed.
+
+    Args:
+        used: What uses it, if that is what there is to notice.
+    """
 
     instance_id: str
+    used: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class HealthMonitor(SwarmActor):
         provider: Whose instances.
         asker: How they are asked.
         remedies: Does something about what is found.
+        idling: Stops what nobody uses.
         store: Keeps the histories.
         settings: ``[health]`` now.
     """
@@ -100,6 +109,7 @@ class HealthMonitor(SwarmActor):
         published: Published,
         asker: Asker,
         remedies: Remedies,
+        idling: Idling,
         store: Store,
         settings: Callable[[], HealthConfig],
     ) -> None:
@@ -108,6 +118,7 @@ class HealthMonitor(SwarmActor):
         self._published = published
         self._asker = asker
         self._remedies = remedies
+        self._idling = idling
         self._store = store
         self._settings = settings
         self._wards = Wards(settings)
@@ -127,7 +138,7 @@ class HealthMonitor(SwarmActor):
             case Looked():
                 self._looked(message)
             case Noticed():
-                self._noticed(message.instance_id)
+                self._noticed(message)
             case _Answered():
                 self._answered(message)
             case _Restored():
@@ -155,9 +166,11 @@ class HealthMonitor(SwarmActor):
         rows = self._rows()
         if before is not None and self._sight.ok and not before.ok:
             self._wards.excuse()
-        for gone in self._wards.forget_others({row.id for row in rows}):
-            self._schedule.drop(gone)
-            self._remedies.forget(gone)
+        gone = self._wards.forget_others({row.id for row in rows})
+        self._idling.forget(gone)
+        for each in gone:
+            self._schedule.drop(each)
+            self._remedies.forget(each)
         self._read_kept(rows)
         known_before = before is not None and before.ok == self._sight.ok
         busy = self._published.tables.active
@@ -171,9 +184,11 @@ class HealthMonitor(SwarmActor):
         self._ask_due(time.monotonic())
         self._check_waiting()
 
-    def _noticed(self, instance_id: str) -> None:
+    def _noticed(self, message: Noticed) -> None:
         """What has just been started is asked at once."""
-        row = self._published.tables.instances.get(instance_id)
+        row = self._published.tables.instances.get(message.instance_id)
+        if row is not None and message.used and row.desired is DesiredState.RUNNING:
+            self._idling.used(row.id, message.used)
         if row is not None and self._sight is not None:
             self._read_kept((row,))
             self._plan((row,))
@@ -215,7 +230,9 @@ class HealthMonitor(SwarmActor):
         instances = self._published.tables.instances
         rows = [instances[each] for each in message.kept if each in instances]
         for row in rows:
-            self._wards.take(row.id, message.kept[row.id])
+            kept = message.kept[row.id]
+            self._wards.take(row.id, kept)
+            self._idling.take(row, kept.activity if kept is not None else None)
         self._judge(rows)
         self._plan(rows)
         self._ask_due(time.monotonic())
@@ -235,6 +252,8 @@ class HealthMonitor(SwarmActor):
             self._kept_at = now
             self._keep()
         self._remedies.again(now)
+        instances = self._published.tables.instances
+        self._judge([instances[each] for each in self._idling.due() if each in instances])
 
     def _ask_due(self, until: float, now: float | None = None) -> None:
         """Ask those whose time comes until then (monotonic seconds), which by default is now.
@@ -279,6 +298,8 @@ class HealthMonitor(SwarmActor):
                 now = self.context.clock.now()
                 track.answered(answer.ok, answer.seconds, answer.message, now)
                 self._wards.note_changed(row.id)
+                if answer.ok:
+                    self._idling.answered(row, answer.message)
         self._judge((row,))
         self._reply(row.id)
 
@@ -332,6 +353,8 @@ class HealthMonitor(SwarmActor):
                 findings.append(Finding(row.id, found))
                 self._wards.note_changed(row.id)
             self._treat(row, rules, found)
+            if self._idling.consider(row, found.status, track.failures):
+                self._ask(row)
         if findings:
             self._write(tuple(findings), now)
 
@@ -389,13 +412,17 @@ class HealthMonitor(SwarmActor):
 
     def _keep(self) -> None:
         """Hand what changed to the store, which writes it lazily (DESIGN 5)."""
+        for each in self._idling.changed():
+            self._wards.note_changed(each)
         healths = self._wards.to_keep(self._published.tables.instances)
         if healths:
-            self._store.keep_health(healths)
+            kept = self._idling.kept
+            self._store.keep_health([replace(each, activity=kept(each.id)) for each in healths])
 
     def on_stop(self) -> None:
         """The last of it."""
         self._keep()
+        self._idling.hide()
 
 
 def _chance() -> float:

@@ -15,9 +15,10 @@ from swarmd.core.intake import where
 from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import AuthType, DaemonState
 from swarmd.messages.events import Event
-from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.instance import Instance, Reason, replace
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import ActorList, Placement, StatusReport
@@ -37,6 +38,7 @@ class SnapshotQuery:
         state: Tells the daemon's state and the reasons for it.
         rules: What decides where instances go, now.
         health: Tells whether the health of instances is watched.
+        idle: What is known of the use of one, by its id.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class SnapshotQuery:
         state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
         rules: Callable[[], Rules],
         health: Callable[[], bool],
+        idle: Callable[[str], Idle | None],
     ) -> None:
         self._published = published
         self._store = store
@@ -61,17 +64,24 @@ class SnapshotQuery:
         self._state = state
         self._rules = rules
         self._health = health
+        self._idle = idle
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
-        return views.find(self._published.tables, ref, caller.name)
+        return self._shown(views.find(self._published.tables, ref, caller.name))
+
+    def _shown(self, row: Instance) -> Instance:
+        """The record with its use."""
+        idle = self._idle(row.id)
+        return row if idle is None else replace(row, idle=idle)
 
     def instances(self, caller: Caller, request: Request) -> Page:
         """A filtered page."""
         if not isinstance(request, ListInstances):
             raise TypeError(type(request).__name__)
         selected = page(self._published.tables.index, request)
-        return Page(selected.items, selected.next_cursor, selected.total)
+        items = tuple(self._shown(row) for row in selected.items)
+        return Page(items, selected.next_cursor, selected.total)
 
     def operation(self, caller: Caller, ref: str) -> Operation:
         """By id or unique id prefix."""

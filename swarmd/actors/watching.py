@@ -17,6 +17,7 @@ from swarmd.actors.monitor import CheckNow
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
+from swarmd.actors.uses import RunningCommands
 from swarmd.core import views
 from swarmd.core.doctor import Disk, Facts, examine
 from swarmd.errors import Conflict, DeadlineExceeded, Unavailable
@@ -47,6 +48,7 @@ class Watching:
         problems: One line for each file in quarantine.
         insecure: Whether public access without TLS is allowed, now.
         health: ``[health]``, now.
+        commands: Told of every command that is run.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Watching:
         problems: Callable[[], Sequence[str]],
         insecure: Callable[[], bool],
         health: Callable[[], HealthConfig],
+        commands: RunningCommands,
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -69,6 +72,7 @@ class Watching:
         self._problems = problems
         self._insecure = insecure
         self._health = health
+        self._commands = commands
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -152,7 +156,8 @@ class Watching:
                 field="id",
                 next_step=f"Start it first: swarmctl start {instance.name}.",
             )
-        return await self._session(lambda: provider.exec(instance, request))
+        begin = partial(provider.exec, instance, request)
+        return await self._session(lambda: self._commands.run(instance, begin))
 
     async def open_export(self, caller: Caller, ref: str) -> Session:
         """A tar stream, likewise (stream name ``data``)."""

@@ -19,6 +19,8 @@ EVENT_DATA: Final[dict[EventType, str]] = {
     EventType.INSTANCE_STATUS_CHANGED: f"{_INSTANCE}; before: the status until now; why: the cause",
     EventType.INSTANCE_HEALTH_CHANGED: f"{_INSTANCE}; health, before: now and until now; illness: "
     "what is wrong, or null; why: the same in words",
+    EventType.INSTANCE_KEPT: f"{_INSTANCE}; until: when its lease ends, or null",
+    EventType.INSTANCE_EXPIRING: f"{_INSTANCE}; until: when its max_age stops it; why",
     EventType.OPERATION_STARTED: f"{_OPERATION}; {_INSTANCE}",
     EventType.OPERATION_PROGRESS: f"{_OPERATION}; message; fraction: 0 to 1, or null",
     EventType.OPERATION_ENDED: f"{_OPERATION}; reason; error: type and message, if it failed",

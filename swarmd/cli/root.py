@@ -28,6 +28,7 @@ TABLE = {
         "stop": f"{_HERE}.instances:stop",
         "restart": f"{_HERE}.instances:restart",
         "recover": f"{_HERE}.health:recover",
+        "keep": f"{_HERE}.keeping:keep",
         "update": f"{_HERE}.update:update",
         "rm": f"{_HERE}.instances:rm",
         "undelete": f"{_HERE}.instances:undelete",

@@ -152,6 +152,10 @@ def _check_values(config: Config) -> Iterator[Problem]:
         yield Problem("journal.segment_size", "expected at most journal.max_size")
     if config.journal.segment_size < 1 << 12:
         yield Problem("journal.segment_size", 'expected at least "4k"')
+    for key in ("idle_timeout", "max_age"):
+        if getattr(config.instances, key) and not config.health.enabled:
+            hint = "Switch health on, or leave this at 0."
+            yield Problem(f"instances.{key}", "has no effect with health.enabled = false", hint)
     yield from _check_strategy(config.placement.strategy)
     yield from _check_providers(config.providers)
 

@@ -20,6 +20,8 @@ LIVE = frozenset(
         "instances.stop_grace",
         "instances.operation_timeout",
         "instances.trash_retention",
+        "instances.idle_timeout",
+        "instances.max_age",
         "instances.operations_kept",
         "instances.story_length",
         "placement.strategy",

@@ -58,6 +58,9 @@ PLACEMENT = "placement"
 """Among the arguments of a creation: which providers were tried, where it is, what is next."""
 
 STARTING = (OperationKind.CREATE, OperationKind.IMPORT, OperationKind.START)
+_WISHING = (Origin.USER, Origin.POLICY)
+"""Whose operations change what is desired: what a rule has stopped is to stay so."""
+
 _WISHED = {
     OperationKind.START: DesiredState.RUNNING,
     OperationKind.RESTART: DesiredState.RUNNING,
@@ -85,11 +88,11 @@ class Outcome:
 
 
 def wished(operation: Operation, desired: DesiredState) -> DesiredState:
-    """The desired state under an operation: what its user wishes, if a user does.
+    """The desired state under an operation: what its user wishes, if a user or a rule does.
 
     Who cancels a start does not want it to run: nothing automatic starts it again.
     """
-    if operation.origin is not Origin.USER:
+    if operation.origin not in _WISHING:
         return desired
     if operation.cancel_requested and operation.kind in STARTING:
         return DesiredState.STOPPED if desired is DesiredState.RUNNING else desired

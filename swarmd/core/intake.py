@@ -11,6 +11,7 @@ import msgspec
 
 from swarmd.core.changes import merge_patch
 from swarmd.core.fallback import planned
+from swarmd.core.idle.rules import check_watched
 from swarmd.core.naming import check_name, check_owner
 from swarmd.core.notes import reason_of
 from swarmd.core.placement import Rules, place, told
@@ -145,7 +146,7 @@ def _arguments(
         case UpdateInstance():
             config = merge_patch(instance.config, request.changes)
             config = msgspec.structs.replace(config, auth=_auth(config, intake))
-            _check_update(tables, config, instance.provider, intake)
+            _check_update(tables, config, instance, intake)
             return {
                 "config": codec.to_plain(config, reveal=True),
                 "restart": request.restart,
@@ -163,10 +164,14 @@ def _arguments(
             return {}
 
 
-def _check_update(tables: Tables, config: InstanceConfig, provider: str, intake: Intake) -> None:
+def _check_update(
+    tables: Tables, config: InstanceConfig, instance: Instance, intake: Intake
+) -> None:
     """``_check``; what is blamed is the field of the changes that were sent."""
     try:
-        _check(tables, config, provider, intake)
+        _check(tables, config, instance.provider, intake)
+        if not intake.rules.watched:
+            check_watched(config, instance.config)
     except SwarmError as error:
         if error.field is not None and error.field.startswith("config."):
             error.field = "changes." + error.field.removeprefix("config.")
@@ -210,6 +215,8 @@ def _asked(request: CreateInstance | ImportInstance | PlacementProvider) -> Inst
 def _placed(tables: Tables, config: InstanceConfig, owner: str, rules: Rules) -> Placement:
     check_owner(owner)
     check_itself(config)
+    if not rules.watched:
+        check_watched(config)
     return place(config, candidates(tables, owner), rules)
 
 

@@ -305,7 +305,7 @@ def _desired_after(
         return DesiredState.DELETED
     if operation.origin is Origin.USER and operation.kind in _DELETING:
         return DesiredState.STOPPED
-    if operation.origin is Origin.USER and cancelled:
+    if operation.origin in (Origin.USER, Origin.POLICY) and cancelled:
         ran = operation.arguments["was"] == InstanceStatus.RUNNING.value
         if operation.kind is OperationKind.STOP:
             return DesiredState.RUNNING if ran else instance.desired

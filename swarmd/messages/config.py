@@ -65,6 +65,12 @@ class InstancesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     trash_retention: Annotated[
         Duration, Meta(description="How long a deleted instance can be undeleted.")
     ] = Duration(86400)
+    idle_timeout: Annotated[
+        Duration, Meta(description="Stop what nobody used for so long; 0: never.")
+    ] = Duration(0)
+    max_age: Annotated[Duration, Meta(description="Stop what runs for so long; 0: never.")] = (
+        Duration(0)
+    )
     operations_kept: Annotated[
         int, Meta(ge=10, description="Ended operations kept in the list.")
     ] = 1000

@@ -100,10 +100,14 @@ class OperationKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Whose wish an operation is: precedence when wishes meet (DESIGN 7)."""
+    """Whose wish an operation is: precedence when wishes meet (DESIGN 7).
+
+    ``policy`` is what ``idle_timeout`` and ``max_age`` ask for.
+    """
 
     USER = "user"
     RECOVERY = "recovery"
+    POLICY = "policy"
     RECONCILE = "reconcile"
 
 
@@ -153,6 +157,8 @@ class EventType(StrEnum):
     INSTANCE_PURGED = "instance_purged"
     INSTANCE_STATUS_CHANGED = "instance_status_changed"
     INSTANCE_HEALTH_CHANGED = "instance_health_changed"
+    INSTANCE_KEPT = "instance_kept"
+    INSTANCE_EXPIRING = "instance_expiring"
     OPERATION_STARTED = "operation_started"
     OPERATION_PROGRESS = "operation_progress"
     OPERATION_ENDED = "operation_ended"

@@ -63,6 +63,7 @@ METHODS: tuple[Method, ...] = (
     Method("instance.exec", requests.ExecInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.export", requests.ExportInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.recover", requests.RecoverInstance, Instance, Kind.OPERATION),
+    Method("instance.keep", requests.KeepInstance, Instance, Kind.COMMAND),
     Method("instance.health", requests.HealthInstance, InstanceHealth, Kind.COMMAND),
     Method("instance.stats", requests.StatsInstance, replies.StatsList, Kind.COMMAND),
     Method("instance.credentials", requests.CredentialsInstance, replies.Credentials, Kind.READ),

@@ -11,14 +11,16 @@ from typing import Any, cast
 
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import CONTROLLER, REGISTRY, Context, Directory, Tick, health_actor
+from swarmd.actors.idling import Idling
 from swarmd.actors.lanes import Lanes
 from swarmd.actors.monitor import CheckNow, HealthMonitor
 from swarmd.actors.provider import Looked
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.errors import SwarmError
-from swarmd.messages.config import HealthConfig
+from swarmd.messages.config import HealthConfig, InstancesConfig
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
@@ -58,15 +60,17 @@ class SetClock:
 
     def __init__(self) -> None:
         self.at: datetime = AT + timedelta(hours=1)
+        self.seconds = 1000.0
 
     def now(self) -> datetime:
         return self.at
 
     def monotonic(self) -> float:
-        raise AssertionError("nobody here asks for it")
+        return self.seconds
 
     def forward(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+        self.seconds += seconds
 
 
 class Told(Directory):
@@ -209,13 +213,15 @@ class Bench:
         self, *rows: Instance, operations: Sequence[Operation] = (), **health: Any
     ) -> None:
         self.settings = HealthConfig(**health)
+        self.instances = InstancesConfig()
+        self.commands, self.outlooks = RunningCommands(), Outlooks()
         self.directory, self.clock = Told(), SetClock()
         self.published = Published(Tables.build(rows, tuple(operations), (LOCAL,), 0), "j")
         self.provider, self.probe, self.lanes = FakeProvider(), FakeProbe(), ByHand()
         self.store = HealthStore()
         self.context = Context(self.directory, self.clock)
         self.asker = Asker(cast(Any, self.provider), self.probe, cast(Lanes, self.lanes))
-        self.remedies = self.new_remedies()
+        self.remedies, self.idling = self.new_remedies(), self.new_idling()
         self.monitor = self.new_monitor()
         self.changes: list[Change] = []
 
@@ -231,6 +237,20 @@ class Bench:
             new_id=lambda: f"o{next(numbers)}",
         )
 
+    def new_idling(self) -> Idling:
+        numbers = iter(range(1, 1000))
+        return Idling(
+            directory=self.directory,
+            published=self.published,
+            clock=self.clock,
+            settings=lambda: self.instances,
+            lasts=lambda: 60.0,
+            new_id=lambda: f"p{next(numbers)}",
+            boot="b1",
+            commands=self.commands,
+            outlooks=self.outlooks,
+        )
+
     def new_monitor(self) -> HealthMonitor:
         """Built and not started: the test calls its handler."""
         return HealthMonitor(
@@ -241,6 +261,7 @@ class Bench:
             published=self.published,
             asker=self.asker,
             remedies=self.remedies,
+            idling=self.idling,
             store=cast(Any, self.store),
             settings=lambda: self.settings,
         )

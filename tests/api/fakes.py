@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from swarmd.core.idle.lease import until_of
 from swarmd.errors import (
     Conflict,
     Unavailable,
@@ -168,6 +169,12 @@ class FakeDaemon(FakeQuery):
             return replies.Done()
         if isinstance(request, requests.AdoptStray):
             return self.add(request.name or "stray")
+        if isinstance(request, requests.KeepInstance):
+            found = self.instance(caller, request.id)
+            until = until_of(request, datetime.now(UTC))
+            kept = msgspec.structs.replace(found, keep_until=until)
+            self.by_id[kept.id] = kept
+            return kept
         raise Unavailable(f"{type(request).__name__} is not part of this fake")
 
     async def doctor(self, caller: Caller) -> replies.DoctorReport:

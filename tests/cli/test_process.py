@@ -15,7 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import EventType
+from swarmd.messages.instance import replace
+from tests.api.fake_query import EPOCH
 from tests.cli.driver import COMMAND, clean_env, process
 from tests.cli.server import Served
 from tests.support import wait_until
@@ -220,6 +223,13 @@ def test_ls_watch_shows_what_changes(served: Served, env: dict[str, str]) -> Non
         served.on_loop(served.daemon.publish, EventType.INSTANCE_CREATED, web.id)
         assert child.stdout.readline().startswith(b"NAME")
         assert child.stdout.readline().startswith(b"ana/web")
+        # That somebody has used it is no news; another instance is.
+        idle = Idle(last_used=EPOCH, used_by="a browser")
+        served.on_loop(served.daemon.by_id.update, {web.id: replace(web, idle=idle)})
+        served.on_loop(served.daemon.publish, EventType.INSTANCE_HEALTH_CHANGED, web.id)
+        zoo = served.on_loop(served.daemon.add, "zoo")
+        served.on_loop(served.daemon.publish, EventType.INSTANCE_CREATED, zoo.id)
+        assert child.stdout.readline().startswith(b"ana/zoo")
 
 
 def test_a_command_gets_standard_input_and_gives_its_exit_code(

@@ -26,6 +26,7 @@ def failure(text: str) -> ConfigError:
         ("[instance]\n", "instance", "unknown key"),
         ("[instances]\nstart_timeout = '12x'", "instances.start_timeout", "expected a duration"),
         ("[instances]\nstop_grace = -1", "instances.stop_grace", "expected a duration"),
+        ("[instances]\nmax_age = 9\n[health]\nenabled = false", "instances.max_age", "no effect"),
         ("[instances]\nstory_length = 'a'", "instances.story_length", "a whole number"),
         ("[instances]\nstory_length = 3", "instances.story_length", ">= 10"),
         ("[instances]\nstart_timeout = 0", "instances.start_timeout", "more than 0"),

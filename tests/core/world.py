@@ -189,7 +189,10 @@ class World:
         self.verdict(made)
         after = self.tables.instances[target]
         assert before is not None
-        if origin is not Origin.USER:
+        if origin is Origin.POLICY:
+            assert not made.cancel, "a rule ends nothing"
+            assert after.desired is DesiredState.STOPPED
+        elif origin is not Origin.USER:
             assert after.desired is before.desired, "nobody asked for that"
         elif kind in STARTED:
             assert after.desired is DesiredState.RUNNING
@@ -247,6 +250,9 @@ class World:
         if kind is UPDATE and row is not None:
             arguments = update_arguments(row.config)
         self.wished(kind, target, choose((Origin.RECONCILE, Origin.RECOVERY)), **arguments)
+
+    def rule(self, choose: Choose) -> None:
+        self.wished(OperationKind.STOP, self.target(choose), Origin.POLICY, force=False)
 
     def cancel(self, choose: Choose) -> None:
         active = sorted(each for ids in self.tables.active.values() for each in ids)
@@ -362,6 +368,7 @@ DEEDS = (
     World.create,
     *[World.user] * 4,
     *[World.automatic] * 2,
+    World.rule,
     World.cancel,
     *[World.outcome] * 4,
     World.all_goes_well,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec.structs import replace
+import msgspec
 
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
@@ -354,7 +354,7 @@ class HealthMonitor(SwarmActor):
                 self._wards.note_changed(row.id)
             self._treat(row, rules, found)
             if self._idling.consider(row, found.status, track.failures):
-                self._ask(row)
+                self._ask(row, time.monotonic())
         if findings:
             self._write(tuple(findings), now)
 
@@ -417,7 +417,8 @@ class HealthMonitor(SwarmActor):
         healths = self._wards.to_keep(self._published.tables.instances)
         if healths:
             kept = self._idling.kept
-            self._store.keep_health([replace(each, activity=kept(each.id)) for each in healths])
+            with_use = msgspec.structs.replace
+            self._store.keep_health([with_use(each, activity=kept(each.id)) for each in healths])
 
     def on_stop(self) -> None:
         """The last of it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pykka
 
-from swarmd.actors.asking import Asker
+from swarmd.actors.asking import Asker, no_refusal
 from swarmd.actors.base import Context, health_actor
 from swarmd.actors.lanes import Lanes
 from swarmd.actors.monitor import HealthMonitor, Noticed
@@ -15,6 +15,7 @@ from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.supervisor import Child, Family, dismiss
 from swarmd.actors.ticker import Rhythms
+from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import EventType
 from swarmd.ports import Probe, Provider, Store
@@ -63,12 +64,20 @@ class Monitors:
         self._askers: dict[str, Asker] = {}
         published.listen(self._hear)
 
-    def child(self, provider: Provider) -> Child | None:
-        """How the monitor of a provider is started; None if health is switched off."""
+    def child(
+        self, provider: Provider, refusal: Callable[[], SwarmError | None] = no_refusal
+    ) -> Child | None:
+        """How the monitor of a provider is started; None if health is switched off.
+
+        Args:
+            provider: Whose instances.
+            refusal: Why it is not to be asked now; None: it may be.
+        """
         if not self._settings().enabled:
             return None
         name = health_actor(provider.name)
-        asker = Asker(provider, self._probe, Lanes(f"{provider.name}-health", _ASKED_AT_ONCE))
+        lanes = Lanes(f"{provider.name}-health", _ASKED_AT_ONCE)
+        asker = Asker(provider, self._probe, lanes, refusal)
         self._askers[provider.name] = asker
         self._rhythms.set(name, _TICK_SECONDS)
         remedies = self._remedies(provider.name)

@@ -1,0 +1,105 @@
+"""Brings back what ended, a few at a time: an engine's return is not followed by a storm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+
+from swarmd.actors.published import Published
+from swarmd.actors.restarts import Restarts
+from swarmd.core.recovery.remedy import Hold, Leave
+from swarmd.core.tables import Tables
+from swarmd.messages.config import HealthConfig
+from swarmd.messages.enums import DesiredState, InstanceStatus, Origin
+from swarmd.messages.instance import Instance
+
+_AUTOMATIC = (Origin.RECONCILE, Origin.RECOVERY)
+_SENT_SECONDS = 5.0
+"""A wish that is not among the operations after this time was refused, or lost."""
+
+
+class Returning:
+    """Those that are to run and were found ended, by provider. Held by the reconciler.
+
+    Args:
+        restarts: Remembers attempts, and decides.
+        start: Asks for the start of one, and says why.
+        hold: Holds one for a human.
+    """
+
+    def __init__(
+        self,
+        published: Published,
+        restarts: Restarts,
+        start: Callable[[str, str], None],
+        hold: Callable[[str, Hold, datetime], None],
+    ) -> None:
+        self._published = published
+        self._restarts = restarts
+        self._start = start
+        self._hold = hold
+        self._waiting: dict[str, dict[str, str]] = {}
+        self._sent: dict[str, float] = {}
+
+    def found(self, provider: str, ended: Mapping[str, str]) -> None:
+        """These have ended, each with how, and it is their time: all that do at a provider now."""
+        self._waiting[provider] = dict(ended)
+
+    def keep(self, provider: str, ended: Collection[str]) -> None:
+        """Only these are still to be started."""
+        waiting = self._waiting.get(provider, {})
+        self._waiting[provider] = {each: waiting[each] for each in waiting if each in ended}
+
+    def advance(self, provider: str, health: HealthConfig, now: datetime) -> None:
+        """Begin as many as may be under way at once (``health.max_parallel``)."""
+        waiting = self._waiting.get(provider)
+        if not waiting:
+            return
+        tables = self._published.tables
+        self._forget_sent(tables)
+        room = health.max_parallel - self._under_way(tables, provider)
+        for instance_id in tuple(waiting):
+            if room <= 0:
+                return
+            words = waiting.pop(instance_id)
+            row = tables.instances.get(instance_id)
+            if row is not None and self._is_to_start(tables, row):
+                room -= self._treat(row, words, health, now)
+
+    def _treat(self, row: Instance, words: str, health: HealthConfig, now: datetime) -> bool:
+        """Do what helps; whether a start was asked for."""
+        remedy = self._restarts.decide(row, words, health, now)
+        if isinstance(remedy, Leave):
+            return False
+        if isinstance(remedy, Hold):
+            self._restarts.forget(row.id)
+            self._hold(row.id, remedy, now)
+            return False
+        self._restarts.note(row.id, now)
+        self._sent[row.id] = time.monotonic()
+        self._start(row.id, f"it is to run and was found stopped{f': {words}' if words else ''}")
+        return True
+
+    def _is_to_start(self, tables: Tables, row: Instance) -> bool:
+        """Whether that is still so: it may have waited for its turn. One in error is held."""
+        wanted = row.desired is DesiredState.RUNNING and row.status is not InstanceStatus.ERROR
+        return wanted and row.id not in tables.active and row.id not in self._sent
+
+    def _forget_sent(self, tables: Tables) -> None:
+        latest = time.monotonic() - _SENT_SECONDS
+        self._sent = {
+            each: at
+            for each, at in self._sent.items()
+            if at >= latest and each not in tables.active
+        }
+
+    def _under_way(self, tables: Tables, provider: str) -> int:
+        """What is being brought back there now, or is about to be."""
+        targets = [*tables.active, *self._sent]
+        rows = (tables.instances.get(each) for each in targets)
+        here = {row.id for row in rows if row is not None and row.provider == provider}
+        return sum(
+            each in self._sent or any(op.origin in _AUTOMATIC for op in tables.active_of(each))
+            for each in here
+        )

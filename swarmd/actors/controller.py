@@ -32,6 +32,7 @@ from swarmd.actors.reconciler import Reconciler
 from swarmd.actors.registry import Transact
 from swarmd.actors.underway import Sent, UnderWay
 from swarmd.core import housekeeping
+from swarmd.core.breaker import says_nothing
 from swarmd.core.notes import event_of
 from swarmd.core.steps import Outcome, Step, abandon, config_during, settle
 from swarmd.core.tables import Change, Tables
@@ -286,6 +287,8 @@ class Controller(SwarmActor):
         sent = self._under_way.ended(outcome)
         if sent is not None:
             self._reconciler.touched(sent.target)
+            if outcome.error is not None and says_nothing(outcome.error):
+                self._reconciler.excuse(sent.target)
             sent.note_end()
         self._write(outcome, settle)
 

@@ -152,7 +152,7 @@ class ProviderActor(SwarmActor):
                 self._submit_initialize()
             case _Initialized():
                 self._ready_or_not(message.error)
-            case RunStep() if not self._ready and self._refused is None:
+            case RunStep() if self._is_beginning:
                 self._early.append(message)
             case RunStep():
                 self._run(message)
@@ -166,6 +166,11 @@ class ProviderActor(SwarmActor):
             case Tick():
                 self._tick(message.now)
         self._show_breaker()
+
+    @property
+    def _is_beginning(self) -> bool:
+        """Whether it is just getting ready, and does not take too long for that."""
+        return not self._ready and self._refused is None and self._circuit.closed
 
     # --- its breaker -------------------------------------------------------------------------
 
@@ -223,13 +228,18 @@ class ProviderActor(SwarmActor):
         if error is not None:
             self._circuit.failed(error, self._looked, probe=True)
             self._complain_once(f"it cannot start: {error.message}")
-        early, self._early = self._early, []
-        for step in early:
-            self._run(step)
+        self._run_early()
         if error is not None:
             self._tell_blind(error.message)
         else:
             self._look(())
+
+    def _run_early(self) -> None:
+        """Those that waited until it was ready, or known not to be."""
+        if not self._is_beginning:
+            early, self._early = self._early, []
+            for step in early:
+                self._run(step)
 
     def _run(self, step: RunStep) -> None:
         refused = self._circuit.refusal() or self._refused
@@ -272,6 +282,7 @@ class ProviderActor(SwarmActor):
         if now - self._slow_since >= _SLOW_SECONDS:
             self._slow_since = now
             self._circuit.failed(DeadlineExceeded(slow), self._looked, probe=True)
+            self._run_early()
 
     def _look_now(self, message: LookNow) -> None:
         """Out of turn."""

@@ -89,6 +89,10 @@ class Reconciler:
         """An operation has just changed this instance: older sightings do not count."""
         self._touched[instance_id] = time.monotonic()
 
+    def excuse(self, instance_id: str) -> None:
+        """What was just tried for it told of its provider alone: that is no crash loop."""
+        self._restarts.excuse(instance_id)
+
     def looked(
         self,
         seen: Looked,

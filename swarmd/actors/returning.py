@@ -8,6 +8,7 @@ from datetime import datetime
 
 from swarmd.actors.published import Published
 from swarmd.actors.restarts import Restarts
+from swarmd.core.breaker import is_left_alone
 from swarmd.core.recovery.remedy import Hold, Leave
 from swarmd.core.tables import Tables
 from swarmd.messages.config import HealthConfig
@@ -57,6 +58,8 @@ class Returning:
         if not waiting:
             return
         tables = self._published.tables
+        if is_left_alone(tables, provider):
+            return
         self._forget_sent(tables)
         room = health.max_parallel - self._under_way(tables, provider)
         for instance_id in tuple(waiting):

@@ -242,6 +242,11 @@ def refusal_of(provider: str, info: BreakerInfo) -> CircuitOpen | None:
     )
 
 
+def is_left_alone(tables: Tables, provider: str) -> bool:
+    """Whether nothing is to be begun at a provider: what is automatic is put off until it is."""
+    return tables.breakers.get(provider, BreakerInfo()).state is not _CLOSED
+
+
 def _clock(at: datetime | None) -> str:
     return at.strftime("%H:%M:%S UTC") if at is not None else "?"
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from swarmd.actors.base import (
@@ -32,7 +33,7 @@ from swarmd.actors.stepping import (
 )
 from swarmd.core.breaker import is_own, shown
 from swarmd.core.steps import Step
-from swarmd.core.tables import ProviderView
+from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.errors import (
     DeadlineExceeded,
     InitializationError,
@@ -132,7 +133,8 @@ class ProviderActor(SwarmActor):
         )
         self._look_every = look_every
         self._circuit = circuit
-        self._shown = BreakerInfo()
+        self._sent: BreakerInfo | None = None
+        self._published: BreakerInfo | None = None
         self._ready = False
         self._refused: SwarmError | None = None
         self._early: list[RunStep] = []
@@ -188,14 +190,18 @@ class ProviderActor(SwarmActor):
         self.context.directory.tell(self.name, _Called(began, error, step))
 
     def _show_breaker(self) -> None:
-        info = self._circuit.info
-        if info is self._shown:
+        """Have it published; again at a tick, if the registry was lost with it in between."""
+        info, name = self._circuit.info, self._provider.name
+        if info is self._sent:
             return
-        self._shown = info
-        name = self._provider.name
-        self.context.directory.tell(
-            REGISTRY, Transact(lambda tables: (shown(tables, name, info), None))
-        )
+        self._sent = info
+
+        def published(_value: Any, error: SwarmError | None) -> None:
+            if error is None:
+                self._published = info
+
+        decide = partial(_shown, name=name, info=info)
+        self.context.directory.tell(REGISTRY, Transact(decide, published))
 
     # --- getting ready -----------------------------------------------------------------------
 
@@ -252,6 +258,8 @@ class ProviderActor(SwarmActor):
 
     def _tick(self, now: float) -> None:
         self._circuit.age()
+        if self._published is not self._sent:
+            self._sent = None
         if self._watch.busy(_LOOK):
             self._note_slow(now)
         elif now >= self._next_look():
@@ -375,6 +383,10 @@ class _Called:
     began: float
     error: SwarmError | None
     step: Step | None = None
+
+
+def _shown(tables: Tables, *, name: str, info: BreakerInfo) -> tuple[Change, None]:
+    return shown(tables, name, info), None
 
 
 def _not_ready(error: SwarmError) -> InitializationError:

@@ -14,10 +14,12 @@ from swarmd.actors.base import CONTROLLER, Start, Tick, provider_actor
 from swarmd.actors.circuit import Circuit
 from swarmd.actors.lanes import Lanes
 from swarmd.actors.provider import Changed, Looked, LookNow, ProviderActor, RunStep, StepEnded
+from swarmd.actors.registry import Transact
 from swarmd.core.steps import Step
 from swarmd.core.tables import ProviderView
 from swarmd.errors import CircuitOpen, ProviderUnreachable
 from swarmd.messages.config import BreakerConfig
+from swarmd.messages.enums import BreakerState
 from swarmd.messages.provider import ProviderHealth
 from swarmd.messages.units import Duration
 from tests.actors.kit import World, instance
@@ -147,6 +149,25 @@ def test_what_waits_for_one_that_hangs_at_its_beginning_is_told_in_time(
         engine.out = False
         engine.ready.set()
         wait_until(lambda: stage.circuit.closed)
+    finally:
+        world.close()
+        stage.close()
+
+
+def test_a_registry_that_is_lost_with_the_word_is_told_again(engine: Engine) -> None:
+    engine.out = False
+    world = World()
+    stage = Stage(world, engine)
+    published = world.published
+    try:
+        wait_until(lambda: "local" in published.tables.breakers)
+        world.strike("registry", Transact)
+        engine.out = True
+        stage.tell(LookNow(asked=True))
+        wait_until(lambda: not stage.circuit.closed, timeout=20)
+        world.registry()
+        stage.tell(Tick(time.monotonic()))
+        wait_until(lambda: published.tables.breakers["local"].state is BreakerState.OPEN)
     finally:
         world.close()
         stage.close()

@@ -10,10 +10,16 @@ from swarmd.core.housekeeping import tidy
 from swarmd.core.steps import Step
 from swarmd.core.tables import Change
 from swarmd.core.turns import late
-from swarmd.errors import OperationCancelled, ProviderUnreachable
+from swarmd.errors import (
+    CircuitOpen,
+    OperationCancelled,
+    ProviderError,
+    ProviderUnreachable,
+    SwarmError,
+)
 from swarmd.messages.enums import DesiredState, InstanceStatus, OperationKind, OperationState
 from swarmd.messages.operation import Operation
-from tests.core.desk import CREATE, DELETE, START, STOP, Desk
+from tests.core.desk import CREATE, DELETE, START, STOP, Desk, tables_of
 from tests.core.samples import NOW, instance
 
 FAILED = OperationState.FAILED
@@ -104,6 +110,36 @@ def test_its_end_leaves_nothing_to_tidy_and_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "good", "status"),
+    [
+        (STOP, 0, InstanceStatus.RUNNING),
+        (DELETE, 0, InstanceStatus.RUNNING),
+        (DELETE, 1, InstanceStatus.STOPPED),
+        (OperationKind.RESTART, 0, InstanceStatus.RUNNING),
+        (OperationKind.RESTART, 1, InstanceStatus.STOPPED),
+    ],
+)
+def test_what_was_not_sent_leaves_the_instance_as_it_was_last_seen(
+    kind: OperationKind, good: int, status: InstanceStatus
+) -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(kind)
+    for _ in range(good):
+        desk.end(operation)
+    desk.fail(operation, CircuitOpen("it is left alone"))
+    assert desk.of(operation).state is FAILED
+    assert (desk.record().status, desk.record().last_error) == (status, None)
+
+
+def test_a_creation_of_which_nothing_was_sent_leaves_nothing() -> None:
+    desk = Desk()
+    creation = desk.create()
+    desk.fail(creation, CircuitOpen("it is left alone"))
+    assert desk.of(creation).state is FAILED
+    assert desk.tables.instances == {}
+
+
+@pytest.mark.parametrize(
     ("kind", "word", "desired"),
     [(STOP, "is stopped", DesiredState.STOPPED), (DELETE, "trash", DesiredState.DELETED)],
 )
@@ -124,7 +160,26 @@ def test_a_stop_or_delete_outlives_the_silence_of_its_provider(
     assert desk.record().desired is DesiredState.RUNNING
 
 
-def test_kind_of_create_is_not_kept() -> None:
+@pytest.mark.parametrize(
+    ("error", "desired"),
+    [
+        (ProviderUnreachable("no answer"), DesiredState.DELETED),
+        (ProviderError("it said no"), DesiredState.STOPPED),
+    ],
+)
+def test_a_crash_between_the_two_files_of_its_end_loses_no_wish(
+    error: SwarmError, desired: DesiredState
+) -> None:
+    desk = Desk(instance(1))
+    operation = desk.ask(DELETE)
+    before = desk.record()
+    desk.fail(operation, error)
+    torn = tables_of(before, operations=(desk.of(operation),))
+    mended = torn.apply(tidy(torn, desk.now))
+    assert mended.instances[before.id].desired is desired is desk.record().desired
+
+
+def test_a_creation_is_not_kept() -> None:
     desk = Desk()
     creation = desk.create(kind=CREATE)
     desk.end(creation)

@@ -163,6 +163,7 @@ class Wiring:
             make=self._provider_of,
             look_every=lambda: self._config().daemon.observe_interval,
             monitors=self._monitors(),
+            breaker=lambda: self._config().breaker,
         )
         self._add_children(tables)
 
@@ -334,6 +335,7 @@ def controller_settings(config: Config) -> Settings:
         trash_retention=config.instances.trash_retention,
         operation_timeout=config.instances.operation_timeout,
         operations_kept=config.instances.operations_kept,
+        lock_timeout=config.instances.lock_timeout,
         health=config.health,
     )
 

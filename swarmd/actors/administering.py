@@ -13,6 +13,7 @@ from swarmd.actors.bridge import Bridge
 from swarmd.actors.fleet import Fleet
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
+from swarmd.actors.repeating import pause, repeated
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.housekeeping import after_all_ends
@@ -30,6 +31,7 @@ from swarmd.messages.replies import Done
 from swarmd.messages.requests import (
     AdoptStray,
     DiscardStray,
+    EnableProvider,
     KeepInstance,
     RegisterProvider,
     RemoveProvider,
@@ -104,6 +106,8 @@ class Administrator:
         await self.follow(name, restart=isinstance(request, UpdateProvider))
         if isinstance(request, RemoveProvider):
             return Done()
+        if isinstance(request, EnableProvider):
+            self._fleet.look(name)
         return views.one_provider(self._published.tables, name)
 
     async def follow(self, name: str, *, restart: bool) -> None:
@@ -174,9 +178,10 @@ class Administrator:
     def _stray(self, provider: str, stray_id: str) -> Stray:
         tables = self._published.tables
         views.one_provider(tables, provider)
-        if stray_id in tables.instances:
+        row = tables.instances.get(stray_id)
+        if row is not None and row.provider == provider:
             raise Conflict(
-                f"{stray_id} is {tables.instances[stray_id].ref}, no stray",
+                f"{stray_id} is {row.ref}, no stray",
                 field="id",
                 next_step="Use swarmctl rm to delete an instance.",
             )
@@ -191,7 +196,15 @@ class Administrator:
 
     async def _adopt(self, caller: Caller, request: AdoptStray) -> Instance:
         stray = self._stray(request.provider, request.id)
-        provider = self._fleet.provider(request.provider)
+        row = self._published.tables.instances.get(stray.id)
+        if row is not None:
+            raise Conflict(
+                f"{stray.id} is a copy of {row.ref}, which is at provider {row.provider}",
+                field="id",
+                next_step="Remove the copy with its data:"
+                f" swarmctl doctor discard {stray.id} {stray.provider}.",
+            )
+        provider = self._fleet.reachable(request.provider)
         if stray.node != self._node:
             raise Conflict(
                 f"{stray.id} belongs to another node ({stray.node})",
@@ -200,7 +213,9 @@ class Administrator:
                 "and import it here, or discard it.",
                 details={"node": stray.node},
             )
-        found = await self._pool.run(lambda: provider.get(stray.id), _CALL_SECONDS)
+        found = await self._pool.run(
+            lambda: repeated(lambda: provider.get(stray.id), pause), _CALL_SECONDS
+        )
         observed = found if isinstance(found, Observed) else None
         password = self._bridge.new_password()
         in_trash = observed is not None and observed.status is InstanceStatus.DELETED
@@ -234,7 +249,7 @@ class Administrator:
 
     async def _discard(self, request: DiscardStray) -> Done:
         stray = self._stray(request.provider, request.id)
-        provider = self._fleet.provider(request.provider)
+        provider = self._fleet.reachable(request.provider)
         call = Call(deadline=time.monotonic() + _CALL_SECONDS, clock=time.monotonic)
         await self._pool.run(lambda: provider.discard(stray.id, call), _CALL_SECONDS)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pykka
 
-from swarmd.actors.asking import Asker
+from swarmd.actors.asking import Asker, no_refusal
 from swarmd.actors.base import Context, health_actor
 from swarmd.actors.idling import Idling
 from swarmd.actors.lanes import Lanes
@@ -19,6 +19,7 @@ from swarmd.actors.ticker import Rhythms
 from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.idle.activity import A_COMMAND
 from swarmd.core.idle.users import user_of
+from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig, InstancesConfig
 from swarmd.messages.enums import EventType
 from swarmd.messages.instance import Instance
@@ -84,12 +85,20 @@ class Monitors:
         self._idlings: dict[str, Idling] = {}
         published.listen(self._hear)
 
-    def child(self, provider: Provider) -> Child | None:
-        """How the monitor of a provider is started; None if health is switched off."""
+    def child(
+        self, provider: Provider, refusal: Callable[[], SwarmError | None] = no_refusal
+    ) -> Child | None:
+        """How the monitor of a provider is started; None if health is switched off.
+
+        Args:
+            provider: Whose instances.
+            refusal: Why it is not to be asked now; None: it may be.
+        """
         if not self._settings().enabled:
             return None
         name = health_actor(provider.name)
-        asker = Asker(provider, self._probe, Lanes(f"{provider.name}-health", _ASKED_AT_ONCE))
+        lanes = Lanes(f"{provider.name}-health", _ASKED_AT_ONCE)
+        asker = Asker(provider, self._probe, lanes, refusal)
         self._askers[provider.name] = asker
         self._rhythms.set(name, TICK_SECONDS)
         remedies = self._remedies(provider.name)

@@ -22,15 +22,14 @@ from swarmd.actors.provider import Looked, LookNow, RunStep
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact, no_reply
 from swarmd.actors.restarts import Restarts
+from swarmd.actors.returning import Returning
 from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import status_of
 from swarmd.core.reconcile import Facts, Found, Plan, Undo, reconcile
-from swarmd.core.recovery.again import is_tried_again
 from swarmd.core.recovery.held import hold
-from swarmd.core.recovery.remedy import Hold, Leave
-from swarmd.core.recovery.turns import under_way
-from swarmd.core.sight import lost_failure, settle
+from swarmd.core.recovery.remedy import Hold
+from swarmd.core.sight import follow, lost_failure, settle
 from swarmd.core.steps import Step
 from swarmd.core.strays import stand_in_for, stray_of
 from swarmd.core.tables import Change, EventDraft, Tables
@@ -79,7 +78,8 @@ class Reconciler:
         self._absences: Counter[str] = Counter()
         self._confirmed: set[str] = set()
         self._restarts = Restarts()
-        self._starting: dict[str, float] = {}  # when, of those that are no operations yet
+        self._returning = Returning(published, self._restarts, self._start, self._hold)
+        self._lasts, self._health = 0.0, HealthConfig()
         self._touched: dict[str, float] = {}
         self._acted: dict[str, float] = {}
         self._waits: dict[str, datetime] = {}
@@ -88,6 +88,10 @@ class Reconciler:
     def touched(self, instance_id: str) -> None:
         """An operation has just changed this instance: older sightings do not count."""
         self._touched[instance_id] = time.monotonic()
+
+    def excuse(self, instance_id: str) -> None:
+        """What was just tried for it told of its provider alone: that is no crash loop."""
+        self._restarts.excuse(instance_id)
 
     def looked(
         self,
@@ -111,6 +115,7 @@ class Reconciler:
         if seen.observed is None:
             self._show_view(seen)
             return
+        self._lasts, self._health = lasts, health
         self._count_absences(seen)
         self._restarts.forgive(self._published.tables, self._clock.now(), health)
         plan = self._plan(seen, trash_retention)
@@ -119,23 +124,25 @@ class Reconciler:
         self._show_view(seen)
         last = self._acted.get(seen.provider)
         due = last is None or time.monotonic() - last >= every
-        new = plan.observe or plan.adopt or plan.lost
+        new = plan.observe or plan.adopt or plan.lost or plan.follow
         again = seen.provider in self._waits or any(each in self._restarts for each in plan.start)
-        waits = [due for _, due in plan.wait]
         if due or new or again:
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
-            if not self._start_again(plan, seen, health, lasts):
-                waits.append(self._clock.now())
+            self._returning.found(seen.provider, self._ended(plan, seen))
+        self._returning.keep(seen.provider, plan.start)
+        self._returning.advance(seen.provider, health, self._clock.now())
         self._waits.pop(seen.provider, None)
-        if waits:
-            self._waits[seen.provider] = min(waits)
+        if plan.wait:
+            self._waits[seen.provider] = min(due for _, due in plan.wait)
         if not plan.empty:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
 
     def tick(self) -> None:
-        """Have looked again where something was put off until now."""
+        """Go on with what was put off until now, or have looked again."""
         now = self._clock.now()
+        for provider in self._published.tables.providers:
+            self._returning.advance(provider, self._health, now)
         for provider, due in tuple(self._waits.items()):
             if self._directory.get(provider_actor(provider)) is None:
                 del self._waits[provider]
@@ -205,7 +212,7 @@ class Reconciler:
         sightings = (*plan.observe, *plan.adopt)
         strays = self._strays(plan.stray, provider)
         new = tuple(each for each in strays if each not in self._published.tables.strays)
-        if not sightings and not plan.lost and not new and strays == self._here(provider):
+        if not (sightings or plan.lost or plan.follow or new) and strays == self._here(provider):
             return
         now = self._clock.now()
 
@@ -215,6 +222,8 @@ class Reconciler:
                 change = change.plus(_seen(tables, instance_id, observed, now))
             for instance_id in plan.lost:
                 change = change.plus(_lost(tables, instance_id, now))
+            for found in plan.follow:
+                change = change.plus(_followed(tables, found, now))
             others = tuple(each for each in tables.strays if each.provider != provider)
             events = tuple(
                 EventDraft(EventType.STRAY_FOUND, each.id, data={"provider": provider})
@@ -229,12 +238,15 @@ class Reconciler:
 
     def _strays(self, found: Iterable[Found], provider: str) -> tuple[Any, ...]:
         """Strays keep the time at which they were first found."""
-        known = {each.id: each for each in self._here(provider)}
-        now = self._clock.now()
+        known = {each.id: each.found_at for each in self._here(provider)}
+        now, instances = self._clock.now(), self._published.tables.instances
         return tuple(
-            stray_of(each, self._node, known[each.observed.id].found_at)
-            if each.observed.id in known
-            else stray_of(each, self._node, now)
+            stray_of(
+                each,
+                self._node,
+                known.get(each.observed.id, now),
+                instances.get(each.observed.id),
+            )
             for each in found
         )
 
@@ -263,40 +275,14 @@ class Reconciler:
         if plan.confirm:
             self._directory.tell(provider_actor(provider), LookNow(plan.confirm))
 
-    def _start_again(self, plan: Plan, seen: Looked, health: HealthConfig, lasts: float) -> bool:
-        """Start what is to run and ended; what ends over and over is held for a human.
-
-        Returns:
-            Whether all had their turn.
-        """
+    @staticmethod
+    def _ended(plan: Plan, seen: Looked) -> dict[str, str]:
+        """Those that are to be started, each with how it ended."""
         exits = {each.id: each.exit or "" for each in seen.observed or ()}
-        tables, now = self._published.tables, self._clock.now()
-        turns = health.max_parallel - under_way(tables, seen.provider) - self._about_to_start()
-        for instance_id in plan.start:
-            row = tables.instances.get(instance_id)
-            if row is None:
-                continue
-            words = exits.get(instance_id, "")
-            remedy = self._restarts.decide(row, words, health, now)
-            if isinstance(remedy, Hold):
-                self._restarts.forget(instance_id)
-                self._hold(instance_id, remedy, now)
-            elif not isinstance(remedy, Leave):
-                if turns <= 0:
-                    return False
-                turns -= 1
-                why = f"{_why_started(row, words)} ({self._restarts.which(row.id, words, health)})"
-                self._restarts.note(instance_id, now)
-                self._wish(OperationKind.START, instance_id, lasts, why)
-        return True
+        return {each: exits.get(each, "") for each in plan.start}
 
-    def _about_to_start(self) -> int:
-        """Starts that the registry was asked for and has not answered; lost ones are forgotten."""
-        since = time.monotonic() - _LOOK_SECONDS
-        for operation_id, at in tuple(self._starting.items()):
-            if at < since:
-                self._starting.pop(operation_id, None)
-        return len(self._starting)
+    def _start(self, instance_id: str, why: str) -> None:
+        self._wish(OperationKind.START, instance_id, self._lasts, why)
 
     def _hold(self, instance_id: str, remedy: Hold, now: datetime) -> None:
         self._transact(lambda tables: (hold(tables, instance_id, remedy, now), None))
@@ -333,11 +319,7 @@ class Reconciler:
             verdict = accept(tables, wish, instance_id)
             return verdict.change, verdict
 
-        if kind is OperationKind.START:
-            self._starting[wish.operation_id] = time.monotonic()
-
         def reply(verdict: Any, error: SwarmError | None) -> None:
-            self._starting.pop(wish.operation_id, None)
             if verdict is not None:
                 self._accepted(verdict)
             elif not isinstance(error, Conflict):
@@ -349,12 +331,6 @@ class Reconciler:
         self._directory.tell(REGISTRY, Transact(decide, no_reply))
 
 
-def _why_started(row: Instance, exit_words: str) -> str:
-    if is_tried_again(row) and row.last_error is not None:
-        return f"it is to run, and its last automatic start failed: {row.last_error.message}"
-    return "it is to run and was found stopped" + (f": {exit_words}" if exit_words else "")
-
-
 def _seen(tables: Tables, instance_id: str, observed: Observed, now: datetime) -> Change:
     """What was seen, unless an operation has begun meanwhile."""
     record = tables.instances.get(instance_id)
@@ -364,6 +340,22 @@ def _seen(tables: Tables, instance_id: str, observed: Observed, now: datetime) -
     if after.status is record.status:
         return Change(instances=(after,))
     why = observed.exit or f"seen at {record.provider}"
+    return Change(instances=(after,)).plus(status_of(record, after, why, now))
+
+
+def _followed(tables: Tables, found: Found, now: datetime) -> Change:
+    """The record goes to where the newest of its instances is."""
+    record = tables.instances.get(found.observed.id)
+    there = tables.providers.get(found.provider)
+    outdated = record is not None and found.observed.epoch > record.epoch
+    if record is None or there is None or not outdated or record.id in tables.active:
+        return Change()
+    after = follow(record, there.name, there.type, found.observed, now)
+    why = (
+        f"it is at {there.name} under epoch {found.observed.epoch}; the record said"
+        f" {record.provider}, epoch {record.epoch}"
+    )
+    log.warning("%s: %s", record.ref, why)
     return Change(instances=(after,)).plus(status_of(record, after, why, now))
 
 

@@ -12,6 +12,7 @@ from swarmd.actors.base import CONTROLLER, REGISTRY, Directory
 from swarmd.actors.controller import Submit
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
+from swarmd.core.breaker import is_left_alone
 from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
 from swarmd.core.recovery.attempts import Attempts
@@ -114,6 +115,8 @@ class Remedies:
         now, settings = self._clock.now(), self._settings()
         self._drop_accepted(tables, now)
         if found.illness is None or row.id in tables.active or row.id in self._sent:
+            return
+        if is_left_alone(tables, self._provider):
             return
         attempts = self._attempts.get(row.id, Attempts())
         remedy: Remedy = decide(

@@ -48,6 +48,11 @@ class Restarts:
         """One more."""
         self._attempts[instance_id] = self._attempts.get(instance_id, Attempts()).after(now)
 
+    def excuse(self, instance_id: str) -> None:
+        """The last one failed because its provider did not answer: it does not count."""
+        if instance_id in self._attempts:
+            self._attempts[instance_id] = self._attempts[instance_id].excused()
+
     def forget(self, instance_id: str) -> None:
         """Begin anew: a human has to look now, or has looked."""
         self._attempts.pop(instance_id, None)

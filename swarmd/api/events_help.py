@@ -26,7 +26,8 @@ EVENT_DATA: Final[dict[EventType, str]] = {
     EventType.OPERATION_ENDED: f"{_OPERATION}; reason; error: type and message, if it failed",
     EventType.PROVIDER_ADDED: "provider, type, enabled, cordoned",
     EventType.PROVIDER_REMOVED: "provider, type, enabled, cordoned",
-    EventType.PROVIDER_UPDATED: "provider; what changed: enabled and cordoned, or ok and message",
+    EventType.PROVIDER_UPDATED: "provider; what changed: enabled and cordoned; or ok and "
+    "message; or breaker: closed, open or half_open, with failures, retry_at and message",
     EventType.STRAY_FOUND: "provider; the event's target is the stray's id",
     EventType.FILE_QUARANTINED: "file: what could not be read and was set aside; cause",
     EventType.DAEMON_STATE_CHANGED: "state: the daemon's state now; reasons",

@@ -44,6 +44,12 @@ def left(moment: str | None, now: datetime | None = None) -> str:
     return _length(max(0, seconds))
 
 
+def until(moment: str | None, now: datetime | None = None) -> str:
+    """How long it is until an RFC 3339 time: ``12s``; nothing without one, or if it is over."""
+    seconds = (parse_time(moment) - (now or datetime.now(UTC))).total_seconds() if moment else 0
+    return f"{seconds:.0f}s" if seconds > 0 else ""
+
+
 def clock(moment: str | None) -> str:
     """An RFC 3339 time in the reader's zone: ``2026-01-31 12:00:00``."""
     return parse_time(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "-"

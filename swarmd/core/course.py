@@ -156,6 +156,18 @@ def next_step(operation: Operation, instance: Instance, done: Step) -> Step | No
     return None
 
 
+def before_step(operation: Operation, step: Step) -> InstanceStatus:
+    """What the instance was when a step was entered that its provider was not asked for."""
+    began = InstanceStatus(operation.arguments["was"])
+    if operation.kind in (OperationKind.CREATE, OperationKind.IMPORT):
+        return InstanceStatus.CREATED if step is Step.START else began
+    after_stop = step in (Step.RENEW, Step.TRASH) or (
+        step in (Step.START, Step.PURGE)
+        and operation.kind in (OperationKind.RESTART, OperationKind.UPDATE, OperationKind.DELETE)
+    )
+    return InstanceStatus.STOPPED if after_stop else began
+
+
 def begin(operation: Operation, instance: Instance, now: datetime) -> tuple[Operation, Instance]:
     """Enter the first step; the record as it is now is what a failure goes back to."""
     found = {"was": instance.status.value, "revision": instance.revision}

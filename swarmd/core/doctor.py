@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from swarmd.core.breaker import refusal_of, words_of
+from swarmd.messages.enums import BreakerState
 from swarmd.messages.instance import Stray
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import ActorInfo, DoctorReport, Finding
@@ -64,17 +66,28 @@ def _provider(info: ProviderInfo) -> Finding:
             message="disabled",
             next_step=f"Enable it: swarmctl providers enable {info.name}.",
         )
-    if not info.health.ok:
+    refused = refusal_of(info.name, info.breaker)
+    if not info.health.ok or refused is not None:
         return Finding(
             level=PROBLEM,
             subject=subject,
-            message=info.health.message or "does not answer",
-            next_step=f"Look at it: swarmctl providers get {info.name}.",
+            message=_illness(info),
+            next_step=refused.next_step
+            if refused is not None
+            else f"Look at it: swarmctl providers get {info.name}.",
         )
     message = info.health.message or "works"
     if info.cordoned:
         message += "; cordoned: takes no new instances"
     return Finding(level=OK, subject=subject, message=message)
+
+
+def _illness(info: ProviderInfo) -> str:
+    said = info.health.message or "does not answer"
+    if info.breaker.state is BreakerState.CLOSED:
+        return said
+    said = info.breaker.last_error or said if info.health.ok else said
+    return f"{said}; {words_of(info.breaker)}"
 
 
 def _notes(info: ProviderInfo) -> list[Finding]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from swarmd.core.breaker import refusal_of
 from swarmd.core.changes import merge_patch
 from swarmd.core.fallback import planned
 from swarmd.core.idle.rules import check_watched
@@ -31,7 +32,7 @@ from swarmd.messages.enums import (
 )
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.messages.operation import Caller
-from swarmd.messages.provider import Capabilities
+from swarmd.messages.provider import BreakerInfo, Capabilities
 from swarmd.messages.replies import Placement
 from swarmd.messages.requests import (
     CreateInstance,
@@ -59,6 +60,10 @@ _KINDS: Mapping[type[Mutation], OperationKind] = {
     DeleteInstance: OperationKind.DELETE,
     UndeleteInstance: OperationKind.UNDELETE,
 }
+
+
+_KEPT = (OperationKind.STOP, OperationKind.DELETE)
+"""Wishes that are kept for a provider that does not answer: the desired state says them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,8 @@ def decide(tables: Tables, request: Mutation, intake: Intake) -> Verdict:
         return _new(tables, request, wish, intake)
     instance = _target(tables, request, intake)
     check_driven(tables, instance.provider)
+    if kind not in _KEPT:
+        check_answering(tables, instance.provider)
     arguments = _arguments(tables, request, instance, intake)
     return accept(tables, replace(wish, arguments=arguments), instance.id)
 
@@ -137,6 +144,13 @@ def check_driven(tables: Tables, provider: str) -> None:
             f"provider {provider} is disabled (providers[].enabled)",
             next_step=f"Enable it: swarmctl providers enable {provider}.",
         )
+
+
+def check_answering(tables: Tables, provider: str) -> None:
+    """Refuse what would have to wait for a provider that is left alone. Raises ``CircuitOpen``."""
+    refused = refusal_of(provider, tables.breakers.get(provider, BreakerInfo()))
+    if refused is not None:
+        raise refused
 
 
 def _arguments(

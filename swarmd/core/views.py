@@ -14,7 +14,7 @@ from swarmd.errors import InstanceNotFound, OperationNotFound, ValidationError
 from swarmd.messages.enums import HealthStatus, InstanceStatus, MigrationStatus
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
-from swarmd.messages.provider import ProviderHealth, ProviderInfo, ProviderRecord
+from swarmd.messages.provider import BreakerInfo, ProviderHealth, ProviderInfo, ProviderRecord
 from swarmd.messages.replies import (
     HealthCounts,
     InstanceCounts,
@@ -122,6 +122,7 @@ def provider_info(
         region=record.region,
         labels=dict(record.labels),
         cost_per_hour=record.cost_per_hour,
+        breaker=tables.breakers.get(record.name, BreakerInfo()),
     )
 
 

@@ -62,6 +62,9 @@ class InstancesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     operation_timeout: Annotated[
         Duration, Meta(description="The most that one operation may take.")
     ] = Duration(600)
+    lock_timeout: Annotated[
+        Duration, Meta(description="How long one operation may wait behind another.")
+    ] = Duration(30)
     trash_retention: Annotated[
         Duration, Meta(description="How long a deleted instance can be undeleted.")
     ] = Duration(86400)
@@ -136,6 +139,23 @@ class HealthConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 4
 
 
+class BreakerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a provider that fails is left alone for a while, and for how long."""
+
+    failures: Annotated[
+        int, Meta(ge=1, le=1000, description="So many within the window open its breaker.")
+    ] = 5
+    window: Annotated[
+        Duration, Meta(description="How long a failure counts; so long without an answer opens it.")
+    ] = Duration(30)
+    pause: Annotated[
+        Duration, Meta(description="Until it is asked again; doubles each time, with jitter.")
+    ] = Duration(5)
+    longest_pause: Annotated[Duration, Meta(description="The most that a pause grows to.")] = (
+        Duration(30)
+    )
+
+
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The journal of events."""
 
@@ -192,6 +212,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     instances: InstancesConfig = InstancesConfig()
     placement: PlacementConfig = PlacementConfig()
     health: HealthConfig = HealthConfig()
+    breaker: BreakerConfig = BreakerConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)

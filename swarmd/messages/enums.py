@@ -111,6 +111,14 @@ class Origin(StrEnum):
     RECONCILE = "reconcile"
 
 
+class BreakerState(StrEnum):
+    """The states of a provider's circuit breaker (seed 000, section 4.4)."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
 class DaemonState(StrEnum):
     """The states of the daemon (DESIGN 2)."""
 

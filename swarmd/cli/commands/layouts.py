@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swarmd.cli.grid import Column, Row, column
-from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, yes
+from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, until, yes
 
 
 def _ref(row: Row) -> str:
@@ -83,6 +83,13 @@ def provider_state(row: Row) -> str:
     return "ok" if healthy else "failed"
 
 
+def breaker_state(row: Row) -> str:
+    """Whether a provider is left alone, and for how long still."""
+    breaker = row.get("breaker") or {}
+    left = until(breaker.get("retry_at"))
+    return " ".join(filter(None, (dash(breaker.get("state")), left)))
+
+
 def _limits(row: Row, of: str) -> dict[str, Any]:
     """What a provider has of something, as far as its capabilities are known."""
     limits = (row.get("capabilities") or {}).get("max_resources_per_instance") or {}
@@ -93,6 +100,7 @@ PROVIDERS = (
     column("NAME", fixed=True),
     column("TYPE", fixed=True),
     Column("STATE", provider_state, coloured=True, fixed=True),
+    Column("BREAKER", breaker_state, fixed=True),
     Column("INSTANCES", lambda row: str(row.get("instances", row.get("instance_count", 0)))),
     Column("CORES", lambda row: dash(_limits(row, "cpu").get("cores"))),
     Column("MEMORY", lambda row: size(_limits(row, "memory").get("max"))),

@@ -25,7 +25,7 @@ class Returning:
 
     Args:
         restarts: Remembers attempts, and decides.
-        start: Asks for the start of one, and says why.
+        start: Asks for the start of one, and says why; the id of its operation.
         hold: Holds one for a human.
     """
 
@@ -33,7 +33,7 @@ class Returning:
         self,
         published: Published,
         restarts: Restarts,
-        start: Callable[[str, str], None],
+        start: Callable[[str, str], str],
         hold: Callable[[str, Hold, datetime], None],
     ) -> None:
         self._published = published
@@ -41,7 +41,8 @@ class Returning:
         self._start = start
         self._hold = hold
         self._waiting: dict[str, dict[str, str]] = {}
-        self._sent: dict[str, float] = {}
+        self._busy: set[str] = set()
+        self._sent: dict[str, tuple[str, float]] = {}  # wishes that are no operations yet
 
     def found(self, provider: str, ended: Mapping[str, str]) -> None:
         """These have ended, each with how, and it is their time: all that do at a provider now."""
@@ -50,6 +51,7 @@ class Returning:
     def keep(self, provider: str, ended: Collection[str]) -> None:
         """Only these are still to be started."""
         waiting = self._waiting.get(provider, {})
+        self._busy -= waiting.keys() - set(ended)
         self._waiting[provider] = {each: waiting[each] for each in waiting if each in ended}
 
     def advance(self, provider: str, health: HealthConfig, now: datetime) -> None:
@@ -65,9 +67,12 @@ class Returning:
         for instance_id in tuple(waiting):
             if room <= 0:
                 return
+            if instance_id in self._sent or instance_id in tables.active:
+                self._busy.add(instance_id)
+                continue
             words = waiting.pop(instance_id)
             row = tables.instances.get(instance_id)
-            if row is not None and self._is_to_start(tables, row):
+            if row is not None and self._is_to_start(row):
                 room -= self._treat(row, words, health, now)
 
     def _treat(self, row: Instance, words: str, health: HealthConfig, now: datetime) -> bool:
@@ -80,22 +85,26 @@ class Returning:
             self._hold(row.id, remedy, now)
             return False
         self._restarts.note(row.id, now)
-        self._sent[row.id] = time.monotonic()
-        self._start(row.id, f"it is to run and was found stopped{f': {words}' if words else ''}")
+        why = f"it is to run and was found stopped{f': {words}' if words else ''}"
+        self._sent[row.id] = self._start(row.id, why), time.monotonic()
         return True
 
-    def _is_to_start(self, tables: Tables, row: Instance) -> bool:
-        """Whether that is still so: it may have waited for its turn. One in error is held."""
-        wanted = row.desired is DesiredState.RUNNING and row.status is not InstanceStatus.ERROR
-        return wanted and row.id not in tables.active and row.id not in self._sent
+    def _is_to_start(self, row: Instance) -> bool:
+        """Whether that is still so: it may have waited for its turn. One in error is held.
+
+        That it ended may not be in the record yet, but what was done about it meanwhile is.
+        """
+        was_busy = row.id in self._busy
+        self._busy.discard(row.id)
+        if was_busy and row.status is InstanceStatus.RUNNING:
+            return False
+        return row.desired is DesiredState.RUNNING and row.status is not InstanceStatus.ERROR
 
     def _forget_sent(self, tables: Tables) -> None:
         latest = time.monotonic() - _SENT_SECONDS
-        self._sent = {
-            each: at
-            for each, at in self._sent.items()
-            if at >= latest and each not in tables.active
-        }
+        for instance_id, (operation_id, at) in tuple(self._sent.items()):
+            if operation_id in tables.operations or at < latest:
+                del self._sent[instance_id]
 
     def _under_way(self, tables: Tables, provider: str) -> int:
         """What is being brought back there now, or is about to be."""

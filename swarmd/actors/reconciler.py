@@ -281,8 +281,8 @@ class Reconciler:
         exits = {each.id: each.exit or "" for each in seen.observed or ()}
         return {each: exits.get(each, "") for each in plan.start}
 
-    def _start(self, instance_id: str, why: str) -> None:
-        self._wish(OperationKind.START, instance_id, self._lasts, why)
+    def _start(self, instance_id: str, why: str) -> str:
+        return self._wish(OperationKind.START, instance_id, self._lasts, why)
 
     def _hold(self, instance_id: str, remedy: Hold, now: datetime) -> None:
         self._transact(lambda tables: (hold(tables, instance_id, remedy, now), None))
@@ -303,7 +303,8 @@ class Reconciler:
         run = RunStep("", step, instance, time.monotonic() + _SWEEP_SECONDS, threading.Event())
         self._directory.tell(provider_actor(provider), run)
 
-    def _wish(self, kind: OperationKind, instance_id: str, lasts: float, why: str) -> None:
+    def _wish(self, kind: OperationKind, instance_id: str, lasts: float, why: str) -> str:
+        """Ask for an operation; its id."""
         wish = Wish(
             operation_id=self._new_id(),
             kind=kind,
@@ -326,6 +327,7 @@ class Reconciler:
                 log.warning("%s of %s was refused: %s", kind, instance_id, error)
 
         self._directory.tell(REGISTRY, Transact(decide, reply))
+        return wish.operation_id
 
     def _transact(self, decide: Callable[[Tables], tuple[Change, None]]) -> None:
         self._directory.tell(REGISTRY, Transact(decide, no_reply))

@@ -26,7 +26,7 @@ class Returning:
 
     Args:
         restarts: Remembers attempts, and decides.
-        start: Asks for the start of one, and says why.
+        start: Asks for the start of one, and says why; the id of its operation.
         hold: Holds one for a human.
     """
 
@@ -34,7 +34,7 @@ class Returning:
         self,
         published: Published,
         restarts: Restarts,
-        start: Callable[[str, str], None],
+        start: Callable[[str, str], str],
         hold: Callable[[str, Hold, datetime], None],
     ) -> None:
         self._published = published
@@ -42,7 +42,8 @@ class Returning:
         self._start = start
         self._hold = hold
         self._waiting: dict[str, dict[str, str]] = {}
-        self._sent: dict[str, float] = {}
+        self._busy: set[str] = set()
+        self._sent: dict[str, tuple[str, float]] = {}  # wishes that are no operations yet
 
     def found(self, provider: str, ended: Mapping[str, str]) -> None:
         """These have ended, each with how, and it is their time: all that do at a provider now."""
@@ -51,6 +52,7 @@ class Returning:
     def keep(self, provider: str, ended: Collection[str]) -> None:
         """Only these are still to be started."""
         waiting = self._waiting.get(provider, {})
+        self._busy -= waiting.keys() - set(ended)
         self._waiting[provider] = {each: waiting[each] for each in waiting if each in ended}
 
     def advance(self, provider: str, health: HealthConfig, now: datetime) -> None:
@@ -66,9 +68,12 @@ class Returning:
         for instance_id in tuple(waiting):
             if room <= 0:
                 return
+            if instance_id in self._sent or instance_id in tables.active:
+                self._busy.add(instance_id)
+                continue
             words = waiting.pop(instance_id)
             row = tables.instances.get(instance_id)
-            if row is not None and self._is_to_start(tables, row):
+            if row is not None and self._is_to_start(row):
                 room -= self._treat(row, words, health, now)
 
     def _treat(self, row: Instance, words: str, health: HealthConfig, now: datetime) -> bool:
@@ -82,26 +87,28 @@ class Returning:
             return False
         which = self._restarts.which(row.id, words, health)
         self._restarts.note(row.id, now)
-        self._sent[row.id] = time.monotonic()
-        self._start(row.id, f"{_why_started(row, words)} ({which})")
+        why = f"{_why_started(row, words)} ({which})"
+        self._sent[row.id] = self._start(row.id, why), time.monotonic()
         return True
 
-    def _is_to_start(self, tables: Tables, row: Instance) -> bool:
+    def _is_to_start(self, row: Instance) -> bool:
         """Whether that is still so: it may have waited for its turn.
 
-        One in error is held, unless an automatic start of it has failed.
+        That it ended may not be in the record yet, but what was done about it meanwhile is. One in
+        error is held, unless an automatic start of it has failed.
         """
+        was_busy = row.id in self._busy
+        self._busy.discard(row.id)
+        if was_busy and row.status is InstanceStatus.RUNNING:
+            return False
         held = row.status is InstanceStatus.ERROR and not is_tried_again(row)
-        wanted = row.desired is DesiredState.RUNNING and not held
-        return wanted and row.id not in tables.active and row.id not in self._sent
+        return row.desired is DesiredState.RUNNING and not held
 
     def _forget_sent(self, tables: Tables) -> None:
         latest = time.monotonic() - _SENT_SECONDS
-        self._sent = {
-            each: at
-            for each, at in self._sent.items()
-            if at >= latest and each not in tables.active
-        }
+        for instance_id, (operation_id, at) in tuple(self._sent.items()):
+            if operation_id in tables.operations or at < latest:
+                del self._sent[instance_id]
 
     def _about_to(self, tables: Tables, provider: str) -> int:
         """Starts that were asked for there and are no operations yet."""

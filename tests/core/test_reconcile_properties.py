@@ -20,7 +20,8 @@ from swarmd.messages.provider import Observed
 from tests.core.samples import NODE, NOW, OBSERVED, instance, later, make_id, observed
 
 PROVIDERS = ("local", "box1")
-ROUNDS = 12
+ROUNDS = 16
+"""Of five minutes: the trash is over in the twelfth, and what its end leaves takes some more."""
 
 
 @dataclass

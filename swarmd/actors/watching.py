@@ -47,6 +47,7 @@ class Watching:
         problems: One line for each file in quarantine.
         insecure: Whether public access without TLS is allowed, now.
         health: ``[health]``, now.
+        endpoint_error: Why figures cannot be fetched, if they cannot.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Watching:
         problems: Callable[[], Sequence[str]],
         insecure: Callable[[], bool],
         health: Callable[[], HealthConfig],
+        endpoint_error: Callable[[], str | None],
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -69,6 +71,7 @@ class Watching:
         self._problems = problems
         self._insecure = insecure
         self._health = health
+        self._endpoint_error = endpoint_error
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -84,6 +87,7 @@ class Watching:
             strays=tables.strays,
             write_error=self._published.write_error,
             insecure=self._insecure(),
+            endpoint_error=self._endpoint_error(),
         )
         return examine(facts)
 

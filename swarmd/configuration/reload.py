@@ -36,6 +36,9 @@ LIVE = frozenset(
         "health.max_recovery_attempts",
         "health.stable_time",
         "health.max_parallel",
+        "telemetry.interval",
+        "telemetry.files",
+        "telemetry.listen",
         "journal.retention",
         "journal.max_size",
         "journal.segment_size",
@@ -52,6 +55,7 @@ RESTART = frozenset(
         "access.socket_group",
         "health.enabled",
         "health.history_size",
+        "telemetry.enabled",
         "logging.format",
     }
 )

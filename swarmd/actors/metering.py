@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from swarmd.core.telemetry.operations import Counts
 from swarmd.core.telemetry.window import window_of
 from swarmd.errors import SwarmError, Unavailable
 from swarmd.messages.config import TelemetryConfig
-from swarmd.messages.enums import EventType, MetricsFormat
+from swarmd.messages.enums import MetricsFormat
 from swarmd.messages.events import Event
 from swarmd.messages.requests import DaemonMetrics
 from swarmd.messages.telemetry import MetricsReport, ProcessMetrics, SwarmMetrics
@@ -143,22 +143,31 @@ class Metering:
         """The journal tells which operations ended after the last sample that was written."""
         try:
             last = self._store.last_metrics()
-            if last is not None and last.journal == self._published.journal:
-                self._tally.make_up_for(self._unsampled(last), self._published.tables)
+            if last is None:
+                missed: Iterable[Event] = self._newest()
+            else:
+                missed = self._since(last) if last.journal == self._published.journal else ()
+            self._tally.make_up_for(missed, self._published.tables)
         except SwarmError as error:
             log.warning("what ended before the start is not counted: %s", error)
 
-    def _unsampled(self, last: SwarmMetrics) -> Iterator[Event]:
-        # What ended long after it was not to be measured: telemetry was switched off.
-        late = last.timestamp + timedelta(seconds=2 * self._settings().interval + 60)
-        after = last.seq
+    @property
+    def _patience(self) -> timedelta:
+        """What ended longer than this without a sample was not to be measured."""
+        return timedelta(seconds=2 * self._settings().interval + 60)
+
+    def _since(self, last: SwarmMetrics) -> Iterator[Event]:
+        after, late = last.seq, last.timestamp + self._patience
         while events := self._store.history(after, _PAGE)[1]:
-            for event in events:
-                if event.at > late:
-                    return
-                if event.type is EventType.OPERATION_ENDED:
-                    yield event
+            yield from (event for event in events if event.at <= late)
+            if events[-1].at > late:
+                return
             after = events[-1].seq
+
+    def _newest(self) -> Iterator[Event]:
+        """A first daemon that was killed before its first sample was written."""
+        _, events = self._store.history(max(0, self._published.tables.seq - _PAGE), _PAGE)
+        return (event for event in events if event.at >= events[-1].at - self._patience)
 
     # --- telling -----------------------------------------------------------------------------
 

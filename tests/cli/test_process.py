@@ -314,7 +314,7 @@ def test_ls_watch_redraws_a_terminal(
     served: Served, env: dict[str, str], open_terminal: OpenTerminal
 ) -> None:
     terminal = open_terminal(env, "ls", "-w")
-    terminal.until("\x1b[H\x1b[2JNAME")
+    terminal.until("\x1b[HNAME")
     wait_until(lambda: served.daemon.subscribers == 1)
     web = served.on_loop(served.daemon.add, "web")
     served.on_loop(served.daemon.publish, EventType.INSTANCE_CREATED, web.id)

@@ -100,9 +100,6 @@ class MetricsFiles:
         try:
             while (sample := self._first_given()) is not None:
                 self._append(sample)
-                with self._lock:
-                    if self._given and self._given[0] is sample:
-                        self._given.popleft()
         except OSError as error:
             if not self._troubled:
                 log.warning("samples cannot be written to %s: %s", self._folder, error)
@@ -129,9 +126,16 @@ class MetricsFiles:
             self._files.write(fd, data)
             self._torn = False
             self._lines += 1
+            # Whether it outlives a power cut or not, it is there: it is not written again.
+            self._written(sample)
             self._files.sync(fd)
         finally:
             os.close(fd)
+
+    def _written(self, sample: SwarmMetrics) -> None:
+        with self._lock:
+            if self._given and self._given[0] is sample:
+                self._given.popleft()
 
     def _begin(self, at: datetime) -> None:
         """The next sample opens a file; the oldest go."""

@@ -19,6 +19,7 @@ from swarmd.cli.text import age, parse_time, safe, size
 from swarmd.cli.values import UnitParam
 from swarmd.errors import DaemonUnreachable, SwarmError
 from swarmd.messages import requests
+from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.units import Duration
 
 _FIRST_SECONDS = 1.0
@@ -208,11 +209,17 @@ def cpu_percent(before: Row | None, now: Row) -> float | None:
 
 
 def order(sort: str) -> Callable[[Row], Any]:
-    """The most of a figure first and the unknown last, or a word; then by name."""
+    """The most of a figure first and the unknown last, those that run first of all; or a word."""
     figure = _FIGURES.get(sort)
     if figure is None:
         return lambda row: (name_of(row) if sort == "name" else str(row.get(sort)), name_of(row))
-    return lambda row: (row.get(figure) is None, -(row.get(figure) or 0.0), name_of(row))
+
+    def key(row: Row) -> tuple[Any, ...]:
+        value = row.get(figure)
+        idle = row.get("status") != InstanceStatus.RUNNING
+        return (value is None, -(value or 0.0), idle, name_of(row))
+
+    return key
 
 
 def _head(report: dict[str, Any], *, colour: bool) -> Iterator[str]:

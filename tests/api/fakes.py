@@ -162,7 +162,7 @@ class FakeDaemon(FakeQuery):
             samples=1,
             seconds=60.0,
             figures=dict.fromkeys(names, one)
-            | {"process.rss_bytes": telemetry.Figure(min=1, mean=2, max=3, last=40 << 20)},
+            | {"process.rss_bytes": telemetry.Figure(min=1, mean=2, max=40 << 20, last=3)},
             operations={OperationKind.CREATE: created},
         )
 

@@ -18,6 +18,7 @@ MODULES = (
     "create",
     "cli",
     "probe",
+    "telemetry",
     "docker_create",
     "docker_sweep",
     "docker_seen",

@@ -42,7 +42,7 @@ def _ended(row: Row, *outcomes: str) -> str:
 
 def _took(row: Row, share: float) -> str:
     kinds = row["operations"].values()
-    return _seconds(merged(_histogram(kind) for kind in kinds), share)
+    return _seconds(merged([_histogram(kind) for kind in kinds]), share)
 
 
 def _histogram(kind: Row) -> Histogram:

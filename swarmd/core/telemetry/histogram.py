@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import accumulate
 
 from swarmd.messages.telemetry import Histogram
@@ -17,35 +17,36 @@ def observe(histogram: Histogram, seconds: float) -> Histogram:
         bounds=histogram.bounds,
         counts=tuple(counts),
         sum=histogram.sum + seconds,
-        min=_least(histogram.min, seconds),
-        max=_most(histogram.max, seconds),
+        min=seconds if histogram.min is None else min(histogram.min, seconds),
+        max=seconds if histogram.max is None else max(histogram.max, seconds),
     )
 
 
 def merge(one: Histogram, other: Histogram) -> Histogram:
-    """Both together; the order does not matter.
+    """Both together; the order does not matter."""
+    return merged((one, other))
 
-    Histograms of other versions may have other bounds: what both have is kept, and there the
-    counts stay exact.
+
+def merged(histograms: Sequence[Histogram]) -> Histogram:
+    """All of them together, in whatever order; thousands of them at once.
+
+    Histograms of other versions may have other bounds: those that all have are kept, and there
+    the counts stay exact.
     """
-    if one.bounds != other.bounds:
-        common = tuple(sorted(set(one.bounds) & set(other.bounds)))
-        one, other = coarsen(one, common), coarsen(other, common)
+    if not histograms:
+        return Histogram()
+    bounds = histograms[0].bounds
+    if any(each.bounds != bounds for each in histograms):
+        common = set(bounds).intersection(*(each.bounds for each in histograms))
+        bounds = tuple(sorted(common))
+        histograms = [coarsen(each, bounds) for each in histograms]
     return Histogram(
-        bounds=one.bounds,
-        counts=tuple(map(sum, zip(one.counts, other.counts, strict=True))),
-        sum=one.sum + other.sum,
-        min=_least(one.min, other.min),
-        max=_most(one.max, other.max),
+        bounds=bounds,
+        counts=tuple(map(sum, zip(*(each.counts for each in histograms), strict=True))),
+        sum=sum(each.sum for each in histograms),
+        min=min((each.min for each in histograms if each.min is not None), default=None),
+        max=max((each.max for each in histograms if each.max is not None), default=None),
     )
-
-
-def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """All of them together."""
-    total: Histogram | None = None
-    for each in histograms:
-        total = each if total is None else merge(total, each)
-    return total or Histogram()
 
 
 def coarsen(histogram: Histogram, bounds: tuple[float, ...]) -> Histogram:
@@ -87,11 +88,3 @@ def bucket(histogram: Histogram, number: int) -> tuple[float, float]:
     lower = max(shortest, bounds[number - 1]) if number else shortest
     upper = min(longest, bounds[number]) if number < len(bounds) else longest
     return lower, upper
-
-
-def _least(one: float | None, other: float | None) -> float | None:
-    return min((each for each in (one, other) if each is not None), default=None)
-
-
-def _most(one: float | None, other: float | None) -> float | None:
-    return max((each for each in (one, other) if each is not None), default=None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from swarmd.core.tables import Tables
-from swarmd.core.telemetry.histogram import merge, observe
+from swarmd.core.telemetry.histogram import merged, observe
 from swarmd.messages.enums import EventType, OperationKind, OperationState
 from swarmd.messages.events import Event
 from swarmd.messages.operation import Operation
@@ -66,23 +66,22 @@ def _one_more(
     )
 
 
-def plus(one: OperationMetrics, other: OperationMetrics) -> OperationMetrics:
-    """Both together; the order does not matter."""
-    return OperationMetrics(
-        succeeded=one.succeeded + other.succeeded,
-        failed=one.failed + other.failed,
-        cancelled=one.cancelled + other.cancelled,
-        latency=merge(one.latency, other.latency),
-    )
-
-
-def sum_counts(several: Sequence[Counts]) -> dict[OperationKind, OperationMetrics]:
-    """All of them together."""
-    total: dict[OperationKind, OperationMetrics] = {}
+def sum_counts(several: Iterable[Counts]) -> dict[OperationKind, OperationMetrics]:
+    """All of them together, in whatever order."""
+    found: dict[OperationKind, list[OperationMetrics]] = {}
     for counts in several:
         for kind, metrics in counts.items():
-            total[kind] = plus(total[kind], metrics) if kind in total else metrics
-    return total
+            found.setdefault(kind, []).append(metrics)
+    return {kind: each[0] if len(each) == 1 else _sum(each) for kind, each in found.items()}
+
+
+def _sum(several: Sequence[OperationMetrics]) -> OperationMetrics:
+    return OperationMetrics(
+        succeeded=sum(each.succeeded for each in several),
+        failed=sum(each.failed for each in several),
+        cancelled=sum(each.cancelled for each in several),
+        latency=merged([each.latency for each in several]),
+    )
 
 
 def ended_of(metrics: OperationMetrics) -> int:

@@ -93,10 +93,12 @@ def metrics(app: App, params: dict[str, Any]) -> None:
     P50, nearly all P95.
     """
     report = app.call("daemon.metrics", params)
-    if report["text"] is not None and not app.output.json:
+    if app.output.json:
+        app.output.envelope(report)
+    elif report["text"] is not None:
         app.output.raw(report["text"].encode())
-        return
-    app.output.noun(report, lambda data: app.output.lines(_lines(app, data)))
+    else:
+        app.output.lines(_lines(app, report))
 
 
 def _lines(app: App, report: dict[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from swarmd.actors.administering import Administrator
 from swarmd.actors.bridge import Bridge
 from swarmd.actors.metering import Metering
+from swarmd.actors.pools import Pool
 from swarmd.actors.uploads import Spool, SpooledUpload
 from swarmd.actors.watching import Watching
 from swarmd.messages.events import Event
@@ -26,6 +27,7 @@ from swarmd.messages.telemetry import MetricsReport
 from swarmd.ports import Session
 
 _REPORT_SECONDS = 30.0
+_FIGURES_AT_ONCE = 2
 
 
 class ActorCommands:
@@ -51,6 +53,8 @@ class ActorCommands:
         self._administrator = administrator
         self._watching = watching
         self._metering = metering
+        # Of their own: figures are asked for just when calls of providers hang.
+        self._figures = Pool("figures", _FIGURES_AT_ONCE)
         self._spool = spool
         self._reload = reload
         self._shutdown = shutdown
@@ -85,13 +89,13 @@ class ActorCommands:
 
     async def metrics(self, caller: Caller, request: DaemonMetrics) -> MetricsReport:
         """What was measured over time."""
-        return await self._watching.short.run(  # type: ignore[no-any-return]
+        return await self._figures.run(  # type: ignore[no-any-return]
             partial(self._metering.report, request), _REPORT_SECONDS
         )
 
     async def metrics_text(self, accept: str) -> tuple[bytes, str]:
         """The figures of now for Prometheus, and the type of the text."""
-        return await self._watching.short.run(  # type: ignore[no-any-return]
+        return await self._figures.run(  # type: ignore[no-any-return]
             partial(self._metering.text, accept), _REPORT_SECONDS
         )
 
@@ -134,3 +138,4 @@ class ActorCommands:
     def close(self) -> None:
         """At the daemon's end."""
         self._watching.close()
+        self._figures.close()

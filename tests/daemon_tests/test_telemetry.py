@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import urllib.request
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from swarmd.errors import Unavailable
 from swarmd.exposition import endpoint
+from swarmd.ports import Provider
 from tests.daemon_tests.conftest import RunDaemon
 from tests.daemon_tests.harness import Running, Settings
 from tests.daemon_tests.test_actor_deaths import Strike, check_back, under_load
@@ -127,3 +129,37 @@ def test_switched_off_nothing_is_measured(running_daemon: RunDaemon, settings: S
     daemon.create("web")
     daemon.stop()
     assert not (settings.state / "metrics").exists()
+
+
+class Hanging:
+    """A provider that does not tell what its instances use."""
+
+    def __init__(self, inner: Provider, let_go: threading.Event) -> None:
+        self._inner = inner
+        self._let_go = let_go
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def stats(self, instances: Any) -> Any:
+        assert self._let_go.wait(60)
+        return self._inner.stats(instances)
+
+
+def test_figures_are_told_while_a_provider_hangs(
+    running_daemon: RunDaemon, settings: Settings
+) -> None:
+    port, let_go = free_port(), threading.Event()
+    settings.tables["telemetry"] = {"listen": f"127.0.0.1:{port}"}
+    settings.write()
+    daemon = running_daemon(settings, wrap_provider=lambda inner: Hanging(inner, let_go))
+    daemon.create("web")
+    hanging = [daemon.in_thread("instance.stats") for _ in range(12)]
+    try:
+        assert counted(daemon) == 1
+        assert b"swarmd_operations_total{" in fetched(port)
+        assert not any(each.ended for each in hanging)
+    finally:
+        let_go.set()
+    for each in hanging:
+        each.value()

@@ -26,10 +26,11 @@ def test_each_step_is_a_line_and_a_gap_has_dashes(served: Served, web: Instance)
     assert (ran.code, ran.err) == (0, "")
     steps, operations = (part.splitlines() for part in ran.out.split("\n\n"))
     assert steps[0].split() == [
-        "FROM", "INSTANCES", "RUNNING", "UNHEALTHY", "ENDED", "FAILED", "P50", "P95", "DAEMON",
+        "FROM", "TOTAL", "RUNNING", "UNHEALTHY", "ENDED", "FAILED", "P50", "P95", "DAEMON",
     ]  # fmt: skip
     assert steps[1].split()[2:] == ["1", "1", "1", "2", "1", "250ms", "3.0s", "40M"]
     assert steps[2].split()[2:] == ["-"] * 8
+    assert max(map(len, steps)) <= 80
     assert operations[1].split() == ["create", "2", "1", "0", "250ms", "3.0s", "3.0s", "3.0s"]
 
 

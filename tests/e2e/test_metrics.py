@@ -85,7 +85,7 @@ def test_metrics_and_top_on_the_command_line(daemon: DaemonProcess) -> None:
     daemon.create("web")
     shown = daemon.ctl("metrics", "--since", "10m", "--step", "1m")
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.splitlines()[0].split()[:3] == ["FROM", "INSTANCES", "RUNNING"]
+    assert shown.stdout.splitlines()[0].split()[:3] == ["FROM", "TOTAL", "RUNNING"]
     assert shown.stdout.splitlines()[-1].split()[:2] == ["create", "1"]
     report = daemon.ctl_json("metrics", "--since", "10m")
     assert report["total"]["operations"]["create"]["succeeded"] == 1

@@ -22,6 +22,11 @@ swarmctl metrics --format prometheus
 """
 
 
+def _moment(at: str) -> str:
+    """Without the year, so that a line has 80 characters."""
+    return clock(at)[5:]
+
+
 def _figure(row: Row, name: str, which: str = "last") -> float | None:
     value: float | None = (row["figures"].get(name) or {}).get(which)
     return value
@@ -56,8 +61,8 @@ def _seconds(histogram: Histogram, share: float) -> str:
 
 _ALL = ("succeeded", "failed", "cancelled")
 POINTS = (
-    Column("FROM", lambda row: clock(row.get("at")), fixed=True),
-    Column("INSTANCES", lambda row: _number(row, "instances.total")),
+    Column("FROM", lambda row: _moment(row["at"]), fixed=True),
+    Column("TOTAL", lambda row: _number(row, "instances.total")),
     Column("RUNNING", lambda row: _number(row, "instances.status.running")),
     Column("UNHEALTHY", lambda row: _number(row, "health.unhealthy", "max")),
     Column("ENDED", lambda row: _ended(row, *_ALL)),
@@ -88,7 +93,7 @@ OPERATIONS = (
 def metrics(app: App, params: dict[str, Any]) -> None:
     """Each line is a step, and a dash one in which nothing was measured.
 
-    INSTANCES and RUNNING are as they were at its end, UNHEALTHY and DAEMON (the memory of swarmd
+    TOTAL and RUNNING are its instances at its end, UNHEALTHY and DAEMON (the memory of swarmd
     itself) at their most. ENDED are the operations that ended in it: half of them took at most
     P50, nearly all P95.
     """

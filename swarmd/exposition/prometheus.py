@@ -17,7 +17,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from swarmd.messages.telemetry import Histogram, SwarmMetrics
+from swarmd.messages.enums import OperationKind
+from swarmd.messages.telemetry import Histogram, OperationMetrics, SwarmMetrics
 
 
 def render(sample: SwarmMetrics, accept: str, version: str) -> tuple[bytes, str]:
@@ -88,7 +89,9 @@ class _Sample(Collector):
             "From the acceptance of an operation to its end",
             labels=["kind"],
         )
-        for kind, metrics in self._sample.operations.items():
+        # Also what has not happened yet: a counter that begins with 1 hides its first increase.
+        for kind in OperationKind:
+            metrics = self._sample.operations.get(kind, OperationMetrics())
             for outcome in ("succeeded", "failed", "cancelled"):
                 ended.add_metric([kind, outcome], getattr(metrics, outcome))
             took.add_metric([kind], _buckets(metrics.latency), metrics.latency.sum)

@@ -102,7 +102,7 @@ def top(
     count: int | None,
     once: bool,
 ) -> None:
-    """Show what each instance uses, again and again, the most first; Ctrl-C ends it.
+    """Show live what each instance uses; Ctrl-C ends it.
 
     CPU is of one core, between two looks. On a terminal the screen is drawn anew each time; else
     the tables follow each other, with -o json one document on each line.

@@ -17,7 +17,10 @@ class DaemonStatus(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class DaemonMetrics(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Show what was measured over time: instances, health, operations, the daemon itself."""
+    """Show what was measured over time.
+
+    Instances, health, operations with how long they took, and the daemon itself.
+    """
 
     since: Annotated[
         str, Meta(description="From when: how long ago (30m, 7d), or a time with its zone.")

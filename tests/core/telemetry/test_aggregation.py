@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +80,21 @@ def test_a_provider_that_came_and_went_has_figures_of_its_own_time() -> None:
     assert points[0].figures["providers.box.ok"].last == 1.0
     assert name not in points[4].figures
     assert total.figures[name].last == 0.75
+
+
+def test_a_provider_may_come_and_go_within_a_step() -> None:
+    ill = msgspec.structs.replace(BOX, ok=False, utilization=0.25)
+    points, _ = aggregated(
+        sample(later(-50)),
+        sample(later(-40), providers={"box": BOX}),
+        sample(later(-30), providers={"box": ill, "other": BOX}),
+        sample(later(-20)),
+    )
+    figures = points[4].figures
+    assert figures["providers.box.utilization"] == Figure(min=0.25, mean=0.5, max=0.75, last=0.25)
+    assert figures["providers.other.ok"] == Figure(min=1.0, mean=1.0, max=1.0, last=1.0)
+    assert figures["instances.total"].last == 0
+    assert points[4].samples == 4
 
 
 SAMPLES = st.lists(

@@ -23,6 +23,7 @@ from swarmd.actors.bridge import Bridge, Chances, RequestSettings
 from swarmd.actors.commands import ActorCommands
 from swarmd.actors.controller import Controller, Settings
 from swarmd.actors.fleet import Fleet
+from swarmd.actors.metering import Metering
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.query import SnapshotQuery
@@ -40,6 +41,7 @@ from swarmd.core.placement import Rules
 from swarmd.core.providers import merge_records
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import SwarmError
+from swarmd.exposition.endpoint import Endpoint
 from swarmd.messages.config import Config, Places
 from swarmd.messages.enums import DaemonState, EventType
 from swarmd.messages.events import TableRow
@@ -47,6 +49,7 @@ from swarmd.messages.instance import Instance
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.replies import ReloadReport
 from swarmd.messages.state import LoadedState
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Provider, Store
 from swarmd.probing.prober import Prober
 from swarmd.store import FileStore
@@ -130,6 +133,7 @@ class Wiring:
             journal_config=config.journal,
             operations_kept=config.instances.operations_kept,
             story_length=config.instances.story_length,
+            metrics_files=config.telemetry.files,
             new_id=new_id,
         )
         state = store.open(set_aside=not config.daemon.load_state_on_startup)
@@ -165,7 +169,20 @@ class Wiring:
             monitors=self._monitors(),
             breaker=lambda: self._config().breaker,
         )
+        self.metering = self._metering()
         self._add_children(tables)
+
+    def _metering(self) -> Metering:
+        return Metering(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            store=self.store,
+            settings=lambda: self._config().telemetry,
+            health=lambda: self._config().health.enabled,
+            render=prometheus_text,
+        )
 
     def _monitors(self) -> Monitors:
         return Monitors(
@@ -200,6 +217,9 @@ class Wiring:
             if record.enabled:
                 self._add_provider(record)
         add(Child(CONTROLLER, self._controller, vital=True))
+        # The last to start is the first to end: its last sample still finds the registry.
+        if (telemetry := self.metering.child()) is not None:
+            add(telemetry)
 
     def _add_provider(self, record: ProviderRecord) -> None:
         try:
@@ -284,6 +304,7 @@ class Wiring:
             node=self.node.id,
             settings=lambda: request_settings(self._config()),
         )
+        self.endpoint = Endpoint(self._metrics_text)
         self.commands = self._make_commands(hooks)
         return ApiServer(
             self.query,
@@ -294,6 +315,9 @@ class Wiring:
             clock=self.clock,
             new_id=marks(),
         )
+
+    async def _metrics_text(self, accept: str) -> tuple[bytes, str]:
+        return await self.commands.metrics_text(accept)
 
     def _make_commands(self, hooks: Hooks) -> ActorCommands:
         watching = Watching(
@@ -306,6 +330,7 @@ class Wiring:
             insecure=lambda: self._config().daemon.insecure,
             health=lambda: self._config().health,
             commands=self.running,
+            endpoint_error=lambda: self.endpoint.problem,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -322,10 +347,18 @@ class Wiring:
             bridge=self.bridge,
             administrator=self.administrator,
             watching=watching,
+            metering=self.metering,
             spool=self.spool,
             reload=hooks.reload,
             shutdown=hooks.shutdown,
         )
+
+
+def prometheus_text(sample: SwarmMetrics, accept: str) -> tuple[bytes, str]:
+    """A sample for Prometheus; its library is loaded when somebody first asks for it."""
+    from swarmd.exposition.prometheus import render
+
+    return render(sample, accept, __version__)
 
 
 def controller_settings(config: Config) -> Settings:

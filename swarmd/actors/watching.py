@@ -51,6 +51,7 @@ class Watching:
         insecure: Whether public access without TLS is allowed, now.
         health: ``[health]``, now.
         commands: Told of every command that is run.
+        endpoint_error: Why figures cannot be fetched, if they cannot.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Watching:
         insecure: Callable[[], bool],
         health: Callable[[], HealthConfig],
         commands: RunningCommands,
+        endpoint_error: Callable[[], str | None],
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -75,6 +77,7 @@ class Watching:
         self._insecure = insecure
         self._health = health
         self._commands = commands
+        self._endpoint_error = endpoint_error
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -90,6 +93,7 @@ class Watching:
             strays=tables.strays,
             write_error=self._published.write_error,
             insecure=self._insecure(),
+            endpoint_error=self._endpoint_error(),
         )
         return examine(facts)
 

@@ -32,5 +32,7 @@ EVENT_DATA: Final[dict[EventType, str]] = {
     EventType.FILE_QUARANTINED: "file: what could not be read and was set aside; cause",
     EventType.DAEMON_STATE_CHANGED: "state: the daemon's state now; reasons",
     EventType.CONFIG_RELOADED: "applied, restart_required: the keys that changed",
+    EventType.METRICS_COLLECTED: "instances, running, unhealthy: counts; operations, failed: "
+    "of those that ended in the seconds since the sample before",
     EventType.ACTOR_RESTARTED: "restarts: how often by now; cause: what it died of",
 }

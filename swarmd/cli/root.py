@@ -44,6 +44,8 @@ TABLE = {
     },
     "The daemon": {
         "status": f"{_HERE}.daemon:status",
+        "top": f"{_HERE}.top:top",
+        "metrics": f"{_HERE}.metrics:metrics",
         "ops": f"{_HERE}.operations:ops",
         "providers": f"{_HERE}.providers:providers",
         "events": f"{_HERE}.streams:events",

@@ -43,6 +43,9 @@ LIVE = frozenset(
         "breaker.window",
         "breaker.pause",
         "breaker.longest_pause",
+        "telemetry.interval",
+        "telemetry.files",
+        "telemetry.listen",
         "journal.retention",
         "journal.max_size",
         "journal.segment_size",
@@ -59,6 +62,7 @@ RESTART = frozenset(
         "access.socket_group",
         "health.enabled",
         "health.history_size",
+        "telemetry.enabled",
         "logging.format",
     }
 )

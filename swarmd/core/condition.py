@@ -29,6 +29,7 @@ def condition_of(
     write_error: str | None,
     fatal: str | None,
     ending: bool,
+    endpoint_error: str | None = None,
 ) -> Condition:
     """What the facts make of the daemon.
 
@@ -38,6 +39,7 @@ def condition_of(
         write_error: Why the state could not be written the last time, if it could not.
         fatal: Why the daemon gives up, if it does.
         ending: Whether it is on its way out.
+        endpoint_error: Why figures cannot be fetched although they are to.
     """
     if fatal is not None:
         return Condition(DaemonState.FAILED, (fatal,))
@@ -56,6 +58,8 @@ def condition_of(
     ]
     if write_error is not None:
         reasons.append(f"the state cannot be written: {write_error}")
+    if endpoint_error is not None:
+        reasons.append(f"metrics: {endpoint_error}")
     return Condition(DaemonState.DEGRADED if reasons else DaemonState.READY, tuple(reasons))
 
 

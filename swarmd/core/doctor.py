@@ -38,6 +38,7 @@ class Facts:
     strays: Sequence[Stray]
     write_error: str | None
     insecure: bool
+    endpoint_error: str | None = None
 
 
 def examine(facts: Facts) -> DoctorReport:
@@ -51,6 +52,7 @@ def examine(facts: Facts) -> DoctorReport:
         *(_stray(stray) for stray in facts.strays),
         *_writing(facts.write_error),
         *_insecure(insecure=facts.insecure),
+        *_endpoint(facts.endpoint_error),
     ]
     order = {PROBLEM: 0, WARNING: 1, NOTE: 2, OK: 3}
     findings.sort(key=lambda finding: order[finding.level])
@@ -169,5 +171,19 @@ def _insecure(*, insecure: bool) -> list[Finding]:
             subject="daemon.insecure",
             message="instances may be reached from outside without TLS",
             next_step="Set daemon.insecure = false and give the provider a certificate.",
+        )
+    ]
+
+
+def _endpoint(error: str | None) -> list[Finding]:
+    if error is None:
+        return []
+    return [
+        Finding(
+            level=PROBLEM,
+            subject="metrics",
+            message=error,
+            next_step="Set telemetry.listen to an address and port that are free, then: "
+            "swarmctl reload.",
         )
     ]

@@ -156,6 +156,24 @@ class BreakerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     )
 
 
+class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the daemon measures of itself and of its instances (seed 000, section 6.1)."""
+
+    enabled: Annotated[bool, Meta(description="false: nothing is measured.")] = True
+    interval: Annotated[Duration, Meta(description="Between two samples.")] = Duration(60)
+    files: Annotated[
+        int,
+        Meta(ge=1, le=10000, description="Files of 144 samples kept; 100 at 60s are ten days."),
+    ] = 100
+    listen: Annotated[
+        str,
+        Meta(
+            description="Where Prometheus may fetch /metrics: 127.0.0.1:9464; empty: nowhere. "
+            "Whoever reaches it reads it."
+        ),
+    ] = ""
+
+
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The journal of events."""
 
@@ -213,6 +231,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     placement: PlacementConfig = PlacementConfig()
     health: HealthConfig = HealthConfig()
     breaker: BreakerConfig = BreakerConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)

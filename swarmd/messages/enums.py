@@ -154,6 +154,13 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
+class MetricsFormat(StrEnum):
+    """How figures are told."""
+
+    POINTS = "points"
+    PROMETHEUS = "prometheus"
+
+
 class EventType(StrEnum):
     """What an event tells (seed 000, section 3.2, and DESIGN 6)."""
 
@@ -178,3 +185,4 @@ class EventType(StrEnum):
     DAEMON_STATE_CHANGED = "daemon_state_changed"
     CONFIG_RELOADED = "config_reloaded"
     ACTOR_RESTARTED = "actor_restarted"
+    METRICS_COLLECTED = "metrics_collected"

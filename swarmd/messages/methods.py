@@ -14,6 +14,7 @@ from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import Capabilities, ProviderInfo
+from swarmd.messages.telemetry import MetricsReport
 
 
 class Kind(StrEnum):
@@ -89,6 +90,7 @@ METHODS: tuple[Method, ...] = (
     Method("stream.write", requests.WriteStream, replies.Written, Kind.COMMAND),
     Method("stream.close", requests.CloseStream, replies.Closed, Kind.COMMAND),
     Method("daemon.status", requests.DaemonStatus, replies.StatusReport, Kind.READ),
+    Method("daemon.metrics", requests.DaemonMetrics, MetricsReport, Kind.COMMAND),
     Method("daemon.version", requests.DaemonVersion, replies.Version, Kind.READ),
     Method("daemon.ping", requests.DaemonPing, replies.Pong, Kind.READ),
     Method("daemon.reload", requests.DaemonReload, replies.ReloadReport, Kind.COMMAND),

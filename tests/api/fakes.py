@@ -15,17 +15,20 @@ from typing import Any
 import msgspec
 
 from swarmd.core.idle.lease import until_of
+from swarmd.core.telemetry.histogram import observe
+from swarmd.core.telemetry.window import window_of
 from swarmd.errors import (
     Conflict,
     Unavailable,
     ValidationError,
 )
-from swarmd.messages import codec, replies, requests
+from swarmd.messages import codec, replies, requests, telemetry
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
     HealthStatus,
     InstanceStatus,
+    MetricsFormat,
     OperationKind,
     OperationState,
     Origin,
@@ -34,6 +37,7 @@ from swarmd.messages.events import Event
 from swarmd.messages.health import Check, CheckKind, HealthPoint, InstanceHealth
 from swarmd.messages.instance import Failure, Instance, InstanceConfig, InstanceStats
 from swarmd.messages.operation import Caller, Operation
+from swarmd.messages.units import Duration
 from swarmd.ports import Session, Upload
 from tests.api.fake_query import EPOCH, FakeQuery
 from tests.api.fake_streams import BytesSession, MemoryUpload
@@ -128,6 +132,39 @@ class FakeDaemon(FakeQuery):
             details="it answers",
             checks=(check,),
             history=(point,),
+        )
+
+    async def metrics(
+        self, caller: Caller, request: requests.DaemonMetrics
+    ) -> telemetry.MetricsReport:
+        """Ten minutes: one of them measured, the others a gap."""
+        self.callers.append(caller)
+        window = window_of(request, EPOCH + timedelta(seconds=599))
+        report = telemetry.MetricsReport(
+            since=window.since,
+            until=window.until,
+            step=Duration(window.step),
+            interval=Duration(60),
+        )
+        if request.format is MetricsFormat.PROMETHEUS:
+            return msgspec.structs.replace(report, text="swarmd_instances 1\n")
+        measured, steps = self.measured(len(self.by_id)), range(1, window.count)
+        gaps = (telemetry.MetricsPoint(at=window.begin(step), samples=0) for step in steps)
+        return msgspec.structs.replace(report, points=(measured, *gaps), total=measured)
+
+    def measured(self, count: int) -> telemetry.MetricsPoint:
+        """A point with a few figures."""
+        one = telemetry.Figure(min=0, mean=count / 2, max=count, last=count)
+        latency = observe(observe(telemetry.Histogram(), 0.2), 3.0)
+        created = telemetry.OperationMetrics(succeeded=1, failed=1, latency=latency)
+        names = ("instances.total", "instances.status.running", "health.unhealthy")
+        return telemetry.MetricsPoint(
+            at=EPOCH,
+            samples=1,
+            seconds=60.0,
+            figures=dict.fromkeys(names, one)
+            | {"process.rss_bytes": telemetry.Figure(min=1, mean=2, max=40 << 20, last=3)},
+            operations={OperationKind.CREATE: created},
         )
 
     async def submit(self, caller: Caller, request: requests.Mutation) -> Operation:

@@ -21,6 +21,7 @@ MODULES = (
     "recover",
     "crash_loops",
     "history",
+    "telemetry",
     "docker_create",
     "docker_sweep",
     "docker_seen",

@@ -92,6 +92,11 @@ OTHERS = (LOCAL, ProviderRecord(name="b", type="local"), ProviderRecord(name="a"
             DaemonState.DEGRADED,
             ("the state cannot be written: disk full",),
         ),
+        (
+            condition(endpoint_error="the port is taken"),
+            DaemonState.DEGRADED,
+            ("metrics: the port is taken",),
+        ),
     ],
 )
 def test_condition(found: Condition, state: DaemonState, reasons: tuple[str, ...]) -> None:

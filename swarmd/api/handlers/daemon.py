@@ -19,6 +19,7 @@ from swarmd.messages.replies import (
 from swarmd.messages.requests import (
     DaemonActors,
     DaemonDoctor,
+    DaemonMetrics,
     DaemonPing,
     DaemonReload,
     DaemonShutdown,
@@ -26,12 +27,19 @@ from swarmd.messages.requests import (
     DaemonVersion,
     Discover,
 )
+from swarmd.messages.telemetry import MetricsReport
 
 
 @handles(DaemonStatus)
 def status(call: Call, request: DaemonStatus) -> StatusReport:  # noqa: ARG001
     """``daemon.status``."""
     return call.query.status(call.caller)
+
+
+@handles(DaemonMetrics)
+async def metrics(call: Call, request: DaemonMetrics) -> MetricsReport:
+    """``daemon.metrics``."""
+    return await call.commands.metrics(call.caller, request)
 
 
 @handles(DaemonVersion)

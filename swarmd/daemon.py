@@ -132,6 +132,7 @@ class Daemon:
                 log.error("the supervisor does not end")  # noqa: TRY400
         for name in stop_all(family, directory, _ACTOR_SECONDS):
             log.error("actor %s does not end", name)
+        self.parts.alerts.close()
         self.parts.fleet.close(_LANES_SECONDS)
 
     def shutdown(self) -> None:
@@ -193,6 +194,7 @@ class Daemon:
         logging.getLogger().setLevel(self.config.logging.level.upper())
         settings = controller_settings(self.config)
         self.parts.directory.tell(CONTROLLER, NewSettings(settings))
+        self.parts.alerts.follow()
         self.parts.store.configure(
             journal=self.config.journal,
             operations_kept=self.config.instances.operations_kept,

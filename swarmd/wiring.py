@@ -18,6 +18,7 @@ import pykka
 
 from swarmd import __version__, configuration
 from swarmd.actors.administering import Administrator
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import CONTROLLER, REGISTRY, SUPERVISOR, TICKER, Context, Directory
 from swarmd.actors.bridge import Bridge, Chances, RequestSettings
 from swarmd.actors.commands import ActorCommands
@@ -48,6 +49,7 @@ from swarmd.messages.replies import ReloadReport
 from swarmd.messages.state import LoadedState
 from swarmd.ports import Provider, Store
 from swarmd.probing.prober import Prober
+from swarmd.sinks import make_sinks
 from swarmd.store import FileStore
 
 log = logging.getLogger("swarmd")
@@ -144,7 +146,9 @@ class Wiring:
             for line in state.quarantined
         )
         records = merge_records(self._config().providers, state.providers)
-        tables = Tables.build(state.instances, state.operations, records, state.last_seq)
+        tables = Tables.build(
+            state.instances, state.operations, records, state.last_seq, state.alerts
+        )
         self.published = Published(tables, state.journal)
         self.store.snapshot_rows(
             lambda: [row_of(row) for row in self.published.tables.instances.values()]
@@ -161,7 +165,27 @@ class Wiring:
             look_every=lambda: self._config().daemon.observe_interval,
             monitors=self._monitors(),
         )
+        self.alerts = self._alerts(state.last_seq)
         self._add_children(tables)
+
+    @property
+    def _directories(self) -> tuple[tuple[str, Path], ...]:
+        """The daemon's own."""
+        return ("state", Path(self._places.state)), ("data", Path(self._places.data))
+
+    def _alerts(self, last_seq: int) -> Alerts:
+        return Alerts(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            make_sinks=lambda config: make_sinks(config, self.node.id),
+            places=self._directories,
+            settings=lambda: self._config().alerting,
+            health=lambda: self._config().health,
+            new_id=new_id,
+            last_seq=last_seq,
+        )
 
     def _monitors(self) -> Monitors:
         return Monitors(
@@ -193,6 +217,7 @@ class Wiring:
             if record.enabled:
                 self._add_provider(record)
         add(Child(CONTROLLER, self._controller, vital=True))
+        self.alerts.start()
 
     def _add_provider(self, record: ProviderRecord) -> None:
         try:
@@ -267,6 +292,7 @@ class Wiring:
             state=hooks.condition,
             rules=lambda: placement_rules(self._config()),
             health=lambda: self._config().health.enabled,
+            alerts=self.alerts,
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -293,10 +319,11 @@ class Wiring:
             published=self.published,
             directory=self.directory,
             family=self.family,
-            places=(("state", Path(self._places.state)), ("data", Path(self._places.data))),
+            places=self._directories,
             problems=self.store.problems,
             insecure=lambda: self._config().daemon.insecure,
             health=lambda: self._config().health,
+            sinks=self.alerts.infos,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -314,6 +341,7 @@ class Wiring:
             administrator=self.administrator,
             watching=watching,
             spool=self.spool,
+            alerts=self.alerts,
             reload=hooks.reload,
             shutdown=hooks.shutdown,
         )

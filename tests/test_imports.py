@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "setup": WORDS,
     "providers": BORDERS | {"core", "setup"},
     "probing": BORDERS,
+    "sinks": BORDERS | {"core"},
     "store": BORDERS | {"core"},
     "actors": BORDERS | {"core"},
     "api": BORDERS | {"core"},
@@ -44,6 +45,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "pykka": {"actors"} | JOINS_ALL,
     "click": {"cli"},
     "docker": {"providers"},
+    "httpx": {"sinks"},
     "requests": {"providers"},
     "urllib3": {"providers"},
     "_typeshed": {"providers"},  # exists for the type checker alone

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from swarmd.actors.administering import Administrator
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.bridge import Bridge
 from swarmd.actors.uploads import Spool, SpooledUpload
 from swarmd.actors.watching import Watching
+from swarmd.messages.alert import Alert
 from swarmd.messages.events import Event
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import InstanceStats
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.replies import DoctorReport, ReloadReport
-from swarmd.messages.requests import ExecInstance, LogsInstance, Mutation, Request
+from swarmd.messages.requests import (
+    AcknowledgeAlert,
+    ExecInstance,
+    LogsInstance,
+    Mutation,
+    Request,
+)
 from swarmd.ports import Session
 
 
@@ -32,6 +40,7 @@ class ActorCommands:
         administrator: Administrator,
         watching: Watching,
         spool: Spool,
+        alerts: Alerts,
         reload: Callable[[], Awaitable[ReloadReport]],
         shutdown: Callable[[], None],
     ) -> None:
@@ -39,6 +48,7 @@ class ActorCommands:
         self._administrator = administrator
         self._watching = watching
         self._spool = spool
+        self._alerts = alerts
         self._reload = reload
         self._shutdown = shutdown
 
@@ -57,6 +67,11 @@ class ActorCommands:
     async def administer(self, caller: Caller, request: Request) -> object:
         """Providers, and the strays that the doctor found."""
         return await self._administrator.administer(caller, request)
+
+    async def acknowledge(self, caller: Caller, request: AcknowledgeAlert) -> Alert:
+        """Take an alert over."""
+        self._alerts.require()
+        return await self._bridge.acknowledge(caller, request)
 
     async def doctor(self, caller: Caller) -> DoctorReport:
         """Look at everything once."""

@@ -22,6 +22,7 @@ from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.wards import Sight, Wards
+from swarmd.core.health.ailments import ailment_of
 from swarmd.core.health.changes import Finding, note_findings
 from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
@@ -304,9 +305,11 @@ class HealthMonitor(SwarmActor):
             found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
             track.conclude(found, now)
             self._wards.note_judged(row)
+            known = tables.ailments.get(row.id)
             if found.status is not row.health:
-                findings.append(Finding(row.id, found))
                 self._wards.note_changed(row.id)
+            if found.status is not row.health or ailment_of(found, known) != known:
+                findings.append(Finding(row.id, found))
             self._treat(row, rules, found)
         if findings:
             self._write(tuple(findings), now)

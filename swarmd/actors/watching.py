@@ -20,6 +20,7 @@ from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.doctor import Disk, Facts, examine
 from swarmd.errors import Conflict, DeadlineExceeded, Unavailable
+from swarmd.messages.alert import SinkInfo
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.health import InstanceHealth
@@ -47,6 +48,7 @@ class Watching:
         problems: One line for each file in quarantine.
         insecure: Whether public access without TLS is allowed, now.
         health: ``[health]``, now.
+        sinks: How those fare that are told of alerts.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Watching:
         problems: Callable[[], Sequence[str]],
         insecure: Callable[[], bool],
         health: Callable[[], HealthConfig],
+        sinks: Callable[[], Sequence[SinkInfo]],
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -69,6 +72,7 @@ class Watching:
         self._problems = problems
         self._insecure = insecure
         self._health = health
+        self._sinks = sinks
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -84,6 +88,7 @@ class Watching:
             strays=tables.strays,
             write_error=self._published.write_error,
             insecure=self._insecure(),
+            sinks=self._sinks(),
         )
         return examine(facts)
 

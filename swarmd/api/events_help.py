@@ -29,5 +29,7 @@ EVENT_DATA: Final[dict[EventType, str]] = {
     EventType.FILE_QUARANTINED: "file: what could not be read and was set aside; cause",
     EventType.DAEMON_STATE_CHANGED: "state: the daemon's state now; reasons",
     EventType.CONFIG_RELOADED: "applied, restart_required: the keys that changed",
+    EventType.ALERT: "id: the alert's; state: raised, acknowledged or resolved; type, severity, "
+    "subject, message, details; by and note, if acknowledged",
     EventType.ACTOR_RESTARTED: "restarts: how often by now; cause: what it died of",
 }

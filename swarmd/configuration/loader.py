@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from swarmd.configuration.alerting import check_alerting
 from swarmd.configuration.places import default_file, resolve_places
 from swarmd.configuration.problems import Problem, find_problems
 from swarmd.core.naming import nearest
@@ -152,6 +153,7 @@ def _check_values(config: Config) -> Iterator[Problem]:
         yield Problem("journal.segment_size", "expected at most journal.max_size")
     if config.journal.segment_size < 1 << 12:
         yield Problem("journal.segment_size", 'expected at least "4k"')
+    yield from check_alerting(config.alerting)
     yield from _check_strategy(config.placement.strategy)
     yield from _check_providers(config.providers)
 

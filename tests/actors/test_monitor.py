@@ -250,12 +250,15 @@ def test_a_full_disk_degrades_and_is_left() -> None:
     later(bench)
     assert bench.row().health is DEGRADED
     assert found(bench).illness is Illness.STARVED
+    ailment = bench.published.tables.ailments["i1"]
+    assert (ailment.illness, ailment.value, ailment.limit) == (Illness.STARVED, 0.99, 0.9)
     assert bench.wishes() == []
     bench.provider.figures = [stats(disk_bytes=9, disk_limit_bytes=100)]
     later(bench)
     bench.probe.answer(YES)
     bench.settle()
     assert bench.row().health is HEALTHY
+    assert bench.published.tables.ailments == {}
 
 
 def test_figures_of_what_is_gone_or_unknown_are_passed_over() -> None:

@@ -14,12 +14,15 @@ from typing import Any
 
 import msgspec
 
+from swarmd.core.alerts.book import acknowledge
+from swarmd.core.tables import Tables
 from swarmd.errors import (
     Conflict,
     Unavailable,
     ValidationError,
 )
 from swarmd.messages import codec, replies, requests
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
@@ -112,6 +115,14 @@ class FakeDaemon(FakeQuery):
         return len(self._subscribers)
 
     # --- Commands ----------------------------------------------------------------------------
+
+    async def acknowledge(self, caller: Caller, request: requests.AcknowledgeAlert) -> Alert:
+        tables = Tables(alerts=self.book)
+        change, alert = acknowledge(
+            tables, request.id, by=caller.name, note=request.note, now=self._now()
+        )
+        self.book = change.alerts or self.book
+        return alert
 
     async def health(self, caller: Caller, ref: str) -> InstanceHealth:
         self.callers.append(caller)

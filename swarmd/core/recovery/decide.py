@@ -92,6 +92,7 @@ def _lost() -> Hold:
         f"{WORDS[Illness.LOST]}, and an empty one is never put in its place",
         "Look for it with swarmctl doctor; bring it back, or delete the instance"
         " (swarmctl rm --force).",
+        Illness.LOST,
     )
 
 

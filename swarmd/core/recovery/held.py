@@ -14,6 +14,7 @@ from swarmd.core.recovery.remedy import Hold
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import ProviderError
 from swarmd.messages.enums import DesiredState, EventType, InstanceStatus
+from swarmd.messages.health import Illness
 from swarmd.messages.instance import Failure, Instance, Reason
 
 _HELD = "held"
@@ -35,7 +36,7 @@ def hold(tables: Tables, instance_id: str, remedy: Hold, now: datetime) -> Chang
     failure = Failure(
         type=ProviderError.type,
         message=f"{record.ref} is held: {remedy.why}",
-        details={_HELD: True, "next_step": remedy.next_step},
+        details={_HELD: True, "next_step": remedy.next_step, "illness": remedy.illness},
     )
     after = reach(record, InstanceStatus.ERROR, now=now, last_error=failure)
     event = event_of(
@@ -43,6 +44,14 @@ def hold(tables: Tables, instance_id: str, remedy: Hold, now: datetime) -> Chang
     )
     reason = Reason(at=now, what="held", why=f"{remedy.why}. {remedy.next_step}", by="recovery")
     return Change(instances=(after,), events=(event,), reasons=((record.id, reason),))
+
+
+def held_with(record: Instance) -> Illness | None:
+    """What is wrong with one that is held; None if that is not known, or it is not held."""
+    if not is_held(record) or record.last_error is None:
+        return None
+    illness = record.last_error.details.get("illness")
+    return Illness(illness) if illness in tuple(Illness) else None
 
 
 def is_held(record: Instance) -> bool:

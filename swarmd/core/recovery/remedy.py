@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from swarmd.messages.enums import OperationKind, RecoveryAction
+from swarmd.messages.health import Illness
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing is done until a human acts; ``next_step`` says what can be done."""
+    """Nothing is done until a human acts; ``next_step`` says what can be done.
+
+    ``illness`` is what is wrong with the instance.
+    """
 
     why: str
     next_step: str
+    illness: Illness | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,12 +16,14 @@ import pytest
 
 from swarmd.actors.base import ALERTING
 from swarmd.actors.collected import Collected
-from swarmd.errors import AlertNotFound, Conflict
+from swarmd.errors import AlertNotFound, Conflict, Unavailable
 from swarmd.messages.enums import HealthStatus, InstanceStatus
 from swarmd.messages.replies import HealthCounts, InstanceCounts, MigrationCounts
 from swarmd.messages.telemetry import ProviderMetrics, SwarmMetrics
 from tests.daemon_tests.conftest import RunDaemon
 from tests.daemon_tests.harness import Running, Settings
+from tests.daemon_tests.test_actor_deaths import Strike, check_back
+from tests.daemon_tests.test_health_provider import Dumb
 from tests.sinks.receiver import Receiver
 from tests.support import free_port, wait_until
 
@@ -149,3 +154,111 @@ def noted(file: Path) -> list[tuple[str, str]]:
         return []
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     return only([(each["type"], each["state"]) for each in lines])
+
+
+def test_a_provider_that_goes_away_and_comes_back(
+    settings: Settings, running_daemon: RunDaemon
+) -> None:
+    Dumb.down.clear()
+    settings.tables["alerting"] = ALERTING_CONFIG
+    settings.write()
+    daemon = running_daemon(settings, wrap_provider=Dumb)
+    daemon.create("web")
+    Dumb.down.set()
+    alert = await_listed(daemon, "active")
+    assert (alert["type"], alert["subject"]) == ("provider_down", "local")
+    assert "it is out" in alert["message"]
+    # That its instance is not known of any more is no alert of its own.
+    assert [each["type"] for each in listed(daemon)] == ["provider_down"]
+    Dumb.down.clear()
+    await_listed(daemon, "resolved")
+    assert told(daemon) == [("provider_down", "raised"), ("provider_down", "resolved")]
+
+
+def test_what_needs_a_human_until_a_human_acts(
+    settings: Settings, running_daemon: RunDaemon
+) -> None:
+    settings.tables |= {
+        "alerting": ALERTING_CONFIG,
+        "health": {"max_recovery_attempts": 1, "check_interval": "0.3s", "grace": "0s"},
+    }
+    settings.write()
+    daemon = running_daemon()
+    made = daemon.create("web")
+
+    def held() -> bool:
+        # One that ends before it answered is another matter: that start has failed.
+        for pid in settings.processes() if daemon.status_of("web") == "running" else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(listed(daemon))
+
+    wait_until(held, timeout=20, describe=lambda: daemon.call("instance.why", id="web"))
+    alert = await_listed(daemon, "active")
+    assert (alert["type"], alert["target"]) == ("instance_held", made["id"])
+    assert "a crash loop" in alert["details"]["reason"]
+    assert "swarmctl logs" in alert["details"]["next_step"]
+    daemon.call("instance.start", id="web")
+    ended = await_listed(daemon, "resolved")
+    assert ended["id"] == alert["id"]
+    assert told(daemon) == [("instance_held", "raised"), ("instance_held", "resolved")]
+    events = daemon.call("events.history", type=["alert"], target="web")["items"]
+    assert {each["target"] for each in events} == {made["id"]}
+
+
+def test_switched_off_and_on_again_by_a_reload(
+    settings: Settings, running_daemon: RunDaemon
+) -> None:
+    settings.tables["alerting"] = ALERTING_CONFIG
+    settings.write()
+    daemon = running_daemon()
+    collect(daemon, 9)
+    await_listed(daemon, "active")
+
+    settings.tables["alerting"] = {**ALERTING_CONFIG, "enabled": False}
+    settings.write()
+    assert daemon.call("daemon.reload")["applied"] == ["alerting.enabled"]
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("alert.list", {}),
+        ("alert.acknowledge", {"id": "x"}),
+    ]
+    for method, params in calls:
+        with pytest.raises(Unavailable) as caught:
+            daemon.call(method, **params)
+        assert caught.value.field == "alerting.enabled"
+        assert "alerting.enabled = true" in str(caught.value.next_step)
+    assert daemon.child_state(ALERTING) == "gone"
+    assert daemon.daemon.parts.alerts.infos() == ()
+    assert daemon.call("daemon.status")["alerts"] == 0
+
+    settings.tables["alerting"] = {**ALERTING_CONFIG, "provider_utilization": 0.95}
+    settings.write()
+    daemon.call("daemon.reload")
+    wait_until(lambda: daemon.child_state(ALERTING) == "running")
+    collect(daemon, 8)  # below the new threshold and its margin
+    await_listed(daemon, "resolved")
+    collect(daemon, 9)
+    assert listed(daemon) == []
+    kind = "provider_utilization"
+    assert told(daemon) == [(kind, "raised"), (kind, "resolved")]
+
+
+@pytest.mark.parametrize("message", ["Tick", "Collected", "Start"])
+def test_killed_in_a_handler(
+    settings: Settings, running_daemon: RunDaemon, message: str, receiver: Receiver
+) -> None:
+    settings.tables["alerting"] = {**ALERTING_CONFIG, "webhooks": [webhook(receiver.start())]}
+    settings.write()
+    strike = Strike(ALERTING, message, 1, RuntimeError("struck"))
+    strike.armed.set()
+    daemon = running_daemon(settings, fault=strike)
+    collect(daemon, 9)
+    wait_until(lambda: strike.struck_at)
+    check_back(daemon, strike)
+    collect(daemon, 9)
+    await_listed(daemon, "active")
+    collect(daemon, 1)
+    await_listed(daemon, "resolved")
+    kind = "provider_utilization"
+    assert told(daemon) == [(kind, "raised"), (kind, "resolved")]
+    wait_until(lambda: len(only(receiver.changes())) == 2, describe=receiver.changes)

@@ -55,9 +55,8 @@ def test_an_illness_that_changes_without_the_health_is_published_without_a_word(
     row = instance(1, health=DEGRADED)
     tables = Tables.build((row,), (), (), 0)
     for illness in (Illness.SLOW, Illness.STARVED):
-        change = note_findings(
-            tables, [Finding(row.id, verdict(DEGRADED, illness, 0.95))], later(1)
-        )
+        found = Finding(row.id, verdict(DEGRADED, illness, 0.95))
+        change = note_findings(tables, [found], later(1))
         assert not change.durable
         tables = tables.apply(change)
         assert tables.ailments[row.id].illness is illness

@@ -162,7 +162,7 @@ def _sink(sink: SinkInfo) -> list[Finding]:
             Finding(
                 level=PROBLEM,
                 subject=subject,
-                message=f"{sink.where} fails since {sink.failing_since:%Y-%m-%d %H:%M:%S} UTC,"
+                message=f"fails since {sink.failing_since:%Y-%m-%d %H:%M:%S} UTC,"
                 f" {sink.waiting} waiting: {sink.error}",
                 next_step=f"Mend it, or change {sink.name} in [alerting] and swarmctl reload.",
             )

@@ -124,7 +124,7 @@ def stray(name: str | None) -> Stray:
             replace(WELL, sinks=(down(OPS),)),
             PROBLEM,
             "alerts to ops",
-            "https://a.example.org fails since 2026-01-01 00:00:00 UTC, 3 waiting: no answer",
+            "fails since 2026-01-01 00:00:00 UTC, 3 waiting: no answer",
             "Mend it, or change ops in [alerting] and swarmctl reload.",
         ),
         (

@@ -73,7 +73,7 @@ def test_what_is_sent(receiver: Receiver) -> None:
     assert "Authorization" not in headers
 
 
-def test_one_connection_serves_many(receiver: Receiver) -> None:
+def test_one_sink_sends_many(receiver: Receiver) -> None:
     made = sink(receiver.url)
     for number in range(3):
         made.deliver(notice(number))

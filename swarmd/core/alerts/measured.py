@@ -18,6 +18,9 @@ from swarmd.messages.config import AlertingConfig
 from swarmd.messages.enums import AlertType, HealthStatus, InstanceStatus, MigrationStatus
 from swarmd.messages.telemetry import SwarmMetrics
 
+MOST_SAMPLES = 1440
+"""A day of one each minute: a window that is longer, or has more, ends there."""
+
 _ALL = "all"
 _PERCENTILE = 0.95
 _FAILED = (MigrationStatus.FAILED, MigrationStatus.TIMED_OUT)
@@ -38,12 +41,15 @@ class _Ended:
 
 
 def within(samples: Iterable[SwarmMetrics], seconds: float) -> tuple[SwarmMetrics, ...]:
-    """The samples that are not older than the newest by more than this, oldest first."""
+    """The samples that are not older than the newest by more than this, oldest first.
+
+    At most the newest ``MOST_SAMPLES``.
+    """
     kept = sorted(samples, key=lambda each: each.timestamp)
     if not kept:
         return ()
     oldest = kept[-1].timestamp - timedelta(seconds=seconds)
-    return tuple(each for each in kept if each.timestamp > oldest)
+    return tuple(each for each in kept if each.timestamp > oldest)[-MOST_SAMPLES:]
 
 
 def judge(
@@ -155,10 +161,11 @@ def _migrations(sample: SwarmMetrics, limits: _Limits) -> Condition | None:
 
 def _ended(samples: Sequence[SwarmMetrics], window: float) -> _Ended:
     counts = [each for sample in samples for each in sample.operations.values()]
+    seconds = sum(sample.seconds for sample in samples)
     return _Ended(
         succeeded=sum(each.succeeded for each in counts),
         failed=sum(each.failed for each in counts),
-        covered=sum(sample.seconds for sample in samples) >= window - samples[-1].seconds,
+        covered=len(samples) >= MOST_SAMPLES or seconds >= window - samples[-1].seconds,
     )
 
 

@@ -73,6 +73,7 @@ def _providers(tables: Tables) -> Iterator[Condition]:
         view = tables.views.get(name)
         if record.enabled and view is not None and not view.health.ok:
             said = view.health.message or "no reason is known"
+            look = f"Look at it: swarmctl providers get {name}, swarmctl doctor."
             yield Condition(
                 AlertType.PROVIDER_DOWN,
                 f"Provider {name} does not work: {said}",
@@ -81,7 +82,7 @@ def _providers(tables: Tables) -> Iterator[Condition]:
                 details={
                     "provider_type": record.type,
                     "reason": said,
-                    "next_step": f"Look at it: swarmctl providers get {name}, swarmctl doctor.",
+                    "next_step": view.health.next_step or look,
                 },
             )
 
@@ -118,7 +119,8 @@ def _held_because(row: Instance, ailment: Ailment | None) -> tuple[str, str | No
         failure = row.last_error
         if failure is None:
             return "it is in error, and no reason is known", _LOOK
-        return failure.message, failure.details.get("next_step") or _LOOK
+        reason = failure.message.removeprefix(f"{row.ref} is held: ")
+        return reason, failure.details.get("next_step") or _LOOK
     if ailment is not None and ailment.held is not None:
         return ailment.held, ailment.next_step
     return None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swarmd.core.alerts.condition import MEASURED, Condition
 from swarmd.core.alerts.latency import merged, quantile
-from swarmd.core.alerts.measured import judge, within
+from swarmd.core.alerts.measured import MOST_SAMPLES, judge, within
 from swarmd.messages.alert import AlertKey
 from swarmd.messages.config import AlertingConfig
 from swarmd.messages.enums import AlertType, HealthStatus, MigrationStatus, OperationKind
@@ -138,6 +138,15 @@ def test_the_window_ends_with_the_newest_sample() -> None:
     kept = within(samples, Duration(600))
     assert [each.timestamp.minute for each in kept] == [5, 9, 11]
     assert within((), 60) == ()
+
+
+def test_a_window_without_end_is_bounded() -> None:
+    samples = [sample(minute) for minute in range(MOST_SAMPLES + 9)]
+    kept = within(samples, 1e9)
+    assert len(kept) == MOST_SAMPLES
+    assert kept[-1] == samples[-1]
+    endless = AlertingConfig(window=Duration(1e9))
+    assert judge(kept, {ERRORS}, endless).unsure == frozenset()
 
 
 @given(

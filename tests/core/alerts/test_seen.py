@@ -77,7 +77,8 @@ def test_a_crash_loop_is_held_with_its_reason_and_next_step() -> None:
     found = one(held(row, Hold("a crash loop: it ended 5 times", "Look at its log.")))
     assert found.key == HELD
     assert (found.subject, found.owner) == ("ana/web1", "ana")
-    assert "a crash loop: it ended 5 times" in found.details["reason"]
+    assert found.details["reason"] == "a crash loop: it ended 5 times"
+    assert found.message == "Instance ana/web1 is held: a crash loop: it ended 5 times"
     assert found.details["next_step"] == "Look at its log."
 
 

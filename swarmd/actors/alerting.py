@@ -23,6 +23,7 @@ from swarmd.core.alerts import disks, measured, seen
 from swarmd.core.alerts.book import carry_out, told_again
 from swarmd.core.alerts.condition import MEASURED, NOTHING, Sight
 from swarmd.core.alerts.episodes import Plan, Timers, patience_of, step
+from swarmd.core.alerts.receivers import sinks_of
 from swarmd.core.doctor import Disk
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import SwarmError
@@ -137,6 +138,9 @@ class Alerting(SwarmActor):
             # The book as it will be is not published yet.
             return
         tables, settings = self._parts.published.tables, self._parts.settings()
+        if not settings.enabled:
+            # It was just switched off, and this actor is about to end.
+            return
         active = {alert.key: alert for alert in tables.alerts.active}
         patience = patience_of(settings, self._parts.health().check_interval)
         sight = self._sight(tables, settings, now)
@@ -196,7 +200,7 @@ class Alerting(SwarmActor):
 
     def _withdrawn(self, tables: Tables) -> bool:
         """Whether something waits for a sink that is configured no more."""
-        names = self._parts.couriers.names
+        names = sinks_of(self._parts.settings())
         return any(each.sink not in names for each in tables.alerts.outbox)
 
     def _tell_again(self) -> None:
@@ -207,8 +211,7 @@ class Alerting(SwarmActor):
 
     def _write(self, plan: Plan, now: float) -> None:
         parts, at = self._parts, self.context.clock.now()
-        sinks, taken = parts.couriers.names, parts.couriers.done()
-        kept = parts.settings().resolved_kept
+        settings, taken = parts.settings(), parts.couriers.done()
 
         def change(tables: Tables) -> Change:
             return carry_out(
@@ -216,8 +219,8 @@ class Alerting(SwarmActor):
                 plan,
                 now=at,
                 new_id=parts.new_id,
-                sinks=sinks,
-                kept=kept,
+                sinks=sinks_of(settings),
+                kept=settings.resolved_kept,
                 taken=taken,
             )
 

@@ -225,12 +225,6 @@ class Couriers:
             }
             self._config = wanted
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The sinks that there are."""
-        with self._lock:
-            return tuple(self._couriers)
-
     def offer(self, notices: Sequence[Notice]) -> None:
         """All that waits for any sink."""
         for name, courier in self._all():

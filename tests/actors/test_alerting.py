@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from swarmd.actors.alerting import Alerting, AlertingParts, Delivered
@@ -16,7 +17,7 @@ from swarmd.core.alerts.book import carry_out
 from swarmd.core.alerts.episodes import Plan
 from swarmd.core.doctor import Disk
 from swarmd.core.tables import Change, ProviderView
-from swarmd.errors import ResourceLimitError
+from swarmd.errors import ResourceLimitError, Unavailable
 from swarmd.messages.alert import Alert
 from swarmd.messages.config import AlertingConfig, HealthConfig
 from swarmd.messages.provider import ProviderHealth
@@ -36,7 +37,7 @@ class Bench:
     def __init__(self, world: World, found_seq: int | None = None) -> None:
         self.world = world
         self.settings = QUICK
-        self.sink = MemorySink()
+        self.sink = MemorySink("log")
         self.disks: Sequence[Disk] = ()
         self.now = 0.0
         self.couriers = Couriers(lambda _: [self.sink], world.clock, lambda: None)
@@ -149,6 +150,25 @@ def test_without_samples_nothing_measured_goes_on_for_ever(bench: Bench) -> None
     bench.await_changes("raised")
     bench.tick(2 * QUICK.window + 1)
     bench.await_changes("raised", "resolved")
+
+
+def test_what_waits_is_kept_while_nobody_can_be_told(bench: Bench) -> None:
+    """As at the daemon's end, or once alerting is switched off: a last look must drop nothing."""
+    bench.sink.error = lambda _: Unavailable("down")
+    bench.start()
+    bench.view(ok=False)
+    bench.await_changes("raised")
+    bench.couriers.suspend()
+    bench.settings = msgspec.structs.replace(QUICK, enabled=False)
+    for _ in range(5):
+        bench.tick()
+    wait_until(lambda: bench.world.directory.depth(ALERTING) == 0)
+    bench.world.transact(lambda _: (Change(), None)).get()
+    assert [each.sink for each in bench.world.published.tables.alerts.outbox] == ["log"]
+    assert bench.couriers.infos() == ()
+    bench.sink.error = lambda _: None
+    bench.settings = QUICK
+    wait_until(lambda: bench.tick() or bench.sink.told)
 
 
 def test_a_disk(bench: Bench) -> None:

@@ -170,7 +170,7 @@ def test_a_sink_that_hangs_holds_up_neither_the_others_nor_the_caller() -> None:
     slow.flowing.set()
     wait_until(lambda: len(both.done()) == 2)
     both.close(5.0)
-    assert both.names == ()
+    assert both.infos() == ()
     assert slow.closed.is_set()
 
 

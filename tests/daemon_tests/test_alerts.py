@@ -143,6 +143,10 @@ def test_an_episode_is_raised_taken_over_and_resolved_once(
     kind = "provider_utilization"
     assert only(receiver.changes()) == [(kind, "raised"), (kind, "resolved")]
     assert told(daemon) == [(kind, "raised"), (kind, "acknowledged"), (kind, "resolved")]
+    # Each change knows the number of its event: what a crash keeps out of the journal is missed.
+    events = daemon.call("events.history", type=["alert"])["items"]
+    moves = [(each.alert, each.change.value, each.seq) for each in daemon.tables.alerts.moves]
+    assert moves == [(each["data"]["id"], each["data"]["state"], each["seq"]) for each in events]
     assert {each["Authorization"] for each in receiver.headers} == {"Bearer t0ken"}
     wait_until(lambda: len(noted(notes)) == 2, describe=lambda: noted(notes))
     assert noted(notes) == [(kind, "raised"), (kind, "resolved")]

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from swarmd.core.alerts.receivers import sinks_of
 from swarmd.messages.config import AlertingConfig, WebhookConfig
 from swarmd.messages.enums import AlertChange
 from swarmd.sinks import make_sinks
@@ -24,6 +25,8 @@ def test_sinks_as_they_are_configured() -> None:
     )  # fmt: skip
     made = make_sinks(config, "n1")
     assert [each.name for each in made] == ["log", "command", "ops", "chat"]
+    assert sinks_of(config) == tuple(each.name for each in made)
+    assert sinks_of(AlertingConfig(log=False)) == ()
     assert [each.insecure for each in made] == [False, False, False, True]
     assert made[2].endurance.seconds == 3600
     assert make_sinks(AlertingConfig(log=False), "n1") == ()

@@ -6,8 +6,17 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from swarmd.messages.config import AlertingConfig
+
 _SOURCE = re.compile(r"(file):(/.+)|(env):([A-Za-z_][A-Za-z0-9_]*)|(credential):([\w.-]+)")
 SOURCES = '"file:/path", "env:NAME" or "credential:NAME"'
+
+
+def sinks_of(config: AlertingConfig) -> tuple[str, ...]:
+    """Who is to be told, by name: whether they can be told just now is another matter."""
+    webhooks = (webhook.name for webhook in config.webhooks)
+    log, command = ("log",) * config.log, ("command",) * bool(config.command)
+    return (*log, *command, *webhooks)
 
 
 def source_of(text: str) -> tuple[str, str] | None:

@@ -7,16 +7,18 @@ from collections.abc import Set as AbstractSet
 
 from swarmd.core.alerts.condition import ABOUT_INSTANCES, SEEN, Condition, Sight, by_key
 from swarmd.core.health.ailments import Ailment
+from swarmd.core.health.facts import Seen
+from swarmd.core.health.findings import ended
 from swarmd.core.recovery.held import held_with
-from swarmd.core.sight import is_lost
 from swarmd.core.tables import Tables
 from swarmd.messages.alert import AlertKey
 from swarmd.messages.enums import AlertType, DesiredState, HealthStatus, InstanceStatus
 from swarmd.messages.health import Illness
-from swarmd.messages.instance import Instance
+from swarmd.messages.instance import Failure, Instance
 
 _GOING = (InstanceStatus.DELETING, InstanceStatus.DELETED)
 _LOOK = "Look why (swarmctl why, swarmctl logs); then start it, or change its configuration."
+_FIND = "Look for it with swarmctl doctor; bring it back, or delete it (swarmctl rm --force)."
 _ENDS_WELL = {
     AlertType.INSTANCE_HELD: (HealthStatus.HEALTHY, HealthStatus.DEGRADED),
     AlertType.INSTANCE_LOST: (HealthStatus.HEALTHY, HealthStatus.DEGRADED),
@@ -35,7 +37,7 @@ def judge(tables: Tables, active: AbstractSet[AlertKey], *, watched: bool) -> Si
     """
     rows = [row for row in tables.instances.values() if row.status is InstanceStatus.ERROR]
     rows += [tables.instances[each] for each in tables.ailments if each in tables.instances]
-    found = by_key(*_providers(tables), *(_instance(row, tables) for row in rows))
+    found = by_key(*_providers(tables), *(_instance(row, tables, watched=watched) for row in rows))
     starved = (_starved(row, tables.ailments.get(row.id)) for row in rows)
     found |= by_key(*starved)
     others = (key for key in active if key[0] in SEEN and key not in found)
@@ -90,40 +92,52 @@ def _providers(tables: Tables) -> Iterator[Condition]:
 # --- instances -------------------------------------------------------------------------------
 
 
-def _instance(row: Instance, tables: Tables) -> Condition | None:
+def _instance(row: Instance, tables: Tables, *, watched: bool) -> Condition | None:
     """Lost, else held: one of them is enough."""
     ailment = tables.ailments.get(row.id)
     if not _is_to_run(row) or row.id in tables.active:
         return None
     if _is_lost(row, ailment):
         return _about(row, AlertType.INSTANCE_LOST, "is lost", *_lost_because(row, ailment))
-    because = _held_because(row, ailment)
+    because = _held_because(row, ailment, watched=watched)
     return _about(row, AlertType.INSTANCE_HELD, "is held", *because) if because else None
 
 
 def _is_lost(row: Instance, ailment: Ailment | None) -> bool:
-    ill = ailment is not None and ailment.illness is Illness.LOST
-    return ill or is_lost(row) or held_with(row) is Illness.LOST
+    if ailment is not None and ailment.illness is Illness.LOST:
+        return True
+    if row.status is not InstanceStatus.ERROR or row.last_error is None:
+        return False
+    return held_with(row) is Illness.LOST or ended(row, Seen()).illness is Illness.LOST
 
 
 def _lost_because(row: Instance, ailment: Ailment | None) -> tuple[str, str | None]:
     if row.status is InstanceStatus.ERROR and row.last_error is not None:
-        return row.last_error.message, row.last_error.details.get("next_step")
+        return _reason(row, row.last_error), row.last_error.details.get("next_step") or _FIND
     why = ailment.why if ailment is not None else "nothing is known of it"
-    return why, "Look for it with swarmctl doctor."
+    return why, _FIND
 
 
-def _held_because(row: Instance, ailment: Ailment | None) -> tuple[str, str | None] | None:
+def _held_because(
+    row: Instance, ailment: Ailment | None, *, watched: bool
+) -> tuple[str, str | None] | None:
     """Why nothing automatic touches it, and what a human can do; None if that is not so."""
     if row.status is InstanceStatus.ERROR:
         failure = row.last_error
+        if failure is None and ailment is None and watched:
+            return None  # it was only just seen so: what is wrong with it is about to be known
         if failure is None:
-            return "it is in error, and no reason is known", _LOOK
-        reason = failure.message.removeprefix(f"{row.ref} is held: ")
-        return reason, failure.details.get("next_step") or _LOOK
+            return ailment.why if ailment is not None else "no reason is known", _LOOK
+        return _reason(row, failure), failure.details.get("next_step") or _LOOK
     if ailment is not None and ailment.held is not None:
         return ailment.held, ailment.next_step
     return None
+
+
+def _reason(row: Instance, failure: Failure) -> str:
+    """Without what the alert says itself."""
+    held = failure.message.removeprefix(f"{row.ref} is held: ")
+    return held.removeprefix("it is lost: ")
 
 
 def _about(

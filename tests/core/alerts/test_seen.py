@@ -98,9 +98,26 @@ def test_one_whose_start_failed_waits_for_a_human_too() -> None:
     assert found.details["next_step"]
 
 
+def test_one_that_was_only_just_seen_in_error_is_not_held_yet() -> None:
+    """Else one that is lost would be held for a moment first: two alerts for one thing."""
+    row = instance(status=ERROR, health=ILL)
+    assert seen(tables_of(row)) == (set(), set())
+    assert seen(tables_of(row), HELD) == (set(), {HELD})
+    assert seen(tables_of(row), watched=False) == ({HELD}, set())
+    assert one(with_ailment(row, Illness.EXITED)).details["reason"] == "it is exited"
+    assert seen(with_ailment(row, Illness.LOST)) == ({LOST}, set())
+
+
 @pytest.mark.parametrize(
     "tables",
     [
+        tables_of(
+            instance(
+                status=ERROR,
+                health=ILL,
+                last_error=Failure(type="instance_not_found", message="no folder", details={}),
+            )
+        ),
         tables_of(instance(status=ERROR, health=ILL, last_error=lost_failure(instance()))),
         with_ailment(instance(health=ILL), Illness.LOST),
         held(

@@ -267,7 +267,9 @@ class HealthMonitor(SwarmActor):
                 track.answered(answer.ok, answer.seconds, answer.message, now)
                 self._wards.note_changed(row.id)
         self._judge((row,))
-        self._reply(row.id)
+        if self._sight is not None:
+            # An answer to the monitor before this one may come before the first look.
+            self._reply(row.id)
 
     def _measure(self) -> None:
         running = [row for row in self._rows() if row.status is InstanceStatus.RUNNING]

@@ -27,7 +27,7 @@ from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig, Inst
 from swarmd.messages.provider import ProviderHealth
 from swarmd.messages.units import Duration
 from swarmd.ports import Answer
-from tests.actors.health_kit import NO, WELL, YES, Bench, running, shown
+from tests.actors.health_kit import ME, NO, WELL, YES, Bench, running, shown
 from tests.actors.kit import AT, instance, operation
 
 HEALTHY, UNHEALTHY = HealthStatus.HEALTHY, HealthStatus.UNHEALTHY
@@ -287,6 +287,23 @@ def test_who_asks_before_the_first_look_waits_for_it() -> None:
     assert bench.probe.answer(YES) == 1
     bench.settle()
     assert [each.status for each in told] == [HEALTHY, HEALTHY]
+
+
+def test_an_answer_to_the_monitor_before_this_one_tells_nothing() -> None:
+    """Nothing was concluded yet: who asks waits for the first look."""
+    before = watched()
+    later(before)
+    bench, told = Bench(running()), list[InstanceHealth]()
+    bench.settle(CheckNow("i1", told.append))
+    before.probe.answer(YES)
+    late = [each for each in before.directory.take(ME) if type(each).__name__ == "_Answered"]
+    assert len(late) == 1
+    bench.settle(*late)
+    assert told == []
+    look(bench, running())
+    bench.probe.answer(YES)
+    bench.settle()
+    assert [len(each.checks) for each in told] == [4]
 
 
 def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:

@@ -3,6 +3,7 @@
 The methods' names, replies and kinds stand in ``methods.py``.
 """
 
+from swarmd.messages.requests.alerts import AcknowledgeAlert, ListAlerts
 from swarmd.messages.requests.base import Limit, Mutation, Ref, Request
 from swarmd.messages.requests.daemon import (
     AdoptStray,
@@ -62,6 +63,7 @@ from swarmd.messages.requests.providers import (
 from swarmd.messages.requests.streams import CloseStream, OpenUpload, WriteStream
 
 __all__ = [
+    "AcknowledgeAlert",
     "AdoptStray",
     "CancelOperation",
     "CloseStream",
@@ -92,6 +94,7 @@ __all__ = [
     "ImportInstance",
     "KeepInstance",
     "Limit",
+    "ListAlerts",
     "ListInstances",
     "ListOperations",
     "ListProviders",

@@ -35,7 +35,7 @@ from tests.support import CHECKOUT, all_pids, mentions, read_process, wait_until
 
 STANDIN = (sys.executable, "-I", "-S", str(CHECKOUT / "tests" / "standin.py"))
 FAST = {
-    "daemon": {"observe_interval": "0.2s", "reconcile_interval": "0.5s"},
+    "daemon": {"observe_interval": "0.2s", "reconcile_interval": "0.1s"},
     "instances": {"stop_grace": "1s", "start_timeout": "20s"},
 }
 _SLOTS = 220

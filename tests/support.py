@@ -54,6 +54,16 @@ def _pause(asking: float) -> float:
     return min(max(0.01, 2 * asking), 0.25)
 
 
+def fastest(call: Callable[[], object], times: int = 5) -> float:
+    """Seconds of the fastest of several calls: the one that other tests disturbed least."""
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begun)
+    return min(taken)
+
+
 def require(part: str, found: object, reason: str) -> None:
     """Skip the test without this real part, or fail it if the machine was said to have it.
 

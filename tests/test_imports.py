@@ -155,7 +155,7 @@ def test_files_stay_readable() -> None:
         str(file.relative_to(CHECKOUT)): lines
         for files in rooms().values()
         for file in files
-        if (lines := file.read_text().count("\n")) > 500
+        if (lines := file.read_text().count("\n")) > 420
     }
     assert long == {}
 

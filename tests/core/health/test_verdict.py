@@ -270,6 +270,7 @@ def test_slow_answers() -> None:
             f"it uses 90 % of its memory (10b): {MEMORY}",
         ),
         (Usage(disk_bytes=GB, disk_limit_bytes=GB), f"it uses 100 % of its disk (0b left): {DISK}"),
+        (Usage(disk_bytes=0, disk_limit_bytes=0), f"it uses 100 % of its disk (0b left): {DISK}"),
         (
             Usage(memory_bytes=GB, memory_limit_bytes=GB, disk_bytes=99, disk_limit_bytes=100),
             f"it uses 100 % of its memory (1g) and 99 % of its disk (1b left): {MEMORY} and {DISK}",

@@ -10,7 +10,8 @@
     ├── NotFoundError               (abstract)
     │   ├── InstanceNotFound        instance_not_found
     │   ├── ProviderNotFound        provider_not_found
-    │   └── OperationNotFound       operation_not_found
+    │   ├── OperationNotFound       operation_not_found
+    │   └── AlertNotFound           alert_not_found
     ├── ProviderError               provider_error          the provider answered no
     │   └── ProviderUnreachable     provider_error          the provider did not answer
     ├── PermissionDenied            permission_error
@@ -19,6 +20,7 @@
     ├── OperationCancelled          operation_cancelled
     ├── DeadlineExceeded            timeout
     ├── Unavailable                 unavailable             switched off, or not right now
+    │   ├── CircuitOpen             unavailable             a failing provider is not asked now
     │   └── DaemonUnreachable       unavailable             raised by the client alone
     └── InternalError               internal_error          a fault of swarmd's own
 
@@ -111,6 +113,12 @@ class OperationNotFound(NotFoundError):
     type = "operation_not_found"
 
 
+class AlertNotFound(NotFoundError):
+    """No alert of this id."""
+
+    type = "alert_not_found"
+
+
 class ProviderError(SwarmError):
     """The provider refused or failed; ``details["cause"]`` has its own words."""
 
@@ -155,6 +163,10 @@ class Unavailable(SwarmError):
     """Switched off by configuration, or not possible right now."""
 
     type = "unavailable"
+
+
+class CircuitOpen(Unavailable):
+    """A provider failed over and over and is not asked now: nothing was sent to it."""
 
 
 class DaemonUnreachable(Unavailable):

@@ -18,11 +18,13 @@ import pykka
 
 from swarmd import __version__, configuration
 from swarmd.actors.administering import Administrator
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import CONTROLLER, REGISTRY, SUPERVISOR, TICKER, Context, Directory
-from swarmd.actors.bridge import Bridge, Chances, RequestSettings
+from swarmd.actors.bridge import Bridge, Chances
 from swarmd.actors.commands import ActorCommands
-from swarmd.actors.controller import Controller, Settings
+from swarmd.actors.controller import Controller
 from swarmd.actors.fleet import Fleet
+from swarmd.actors.metering import Metering
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.query import SnapshotQuery
@@ -31,23 +33,25 @@ from swarmd.actors.registry import Registry
 from swarmd.actors.supervisor import Child, Family
 from swarmd.actors.ticker import Rhythms, Ticker
 from swarmd.actors.uploads import Spool
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
-from swarmd.chance import marks, new_id, new_password
+from swarmd.chance import boot_id, marks, new_id, new_password
 from swarmd.core.housekeeping import wanted_uploads
-from swarmd.core.placement import Rules
 from swarmd.core.providers import merge_records
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import SwarmError
+from swarmd.exposition.endpoint import Endpoint
 from swarmd.messages.config import Config, Places
 from swarmd.messages.enums import DaemonState, EventType
-from swarmd.messages.events import TableRow
-from swarmd.messages.instance import Instance
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.replies import ReloadReport
 from swarmd.messages.state import LoadedState
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Provider, Store
 from swarmd.probing.prober import Prober
+from swarmd.settings import controller_settings, placement_rules, request_settings, row_of
+from swarmd.sinks import make_sinks
 from swarmd.store import FileStore
 
 log = logging.getLogger("swarmd")
@@ -112,6 +116,8 @@ class Wiring:
         self.rhythms = Rhythms(dict.fromkeys((SUPERVISOR, CONTROLLER, REGISTRY), RHYTHM_SECONDS))
         self.family = Family()
         self.directory = Directory()
+        self.running = RunningCommands()
+        self.outlooks = Outlooks()
         self.context = (
             Context(self.directory, self.clock, seams.fault)
             if seams.fault
@@ -127,6 +133,7 @@ class Wiring:
             journal_config=config.journal,
             operations_kept=config.instances.operations_kept,
             story_length=config.instances.story_length,
+            metrics_files=config.telemetry.files,
             new_id=new_id,
         )
         state = store.open(set_aside=not config.daemon.load_state_on_startup)
@@ -144,7 +151,9 @@ class Wiring:
             for line in state.quarantined
         )
         records = merge_records(self._config().providers, state.providers)
-        tables = Tables.build(state.instances, state.operations, records, state.last_seq)
+        tables = Tables.build(
+            state.instances, state.operations, records, state.last_seq, state.alerts
+        )
         self.published = Published(tables, state.journal)
         self.store.snapshot_rows(
             lambda: [row_of(row) for row in self.published.tables.instances.values()]
@@ -160,8 +169,42 @@ class Wiring:
             make=self._provider_of,
             look_every=lambda: self._config().daemon.observe_interval,
             monitors=self._monitors(),
+            breaker=lambda: self._config().breaker,
         )
+        self.metering = self._metering()
+        self.alerts = self._alerts(state.last_seq)
         self._add_children(tables)
+
+    @property
+    def _directories(self) -> tuple[tuple[str, Path], ...]:
+        """The daemon's own."""
+        return ("state", Path(self._places.state)), ("data", Path(self._places.data))
+
+    def _alerts(self, last_seq: int) -> Alerts:
+        return Alerts(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            make_sinks=lambda config: make_sinks(config, self.node.id),
+            places=self._directories,
+            settings=lambda: self._config().alerting,
+            health=lambda: self._config().health,
+            new_id=new_id,
+            last_seq=last_seq,
+        )
+
+    def _metering(self) -> Metering:
+        return Metering(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            store=self.store,
+            settings=lambda: self._config().telemetry,
+            health=lambda: self._config().health.enabled,
+            render=prometheus_text,
+        )
 
     def _monitors(self) -> Monitors:
         return Monitors(
@@ -172,8 +215,11 @@ class Wiring:
             store=self.store,
             probe=Prober(),
             settings=lambda: self._config().health,
-            lasts=lambda: self._config().instances.operation_timeout,
+            instances=lambda: self._config().instances,
             new_id=new_id,
+            boot=boot_id(),
+            commands=self.running,
+            outlooks=self.outlooks,
         )
 
     def _note_uploads(self, news: News) -> None:
@@ -193,6 +239,10 @@ class Wiring:
             if record.enabled:
                 self._add_provider(record)
         add(Child(CONTROLLER, self._controller, vital=True))
+        self.alerts.start()
+        # The last to start is the first to end: its last sample still finds the registry.
+        if (telemetry := self.metering.child()) is not None:
+            add(telemetry)
 
     def _add_provider(self, record: ProviderRecord) -> None:
         try:
@@ -267,6 +317,8 @@ class Wiring:
             state=hooks.condition,
             rules=lambda: placement_rules(self._config()),
             health=lambda: self._config().health.enabled,
+            idle=self.outlooks.get,
+            alerts=self.alerts,
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -276,6 +328,7 @@ class Wiring:
             node=self.node.id,
             settings=lambda: request_settings(self._config()),
         )
+        self.endpoint = Endpoint(self._metrics_text)
         self.commands = self._make_commands(hooks)
         return ApiServer(
             self.query,
@@ -287,16 +340,22 @@ class Wiring:
             new_id=marks(),
         )
 
+    async def _metrics_text(self, accept: str) -> tuple[bytes, str]:
+        return await self.commands.metrics_text(accept)
+
     def _make_commands(self, hooks: Hooks) -> ActorCommands:
         watching = Watching(
             fleet=self.fleet,
             published=self.published,
             directory=self.directory,
             family=self.family,
-            places=(("state", Path(self._places.state)), ("data", Path(self._places.data))),
+            places=self._directories,
             problems=self.store.problems,
             insecure=lambda: self._config().daemon.insecure,
             health=lambda: self._config().health,
+            commands=self.running,
+            endpoint_error=lambda: self.endpoint.problem,
+            sinks=self.alerts.infos,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -313,49 +372,16 @@ class Wiring:
             bridge=self.bridge,
             administrator=self.administrator,
             watching=watching,
+            metering=self.metering,
             spool=self.spool,
+            alerts=self.alerts,
             reload=hooks.reload,
             shutdown=hooks.shutdown,
         )
 
 
-def controller_settings(config: Config) -> Settings:
-    """What the controller needs of the configuration."""
-    return Settings(
-        reconcile_interval=config.daemon.reconcile_interval,
-        trash_retention=config.instances.trash_retention,
-        operation_timeout=config.instances.operation_timeout,
-        operations_kept=config.instances.operations_kept,
-        health=config.health,
-    )
+def prometheus_text(sample: SwarmMetrics, accept: str) -> tuple[bytes, str]:
+    """A sample for Prometheus; its library is loaded when somebody first asks for it."""
+    from swarmd.exposition.prometheus import render
 
-
-def request_settings(config: Config) -> RequestSettings:
-    """What requests are judged by."""
-    return RequestSettings(
-        operation_timeout=config.instances.operation_timeout,
-        rules=placement_rules(config),
-    )
-
-
-def placement_rules(config: Config) -> Rules:
-    """What decides where instances go."""
-    return Rules(
-        default_provider=config.daemon.default_provider,
-        strategy=config.placement.strategy,
-        fallback=config.placement.fallback,
-        insecure=config.daemon.insecure,
-    )
-
-
-def row_of(instance: Instance) -> TableRow:
-    """An instance in the table that opens a journal segment."""
-    return TableRow(
-        id=instance.id,
-        owner=instance.owner,
-        name=instance.name,
-        provider=instance.provider,
-        desired=instance.desired,
-        status=instance.status,
-        health=instance.health,
-    )
+    return render(sample, accept, __version__)

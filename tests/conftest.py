@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,31 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import all_pids, code_server_directory, processes_below, waited
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background deaf to Ctrl-C, and so would be every program
+    # that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_configure() -> None:
+    """Let interrupts reach what tests start.
+
+    A shell lets the programs that it starts with ``&`` ignore them, and so would their children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers for each core: half of a test's time is spent waiting for processes."""
+    return 2 * len(os.sched_getaffinity(0))
+
 
 LEAVING = 5.0
 """Seconds that what a test ended may take to be gone."""

@@ -11,17 +11,22 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
+from swarmd.actors.heard import Answered, CheckNow, Measured, Noticed, Restored
+from swarmd.actors.idling import Idling
 from swarmd.actors.provider import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.wards import Sight, Wards
+from swarmd.core.health.ailments import ailment_of
 from swarmd.core.health.changes import Finding, note_findings
 from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
@@ -30,7 +35,7 @@ from swarmd.core.health.usage import usage_of
 from swarmd.core.health.verdict import verdict
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
+from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus, ProbeKind
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
 from swarmd.messages.provider import Address
@@ -41,39 +46,8 @@ log = logging.getLogger("swarmd.health")
 _KEEP_SECONDS = 5.0
 """How often changed histories are handed to the store."""
 
-
-@dataclass(frozen=True, slots=True)
-class CheckNow:
-    """Ask one instance now; ``reply`` gets what was found, on this actor's thread."""
-
-    instance_id: str
-    reply: Callable[[InstanceHealth], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """An operation of an instance has ended, or its status has changed."""
-
-    instance_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    instance_id: str
-    life: datetime | None
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Restored:
-    """What the store kept of these; None: nothing."""
-
-    kept: dict[str, InstanceHealth | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    stats: Sequence[InstanceStats]
+TICK_SECONDS = 0.5
+"""Seconds between two ticks."""
 
 
 class HealthMonitor(SwarmActor):
@@ -83,6 +57,7 @@ class HealthMonitor(SwarmActor):
         provider: Whose instances.
         asker: How they are asked.
         remedies: Does something about what is found.
+        idling: Stops what nobody uses.
         store: Keeps the histories.
         settings: ``[health]`` now.
     """
@@ -97,6 +72,7 @@ class HealthMonitor(SwarmActor):
         published: Published,
         asker: Asker,
         remedies: Remedies,
+        idling: Idling,
         store: Store,
         settings: Callable[[], HealthConfig],
     ) -> None:
@@ -105,12 +81,13 @@ class HealthMonitor(SwarmActor):
         self._published = published
         self._asker = asker
         self._remedies = remedies
+        self._idling = idling
         self._store = store
         self._settings = settings
         self._wards = Wards(settings)
         self._reading: set[str] = set()
         self._schedule = Schedule()
-        self._asked: set[str] = set()
+        self._asked: dict[str, float] = {}  # when, of those that have not answered yet
         self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
         self._sight: Sight | None = None
         self._kept_at = 0.0
@@ -124,12 +101,12 @@ class HealthMonitor(SwarmActor):
             case Looked():
                 self._looked(message)
             case Noticed():
-                self._noticed(message.instance_id)
-            case _Answered():
+                self._noticed(message)
+            case Answered():
                 self._answered(message)
-            case _Restored():
+            case Restored():
                 self._restored(message)
-            case _Measured():
+            case Measured():
                 self._measured(message.stats)
             case CheckNow():
                 self._check_now(message)
@@ -152,9 +129,11 @@ class HealthMonitor(SwarmActor):
         rows = self._rows()
         if before is not None and self._sight.ok and not before.ok:
             self._wards.excuse()
-        for gone in self._wards.forget_others({row.id for row in rows}):
-            self._schedule.drop(gone)
-            self._remedies.forget(gone)
+        gone = self._wards.forget_others({row.id for row in rows})
+        self._idling.forget(gone)
+        for each in gone:
+            self._schedule.drop(each)
+            self._remedies.forget(each)
         self._read_kept(rows)
         known_before = before is not None and before.ok == self._sight.ok
         busy = self._published.tables.active
@@ -168,9 +147,11 @@ class HealthMonitor(SwarmActor):
         self._ask_due(time.monotonic())
         self._check_waiting()
 
-    def _noticed(self, instance_id: str) -> None:
+    def _noticed(self, message: Noticed) -> None:
         """What has just been started is asked at once."""
-        row = self._published.tables.instances.get(instance_id)
+        row = self._published.tables.instances.get(message.instance_id)
+        if row is not None and message.used and row.desired is DesiredState.RUNNING:
+            self._idling.used(row.id, message.used)
         if row is not None and self._sight is not None:
             self._read_kept((row,))
             self._plan((row,))
@@ -186,8 +167,13 @@ class HealthMonitor(SwarmActor):
         for row in rows:
             if row.status is not running or self._wards.rules(row).probe is ProbeKind.NONE:
                 self._schedule.drop(row.id)
-            elif row.id not in self._schedule and row.id in self._wards:
-                self._schedule.plan(row.id, now, self._wards.rules(row).interval, _chance())
+            elif self._is_unplanned(row.id):
+                self._schedule.plan(row.id, now, self._wards.rules(row).pace, _chance())
+
+    def _is_unplanned(self, instance_id: str) -> bool:
+        """Whether it is known and nothing leads to its next probe: no time, and no answer."""
+        awaited = instance_id in self._schedule or instance_id in self._asked
+        return not awaited and instance_id in self._wards
 
     def _read_kept(self, rows: Iterable[Instance]) -> None:
         """Take up what the store kept of those that are new here: files, so in a lane."""
@@ -197,17 +183,19 @@ class HealthMonitor(SwarmActor):
         directory, name, store = self.context.directory, self.name, self._store
 
         def read() -> None:
-            directory.tell(name, _Restored({each: store.health(each) for each in missing}))
+            directory.tell(name, Restored({each: store.health(each) for each in missing}))
 
         if self._asker.run("#kept", read):
             self._reading |= missing
 
-    def _restored(self, message: _Restored) -> None:
+    def _restored(self, message: Restored) -> None:
         self._reading -= message.kept.keys()
         instances = self._published.tables.instances
         rows = [instances[each] for each in message.kept if each in instances]
         for row in rows:
-            self._wards.take(row.id, message.kept[row.id])
+            kept = message.kept[row.id]
+            self._wards.take(row.id, kept)
+            self._idling.take(row, kept.activity if kept is not None else None)
         self._judge(rows)
         self._plan(rows)
         self._ask_due(time.monotonic())
@@ -218,7 +206,8 @@ class HealthMonitor(SwarmActor):
     def _tick(self, now: float) -> None:
         if self._sight is None:
             return
-        self._ask_due(now)
+        # Also what is due before the next tick: it would be late then.
+        self._ask_due(now + TICK_SECONDS, now)
         if now - self._measured_at >= self._settings().check_interval:
             self._measured_at = now
             self._measure()
@@ -226,37 +215,44 @@ class HealthMonitor(SwarmActor):
             self._kept_at = now
             self._keep()
         self._remedies.again(now)
-
-    def _ask_due(self, now: float) -> None:
         instances = self._published.tables.instances
-        for instance_id in self._schedule.due(now):
+        self._judge([instances[each] for each in self._idling.due() if each in instances])
+
+    def _ask_due(self, until: float, now: float | None = None) -> None:
+        """Ask those whose time comes until then (monotonic seconds), which by default is now.
+
+        One that is being asked has its next time from its answer.
+        """
+        instances = self._published.tables.instances
+        for instance_id in self._schedule.due(until):
             row = instances.get(instance_id)
             if row is not None and row.status is InstanceStatus.RUNNING:
-                self._schedule.plan(instance_id, now, self._wards.rules(row).interval, _chance())
-                self._ask(row)
+                self._ask(row, until if now is None else now)
 
-    def _ask(self, row: Instance) -> None:
+    def _ask(self, row: Instance, now: float) -> None:
         if self._sight is None or row.id in self._asked:
             return
-        self._asked.add(row.id)
+        self._asked[row.id] = now
         shown = self._sight.observed.get(row.id)
         address: Address | None = shown.address if shown is not None else None
         directory, name, life = self.context.directory, self.name, row.started_at
 
         def told(answer: Answer) -> None:
-            directory.tell(name, _Answered(row.id, life, answer))
+            directory.tell(name, Answered(row.id, life, answer))
 
         self._asker.ask(row, self._wards.rules(row), address, told)
 
-    def _answered(self, message: _Answered) -> None:
-        self._asked.discard(message.instance_id)
+    def _answered(self, message: Answered) -> None:
+        asked_at = self._asked.pop(message.instance_id, None)
         row = self._published.tables.instances.get(message.instance_id)
         if row is None:
             self._reply(message.instance_id)
             return
         answer = message.answer
-        # One that was started anew meanwhile has not been asked yet.
-        same = row.started_at == message.life and row.status is InstanceStatus.RUNNING
+        runs = row.status is InstanceStatus.RUNNING
+        same = row.started_at == message.life and runs
+        if runs and asked_at is not None:
+            self._plan_next(row, asked_at, same=same)
         # Where its provider is gone, a question may find no way to it.
         counts = answer.ok or (self._sight is not None and self._sight.ok)
         if same and answer.asked and counts:
@@ -265,8 +261,20 @@ class HealthMonitor(SwarmActor):
                 now = self.context.clock.now()
                 track.answered(answer.ok, answer.seconds, answer.message, now)
                 self._wards.note_changed(row.id)
+                if answer.ok:
+                    self._idling.answered(row, answer.message)
         self._judge((row,))
-        self._reply(row.id)
+        if self._sight is not None:
+            # An answer to the monitor before this one may come before the first look.
+            self._reply(row.id)
+
+    def _plan_next(self, row: Instance, asked_at: float, *, same: bool) -> None:
+        """From when it was asked: a timeout is no reason to wait for longer."""
+        if same:
+            self._schedule.plan(row.id, asked_at, self._wards.rules(row).pace, _chance())
+        else:  # it was started anew meanwhile: this life has not been asked yet
+            self._schedule.soon(row.id, time.monotonic())
+        self._ask_due(time.monotonic())
 
     def _measure(self) -> None:
         running = [row for row in self._rows() if row.status is InstanceStatus.RUNNING]
@@ -275,7 +283,7 @@ class HealthMonitor(SwarmActor):
         directory, name = self.context.directory, self.name
 
         def told(stats: Sequence[InstanceStats]) -> None:
-            directory.tell(name, _Measured(stats))
+            directory.tell(name, Measured(stats))
 
         self._asker.measure(running, told)
 
@@ -302,12 +310,18 @@ class HealthMonitor(SwarmActor):
             if track is None:
                 continue
             found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
+            if found.status is HealthStatus.UNHEALTHY and (held := self._remedies.held(row.id)):
+                found = replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
             self._wards.note_judged(row)
+            known = tables.ailments.get(row.id)
             if found.status is not row.health:
-                findings.append(Finding(row.id, found))
                 self._wards.note_changed(row.id)
+            if found.status is not row.health or ailment_of(found, known) != known:
+                findings.append(Finding(row.id, found))
             self._treat(row, rules, found)
+            if self._idling.consider(row, found.status, track.failures):
+                self._ask(row, time.monotonic())
         if findings:
             self._write(tuple(findings), now)
 
@@ -349,7 +363,7 @@ class HealthMonitor(SwarmActor):
     def _check(self, row: Instance) -> None:
         rules = self._wards.rules(row)
         if row.status is InstanceStatus.RUNNING and rules.probe is not ProbeKind.NONE:
-            self._ask(row)
+            self._ask(row, time.monotonic())
         if row.id not in self._asked:
             self._judge((row,))
             self._reply(row.id)
@@ -365,13 +379,18 @@ class HealthMonitor(SwarmActor):
 
     def _keep(self) -> None:
         """Hand what changed to the store, which writes it lazily (DESIGN 5)."""
+        for each in self._idling.changed():
+            self._wards.note_changed(each)
         healths = self._wards.to_keep(self._published.tables.instances)
         if healths:
-            self._store.keep_health(healths)
+            kept = self._idling.kept
+            with_use = msgspec.structs.replace
+            self._store.keep_health([with_use(each, activity=kept(each.id)) for each in healths])
 
     def on_stop(self) -> None:
         """The last of it."""
         self._keep()
+        self._idling.hide()
 
 
 def _chance() -> float:

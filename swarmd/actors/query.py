@@ -7,21 +7,25 @@ from collections.abc import Callable
 from datetime import datetime
 
 from swarmd import __version__
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import Directory
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
+from swarmd.core.alerts.selecting import select
 from swarmd.core.intake import where
 from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import AuthType, DaemonState
 from swarmd.messages.events import Event
-from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.instance import Instance, Reason, replace
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.replies import ActorList, Placement, StatusReport
+from swarmd.messages.replies import ActorList, AlertList, Placement, StatusReport
 from swarmd.messages.requests import (
+    ListAlerts,
     ListInstances,
     ListOperations,
     PlacementProvider,
@@ -37,6 +41,8 @@ class SnapshotQuery:
         state: Tells the daemon's state and the reasons for it.
         rules: What decides where instances go, now.
         health: Tells whether the health of instances is watched.
+        idle: What is known of the use of one, by its id.
+        alerts: Tells whether anything is judged.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class SnapshotQuery:
         state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
         rules: Callable[[], Rules],
         health: Callable[[], bool],
+        idle: Callable[[str], Idle | None],
+        alerts: Alerts,
     ) -> None:
         self._published = published
         self._store = store
@@ -61,17 +69,25 @@ class SnapshotQuery:
         self._state = state
         self._rules = rules
         self._health = health
+        self._idle = idle
+        self._alerts = alerts
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
-        return views.find(self._published.tables, ref, caller.name)
+        return self._shown(views.find(self._published.tables, ref, caller.name))
+
+    def _shown(self, row: Instance) -> Instance:
+        """The record with its use."""
+        idle = self._idle(row.id)
+        return row if idle is None else replace(row, idle=idle)
 
     def instances(self, caller: Caller, request: Request) -> Page:
         """A filtered page."""
         if not isinstance(request, ListInstances):
             raise TypeError(type(request).__name__)
         selected = page(self._published.tables.index, request)
-        return Page(selected.items, selected.next_cursor, selected.total)
+        items = tuple(self._shown(row) for row in selected.items)
+        return Page(items, selected.next_cursor, selected.total)
 
     def operation(self, caller: Caller, ref: str) -> Operation:
         """By id or unique id prefix."""
@@ -116,8 +132,16 @@ class SnapshotQuery:
             journal=self._published.journal,
             last_seq=tables.seq,
             quarantined=self._store.quarantined(),
+            alerts=len(tables.alerts.active) if self._alerts.enabled else 0,
             **views.counts(tables, health=self._health()),
         )
+
+    def alerts(self, caller: Caller, request: Request) -> AlertList:
+        """Those that fit, the newest first."""
+        if not isinstance(request, ListAlerts):
+            raise TypeError(type(request).__name__)
+        self._alerts.require()
+        return select(self._published.tables.alerts, request)
 
     def condition(self) -> tuple[DaemonState, tuple[str, ...]]:
         """The daemon's state and the reasons for it."""

@@ -121,8 +121,16 @@ class Registry(SwarmActor):
         state = self._store.reload()
         before = self._published.tables
         providers = self._providers_of(state.providers)
-        fresh = Tables.build(state.instances, state.operations, providers, state.last_seq)
-        self._working = fresh.apply(Change(views=dict(before.views), strays=before.strays))
+        fresh = Tables.build(
+            state.instances, state.operations, providers, state.last_seq, state.alerts
+        )
+        kept = Change(
+            views=dict(before.views),
+            breakers=dict(before.breakers),
+            strays=before.strays,
+            ailments=dict(before.ailments),
+        )
+        self._working = fresh.apply(kept)
         # What the one before had written but not told: watchers must not miss an event.
         _, missed = self._store.history(before.seq, max(0, state.last_seq - before.seq))
         operations = tuple(self._working.operations)
@@ -263,4 +271,5 @@ def batch_of(change: Change, events: tuple[Event, ...]) -> Batch:
         drop_instances=change.drop_instances,
         drop_operations=change.drop_operations,
         providers=change.providers,
+        alerts=change.alerts,
     )

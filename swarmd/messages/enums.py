@@ -100,11 +100,23 @@ class OperationKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Whose wish an operation is: precedence when wishes meet (DESIGN 7)."""
+    """Whose wish an operation is: precedence when wishes meet (DESIGN 7).
+
+    ``policy`` is what ``idle_timeout`` and ``max_age`` ask for.
+    """
 
     USER = "user"
     RECOVERY = "recovery"
+    POLICY = "policy"
     RECONCILE = "reconcile"
+
+
+class BreakerState(StrEnum):
+    """The states of a provider's circuit breaker (seed 000, section 4.4)."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 class DaemonState(StrEnum):
@@ -142,6 +154,51 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
+class MetricsFormat(StrEnum):
+    """How figures are told."""
+
+    POINTS = "points"
+    PROMETHEUS = "prometheus"
+
+
+class AlertType(StrEnum):
+    """What can be wrong (seed 000, section 6.3, and what is noticed at once)."""
+
+    PROVIDER_UTILIZATION = "provider_utilization"
+    UNHEALTHY_INSTANCES = "unhealthy_instances"
+    FAILED_MIGRATIONS = "failed_migrations"
+    OPERATION_LATENCY = "operation_latency"
+    ERROR_RATE = "error_rate"
+    PROVIDER_DOWN = "provider_down"
+    INSTANCE_HELD = "instance_held"
+    INSTANCE_LOST = "instance_lost"
+    INSTANCE_STARVED = "instance_starved"
+    DISK_FULL = "disk_full"
+
+
+class AlertSeverity(StrEnum):
+    """How bad it is."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class AlertState(StrEnum):
+    """The states of an alert; it stays acknowledged until it is resolved."""
+
+    ACTIVE = "active"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class AlertChange(StrEnum):
+    """What happens to an alert: the ``state`` of its events."""
+
+    RAISED = "raised"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
 class EventType(StrEnum):
     """What an event tells (seed 000, section 3.2, and DESIGN 6)."""
 
@@ -153,6 +210,8 @@ class EventType(StrEnum):
     INSTANCE_PURGED = "instance_purged"
     INSTANCE_STATUS_CHANGED = "instance_status_changed"
     INSTANCE_HEALTH_CHANGED = "instance_health_changed"
+    INSTANCE_KEPT = "instance_kept"
+    INSTANCE_EXPIRING = "instance_expiring"
     OPERATION_STARTED = "operation_started"
     OPERATION_PROGRESS = "operation_progress"
     OPERATION_ENDED = "operation_ended"
@@ -163,4 +222,6 @@ class EventType(StrEnum):
     FILE_QUARANTINED = "file_quarantined"
     DAEMON_STATE_CHANGED = "daemon_state_changed"
     CONFIG_RELOADED = "config_reloaded"
+    ALERT = "alert"
     ACTOR_RESTARTED = "actor_restarted"
+    METRICS_COLLECTED = "metrics_collected"

@@ -10,10 +10,12 @@ from enum import StrEnum
 from typing import Any
 
 from swarmd.messages import replies, requests
+from swarmd.messages.alert import Alert
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import Capabilities, ProviderInfo
+from swarmd.messages.telemetry import MetricsReport
 
 
 class Kind(StrEnum):
@@ -63,6 +65,7 @@ METHODS: tuple[Method, ...] = (
     Method("instance.exec", requests.ExecInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.export", requests.ExportInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.recover", requests.RecoverInstance, Instance, Kind.OPERATION),
+    Method("instance.keep", requests.KeepInstance, Instance, Kind.COMMAND),
     Method("instance.health", requests.HealthInstance, InstanceHealth, Kind.COMMAND),
     Method("instance.stats", requests.StatsInstance, replies.StatsList, Kind.COMMAND),
     Method("instance.credentials", requests.CredentialsInstance, replies.Credentials, Kind.READ),
@@ -81,6 +84,8 @@ METHODS: tuple[Method, ...] = (
     Method("provider.enable", requests.EnableProvider, ProviderInfo, Kind.COMMAND),
     Method("provider.disable", requests.DisableProvider, ProviderInfo, Kind.COMMAND),
     Method("provider.cordon", requests.CordonProvider, ProviderInfo, Kind.COMMAND),
+    Method("alert.list", requests.ListAlerts, replies.AlertList, Kind.READ),
+    Method("alert.acknowledge", requests.AcknowledgeAlert, Alert, Kind.COMMAND),
     Method("events.subscribe", requests.SubscribeEvents, replies.StreamOpened, Kind.STREAM),
     Method("events.unsubscribe", requests.UnsubscribeEvents, replies.Closed, Kind.COMMAND),
     Method("events.history", requests.HistoryEvents, replies.EventPage, Kind.COMMAND),
@@ -88,6 +93,7 @@ METHODS: tuple[Method, ...] = (
     Method("stream.write", requests.WriteStream, replies.Written, Kind.COMMAND),
     Method("stream.close", requests.CloseStream, replies.Closed, Kind.COMMAND),
     Method("daemon.status", requests.DaemonStatus, replies.StatusReport, Kind.READ),
+    Method("daemon.metrics", requests.DaemonMetrics, MetricsReport, Kind.COMMAND),
     Method("daemon.version", requests.DaemonVersion, replies.Version, Kind.READ),
     Method("daemon.ping", requests.DaemonPing, replies.Pong, Kind.READ),
     Method("daemon.reload", requests.DaemonReload, replies.ReloadReport, Kind.COMMAND),

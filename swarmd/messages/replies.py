@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from swarmd.messages.activity import Idle
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import (
     DaemonState,
     HealthStatus,
@@ -68,6 +70,13 @@ class Placement(Struct, frozen=True, kw_only=True):
     refused: tuple[RefusedProvider, ...] = ()
 
 
+class AlertList(Struct, frozen=True, kw_only=True):
+    """Alerts, newest first; ``total`` counts those that fit beyond the limit, too."""
+
+    items: tuple[Alert, ...]
+    total: int
+
+
 class StatsList(Struct, frozen=True, kw_only=True):
     """What instances use."""
 
@@ -75,11 +84,13 @@ class StatsList(Struct, frozen=True, kw_only=True):
 
 
 class Story(Struct, frozen=True, kw_only=True):
-    """Why an instance is as it is, oldest first."""
+    """Why an instance is as it is, oldest first; ``idle`` and ``keep_until``: what comes next."""
 
     id: str
     ref: str
     items: tuple[Reason, ...]
+    idle: Idle | None = None
+    keep_until: datetime | None = None
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
@@ -156,7 +167,10 @@ class MigrationCounts(Struct, frozen=True, kw_only=True):
 
 
 class StatusReport(Struct, frozen=True, kw_only=True):
-    """The daemon in one look (seed 000, section 5.1)."""
+    """The daemon in one look (seed 000, section 5.1).
+
+    ``alerts`` counts those that go on, acknowledged or not.
+    """
 
     state: DaemonState
     reasons: tuple[str, ...]
@@ -174,6 +188,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     operations_running: int
     strays: int
     quarantined: int
+    alerts: int = 0
 
 
 class Version(Struct, frozen=True, kw_only=True):

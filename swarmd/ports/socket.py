@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import DaemonState
 from swarmd.messages.events import Event
 from swarmd.messages.health import InstanceHealth
@@ -14,12 +15,21 @@ from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
     ActorList,
+    AlertList,
     DoctorReport,
     Placement,
     ReloadReport,
     StatusReport,
 )
-from swarmd.messages.requests import ExecInstance, LogsInstance, Mutation, Request
+from swarmd.messages.requests import (
+    AcknowledgeAlert,
+    DaemonMetrics,
+    ExecInstance,
+    LogsInstance,
+    Mutation,
+    Request,
+)
+from swarmd.messages.telemetry import MetricsReport
 from swarmd.ports.provider import Session
 
 
@@ -78,6 +88,9 @@ class Query(Protocol):
             SwarmError: Nowhere; as a create would be refused.
         """
 
+    def alerts(self, caller: Caller, request: Request) -> AlertList:
+        """Newest first (``ListAlerts``). Raises ``Unavailable`` if alerting is off."""
+
     def status(self, caller: Caller) -> StatusReport:
         """The daemon's state and counts (seed 000, section 5.1)."""
 
@@ -122,6 +135,15 @@ class Commands(Protocol):
     async def administer(self, caller: Caller, request: Request) -> object:
         """The other changes: providers, doctor's adopt and discard; the method's reply."""
 
+    async def acknowledge(self, caller: Caller, request: AcknowledgeAlert) -> Alert:
+        """Take an alert over; one that is acknowledged already stays as it is.
+
+        Raises:
+            AlertNotFound: There is none.
+            Conflict: It was resolved.
+            Unavailable: Alerting is switched off.
+        """
+
     async def doctor(self, caller: Caller) -> DoctorReport:
         """Look for strays, quarantined files, full disks, missing servers."""
 
@@ -134,6 +156,14 @@ class Commands(Protocol):
         Raises:
             Unavailable: Health is switched off, or its provider is not driven.
             DeadlineExceeded: No answer in time.
+        """
+
+    async def metrics(self, caller: Caller, request: DaemonMetrics) -> MetricsReport:
+        """What was measured over time, up to now.
+
+        Raises:
+            Unavailable: Telemetry is switched off.
+            ValidationError: The time that is asked for.
         """
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from swarmd.actors.published import News, Published
 from swarmd.actors.registry import Registry, Transact
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import SwarmError
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
@@ -29,6 +30,7 @@ from swarmd.messages.instance import Instance, InstanceConfig, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.state import LoadedState, Node
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Batch
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,8 +87,10 @@ class MemoryStore:
         self.instances: dict[str, Instance] = {}
         self.operations: dict[str, Operation] = {}
         self.providers: tuple[ProviderRecord, ...] = ()
+        self.alerts = AlertBook()
         self.events: list[Event] = []
         self.batches: list[Batch] = []
+        self.samples: list[SwarmMetrics] = []
         self.flowing = threading.Event()
         self.flowing.set()
         self.error: SwarmError | None = None
@@ -125,6 +129,8 @@ class MemoryStore:
             self.operations.pop(each, None)
         if batch.providers is not None:
             self.providers = batch.providers
+        if batch.alerts is not None:
+            self.alerts = batch.alerts
         self.events += batch.events
 
     def resume(self) -> None:
@@ -147,6 +153,7 @@ class MemoryStore:
             instances=tuple(self.instances.values()),
             operations=tuple(self.operations.values()),
             providers=self.providers,
+            alerts=self.alerts,
         )
 
     def open(self, *, set_aside: bool = False) -> LoadedState:
@@ -154,6 +161,15 @@ class MemoryStore:
 
     def save_status(self, data: bytes) -> None:
         return None
+
+    def keep_metrics(self, sample: SwarmMetrics) -> None:
+        self.samples.append(sample)
+
+    def metrics(self, since: datetime, until: datetime) -> Iterator[SwarmMetrics]:
+        yield from (each for each in self.samples if since <= each.timestamp <= until)
+
+    def last_metrics(self) -> SwarmMetrics | None:
+        return self.samples[-1] if self.samples else None
 
     def story(self, instance_id: str) -> Sequence[Reason]:
         return [Reason(at=AT, what="made", why="asked", by="ana")]

@@ -10,9 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.actors.base import Start, Tick, provider_actor
-from swarmd.actors.monitor import CheckNow, Noticed
+from swarmd.actors.heard import CheckNow, Noticed
 from swarmd.actors.provider import Looked, LookNow
-from swarmd.core.tables import ProviderView
 from swarmd.errors import ProviderError, Unavailable
 from swarmd.messages.enums import (
     DesiredState,
@@ -23,57 +22,26 @@ from swarmd.messages.enums import (
     ProbeKind,
 )
 from swarmd.messages.health import HealthPoint, Illness, InstanceHealth
-from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig, InstanceStats
-from swarmd.messages.provider import ProviderHealth
-from swarmd.messages.units import Duration
+from swarmd.messages.instance import HealthCheck, InstanceConfig, InstanceStats
 from swarmd.ports import Answer
-from tests.actors.health_kit import NO, WELL, YES, Bench, running, shown
+from tests.actors.health_kit import (
+    ME,
+    NO,
+    WELL,
+    YES,
+    Bench,
+    ask,
+    found,
+    later,
+    look,
+    running,
+    shown,
+    watched,
+)
 from tests.actors.kit import AT, instance, operation
 
 HEALTHY, UNHEALTHY = HealthStatus.HEALTHY, HealthStatus.UNHEALTHY
 DEGRADED, UNKNOWN = HealthStatus.DEGRADED, HealthStatus.UNKNOWN
-BLIND = ProviderView(ProviderHealth(ok=False, message="no such socket"))
-
-
-def look(bench: Bench, *rows: Instance, ok: bool = True, **changes: Any) -> None:
-    """A sweep of the provider shows these."""
-    observed = tuple(shown(row, **changes) for row in rows) if ok else None
-    bench.settle(Looked("local", time.monotonic(), observed, WELL if ok else BLIND))
-
-
-def later(bench: Bench, seconds: float = 1000.0) -> None:
-    """The next tick is so far away."""
-    bench.at = getattr(bench, "at", time.monotonic()) + seconds  # type: ignore[attr-defined]
-    bench.settle(Tick(bench.at))  # type: ignore[attr-defined]
-
-
-def ask(bench: Bench, answer: Answer) -> int:
-    """Its time comes, and this is the answer; how many were asked."""
-    later(bench)
-    asked = bench.probe.answer(answer)
-    bench.settle()
-    return asked
-
-
-def watched(*rows: Instance, **health: Any) -> Bench:
-    """One whose instances were seen, and answered once."""
-    bench = Bench(*(rows or (running(),)), **health)
-    look(bench, *bench.published.tables.instances.values())
-    if not bench.probe.open:
-        later(bench)
-    bench.probe.answer(YES)
-    bench.settle()
-    return bench
-
-
-def found(bench: Bench, number: int = 1) -> InstanceHealth:
-    """What is answered to who asks now."""
-    told: list[InstanceHealth] = []
-    bench.settle(CheckNow(f"i{number}", told.append))
-    bench.probe.answer(YES)
-    bench.settle()
-    [health] = told
-    return health
 
 
 def test_it_begins_with_a_look() -> None:
@@ -250,12 +218,15 @@ def test_a_full_disk_degrades_and_is_left() -> None:
     later(bench)
     assert bench.row().health is DEGRADED
     assert found(bench).illness is Illness.STARVED
+    ailment = bench.published.tables.ailments["i1"]
+    assert (ailment.illness, ailment.value, ailment.limit) == (Illness.STARVED, 0.99, 0.9)
     assert bench.wishes() == []
     bench.provider.figures = [stats(disk_bytes=9, disk_limit_bytes=100)]
     later(bench)
     bench.probe.answer(YES)
     bench.settle()
     assert bench.row().health is HEALTHY
+    assert bench.published.tables.ailments == {}
 
 
 def test_figures_of_what_is_gone_or_unknown_are_passed_over() -> None:
@@ -284,6 +255,23 @@ def test_who_asks_before_the_first_look_waits_for_it() -> None:
     assert bench.probe.answer(YES) == 1
     bench.settle()
     assert [each.status for each in told] == [HEALTHY, HEALTHY]
+
+
+def test_an_answer_to_the_monitor_before_this_one_tells_nothing() -> None:
+    """Nothing was concluded yet: who asks waits for the first look."""
+    before = watched()
+    later(before)
+    bench, told = Bench(running()), list[InstanceHealth]()
+    bench.settle(CheckNow("i1", told.append))
+    before.probe.answer(YES)
+    late = [each for each in before.directory.take(ME) if type(each).__name__ == "Answered"]
+    assert len(late) == 1
+    bench.settle(*late)
+    assert told == []
+    look(bench, running())
+    bench.probe.answer(YES)
+    bench.settle()
+    assert [len(each.checks) for each in told] == [4]
 
 
 def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:
@@ -389,13 +377,3 @@ def test_a_monitor_that_began_anew_knows_what_was_held() -> None:
         ask(bench, NO)
     assert bench.wishes() == []
     assert bench.story.count("held") == 1
-
-
-def test_its_interval_is_its_own() -> None:
-    quick = InstanceConfig(name="q", health=HealthCheck(interval=Duration(1)))
-    bench = watched(running(1), running(2, config=quick))
-    ask(bench, YES)
-    later(bench, 3.0)
-    assert len(bench.probe.open) == 1
-    later(bench, 60.0)
-    assert len(bench.probe.open) == 2

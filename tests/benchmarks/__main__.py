@@ -19,9 +19,14 @@ MODULES = (
     "cli",
     "probe",
     "tui",
+    "recover",
+    "crash_loops",
+    "history",
+    "telemetry",
     "docker_create",
     "docker_sweep",
     "docker_seen",
+    "docker_recover",
     "docker_archive",
 )
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from swarmd.core.condition import Condition, condition_of
 from swarmd.core.doctor import NOTE, OK, PROBLEM, WARNING, Disk, Facts, examine
 from swarmd.core.tables import Change, ProviderView
-from swarmd.messages.enums import DaemonState
+from swarmd.messages.alert import SinkInfo
+from swarmd.messages.enums import BreakerState, DaemonState
 from swarmd.messages.instance import Stray
-from swarmd.messages.provider import ProviderHealth, ProviderRecord
+from swarmd.messages.provider import BreakerInfo, ProviderHealth, ProviderInfo, ProviderRecord
 from swarmd.messages.replies import ActorInfo
 from tests.core.desk import LOCAL, tables_of
 from tests.core.samples import NOW, caps, make_id, provider
 
 ILL = ProviderView(ProviderHealth(ok=False, message="no server"))
 MUTE = ProviderView(ProviderHealth(ok=False))
+
+
+OPEN = BreakerInfo(
+    state=BreakerState.OPEN, failures=5, opened_at=NOW, retry_at=NOW, last_error="no line"
+)
+LEFT_ALONE = (
+    "its circuit breaker is open since 12:00:00 UTC after 5 failures; it is asked again at"
+    " 12:00:00 UTC"
+)
 
 
 def actor(name: str, state: str, failure: str | None = None) -> ActorInfo:
@@ -64,6 +76,16 @@ OTHERS = (LOCAL, ProviderRecord(name="b", type="local"), ProviderRecord(name="a"
             ("provider local: does not answer",),
         ),
         (
+            condition(Change(views={"local": ILL}, breakers={"local": OPEN})),
+            DaemonState.DEGRADED,
+            (f"provider local: no server; {LEFT_ALONE}",),
+        ),
+        (
+            condition(Change(breakers={"local": OPEN})),
+            DaemonState.DEGRADED,
+            (f"provider local: no line; {LEFT_ALONE}",),
+        ),
+        (
             condition(actors=(actor("controller", "hung"), actor("ticker", "failed"))),
             DaemonState.DEGRADED,
             ("actor controller is hung", "actor ticker is failed"),
@@ -72,6 +94,11 @@ OTHERS = (LOCAL, ProviderRecord(name="b", type="local"), ProviderRecord(name="a"
             condition(write_error="disk full"),
             DaemonState.DEGRADED,
             ("the state cannot be written: disk full",),
+        ),
+        (
+            condition(endpoint_error="the port is taken"),
+            DaemonState.DEGRADED,
+            ("metrics: the port is taken",),
         ),
     ],
 )
@@ -91,6 +118,15 @@ WELL = Facts(
 )
 
 
+OPS = SinkInfo(name="ops", where="https://a.example.org")
+
+
+def down(sink: SinkInfo) -> SinkInfo:
+    """The same, failing for a while."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    return msgspec.structs.replace(sink, waiting=3, failing_since=since, error="no answer")
+
+
 def stray(name: str | None) -> Stray:
     return Stray(
         id=make_id(7),
@@ -107,6 +143,28 @@ def stray(name: str | None) -> Stray:
     ("facts", "level", "subject", "message", "next_step"),
     [
         (WELL, OK, "state", "can be written", None),
+        (replace(WELL, sinks=(OPS,)), OK, "alerts to ops", f"{OPS.where} takes them", None),
+        (
+            replace(WELL, sinks=(down(OPS),)),
+            PROBLEM,
+            "alerts to ops",
+            "fails since 2026-01-01 00:00:00 UTC, 3 waiting: no answer",
+            "Mend it, or change ops in [alerting] and swarmctl reload.",
+        ),
+        (
+            replace(WELL, sinks=(msgspec.structs.replace(OPS, given_up=2, error="no answer"),)),
+            WARNING,
+            "alerts to ops",
+            "2 given up since the daemon's start; last: no answer",
+            "Look at all of them: swarmctl alerts list --state resolved.",
+        ),
+        (
+            replace(WELL, sinks=(msgspec.structs.replace(OPS, insecure=True),)),
+            WARNING,
+            "alerts to ops",
+            "https://a.example.org is sent alerts in the clear",
+            "Give it an https:// URL and take insecure = true away.",
+        ),
         (
             replace(WELL, write_error="no space left"),
             PROBLEM,
@@ -235,3 +293,19 @@ def test_the_worst_comes_first_and_strays_are_listed() -> None:
     assert [each.level for each in report.findings] == [PROBLEM, WARNING, NOTE, OK]
     assert report.findings[1].subject == f"stray {make_id(7)}"
     assert report.strays == (stray(None),)
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        (provider(breaker=OPEN), "no line"),
+        (provider(breaker=OPEN, health=ILL.health), "no server"),
+    ],
+)
+def test_a_provider_that_is_left_alone(info: ProviderInfo, words: str) -> None:
+    (found,) = (
+        each for each in examine(replace(WELL, providers=(info,))).findings
+        if each.subject == "provider local" and each.level == PROBLEM
+    )  # fmt: skip
+    assert found.message == f"{words}; {LEFT_ALONE}"
+    assert "swarmctl providers enable local" in (found.next_step or "")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from swarmd.messages.enums import OperationKind, RecoveryAction
+from swarmd.messages.health import Illness
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,21 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing is done until a human acts; ``next_step`` says what can be done."""
+    """Nothing is done until a human acts.
+
+    Args:
+        why: What is wrong, and what was tried.
+        step: What can be done; ``NAME`` stands for the instance.
+        illness: What is wrong, by its name.
+    """
 
     why: str
-    next_step: str
+    step: str
+    illness: Illness | None = None
+
+    def next_step(self, ref: str) -> str:
+        """What can be done about this instance."""
+        return self.step.replace("NAME", ref)
 
 
 @dataclass(frozen=True, slots=True)

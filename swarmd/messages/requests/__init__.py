@@ -3,11 +3,13 @@
 The methods' names, replies and kinds stand in ``methods.py``.
 """
 
+from swarmd.messages.requests.alerts import AcknowledgeAlert, ListAlerts
 from swarmd.messages.requests.base import Limit, Mutation, Ref, Request
 from swarmd.messages.requests.daemon import (
     AdoptStray,
     DaemonActors,
     DaemonDoctor,
+    DaemonMetrics,
     DaemonPing,
     DaemonReload,
     DaemonShutdown,
@@ -26,6 +28,7 @@ from swarmd.messages.requests.instances import (
     GetInstance,
     HealthInstance,
     ImportInstance,
+    KeepInstance,
     ListInstances,
     LogsInstance,
     RecoverInstance,
@@ -60,6 +63,7 @@ from swarmd.messages.requests.providers import (
 from swarmd.messages.requests.streams import CloseStream, OpenUpload, WriteStream
 
 __all__ = [
+    "AcknowledgeAlert",
     "AdoptStray",
     "CancelOperation",
     "CloseStream",
@@ -69,6 +73,7 @@ __all__ = [
     "CredentialsInstance",
     "DaemonActors",
     "DaemonDoctor",
+    "DaemonMetrics",
     "DaemonPing",
     "DaemonReload",
     "DaemonShutdown",
@@ -87,7 +92,9 @@ __all__ = [
     "HealthInstance",
     "HistoryEvents",
     "ImportInstance",
+    "KeepInstance",
     "Limit",
+    "ListAlerts",
     "ListInstances",
     "ListOperations",
     "ListProviders",

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from swarmd.client.aio import AsyncClient
-from swarmd.configuration import find_file, parse
+from swarmd.configuration.places import default_file
 from swarmd.errors import ConfigError
 from swarmd.messages.config import TuiConfig
 from tui.app import SwarmdApp
@@ -40,6 +40,11 @@ def read_settings(config: str | None) -> tuple[TuiConfig, str]:
     A configuration that is wrong elsewhere, or that this user may not read, is no reason not to
     look at a daemon that runs.
     """
+    named = config or os.environ.get("SWARMD_CONFIG")
+    if not named and not default_file(os.environ, uid=os.getuid()).exists():
+        return TuiConfig(), ""
+    from swarmd.configuration.loader import find_file, parse
+
     try:
         file = find_file(Path(config) if config else None, os.environ, uid=os.getuid())
         if file is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import App, ComposeResult
@@ -16,6 +16,7 @@ from textual.widgets import Footer
 from swarmd.errors import SwarmError
 from swarmd.messages.requests import Request
 from tui.actions import BY_NAME, Action
+from tui.doing import each_of, summary
 from tui.link import Client, DaemonLink
 from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
@@ -69,6 +70,8 @@ class SwarmdApp(App[None]):
         self.read_only = read_only
         self.now = clock
         self.path = Path((Place(HOME.name, title=HOME.title),))
+        self.commands: list[str] = []
+        """What was run in instances, oldest first."""
         self._views: dict[str, View] = {}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -227,15 +230,19 @@ class SwarmdApp(App[None]):
         self.push_screen(Confirm(action.title, names, loses), answered)
 
     def _carry_out(self, action: Action, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self._ask_for(action.request(row), f"{row.ref}: {action.done}", row.ref)
+        self.do_all(action.done, [(row.ref, action.request(row)) for row in rows])
 
     @work(group="do", exit_on_error=False)
-    async def _ask_for(self, request: Request, done: str, what: str) -> Any:
-        try:
-            await self.link.ask(request)
-        except SwarmError as error:
-            step = f"\n{error.next_step}" if error.next_step else ""
-            self.notify(f"{error.message}{step}", title=what, severity="error", markup=False)
-        else:
-            self.notify(done, markup=False, timeout=3)
+    async def do_all(self, done: str, pairs: Sequence[tuple[str, Request]]) -> None:
+        """Ask for all of these, and say once how it went.
+
+        Args:
+            done: What has happened to them then: "stopped".
+            pairs: For whom, and what is asked.
+        """
+        failed = await each_of(self.link, pairs)
+        summary(self, done, [name for name, _ in pairs], failed)
+
+    def failed(self, error: SwarmError, what: str) -> None:
+        """Say that something failed, and what to do about it."""
+        summary(self, "", [what], {what: error})

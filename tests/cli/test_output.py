@@ -258,7 +258,7 @@ def test_the_ssh_line_is_for_remote_logins() -> None:
 def test_a_browser_is_started_on_a_desktop_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(errors.Unavailable, match="no desktop"):
         access.start_browser(URL)

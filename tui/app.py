@@ -15,6 +15,7 @@ from textual.widgets import Footer
 
 from swarmd.errors import SwarmError
 from swarmd.messages.requests import Request
+from tui import tools
 from tui.actions import BY_NAME, Action
 from tui.doing import each_of, summary
 from tui.link import Client, DaemonLink
@@ -116,7 +117,7 @@ class SwarmdApp(App[None]):
         if changed.link or changed.everything:
             self.screen_stack[0].query_one(Banner).show(snapshot.link)
             self.refresh_bindings()
-        if self.view is not None and self.view.is_attached:
+        if self.view is not None and self.view.ready and self.view.is_attached:
             self.view.show(snapshot, changed)
 
     def _title(self) -> None:
@@ -228,6 +229,10 @@ class SwarmdApp(App[None]):
 
         names = [row.ref for row in possible]
         self.push_screen(Confirm(action.title, names, loses), answered)
+
+    def use(self, name: str, rows: Sequence[Row]) -> None:
+        """Do something else with these: what asks first itself, copies, or has a screen."""
+        tools.use(self, name, rows)
 
     def _carry_out(self, action: Action, rows: Iterable[Row]) -> None:
         self.do_all(action.done, [(row.ref, action.request(row)) for row in rows])

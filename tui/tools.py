@@ -276,7 +276,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
          changes=True),
     Tool("exec", "Run", "e", "Run a command in it.", _exec, changes=True),
     Tool("recover", "Recover", "F", "End all that runs in it by force, and start it again; lets "
-         "go of what is held.", _recover, changes=True),
+         "go of what is held.", _recover, changes=True, shown=False),
     Tool("cancel", "Cancel", "X", "Cancel what is being done to it.", _cancel, changes=True,
          shown=False),
     Tool("copy_url", "Copy URL", "y", "Copy its URL.", _copy_url, shown=False),

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
+from swarmd.errors import ResourceLimitError
 from swarmd.messages import codec
 from swarmd.messages.enums import (
     DesiredState,
@@ -168,6 +171,18 @@ PLACEMENT = Placement(
 )
 
 
+def placed(request: PlacementProvider) -> Placement | ResourceLimitError:
+    """Where it would be made; what is too large nowhere."""
+    if (request.config.resources.memory or 0) > 1 << 40:
+        return ResourceLimitError(
+            "no provider takes it: memory 9t: provider local gives one instance at most 32g; "
+            "memory 9t: provider box1 gives one instance at most 16g",
+            field="config.resources.memory",
+            next_step="Ask for at most 32g.",
+        )
+    return PLACEMENT
+
+
 def stats(instance_id: str, number: int = 1) -> InstanceStats:
     """The n-th measurement."""
     return InstanceStats(
@@ -202,6 +217,12 @@ def chunks(lines: list[str]) -> Iterator[Chunk]:
 def busy(daemon: FakeDaemon) -> FakeDaemon:
     """The fake daemon, answering whatever is asked of an instance."""
     daemon.instances |= {each.id: each for each in (WEB, DOCS)}
+    capable = msgspec.structs.replace(
+        scene.CAPABILITIES,
+        config_fields=("name", "resources", "labels", "env", "extensions", "network"),
+        live_fields=("resources",),
+    )
+    daemon.providers["local"] = scene.provider("local", capabilities=capable)
     for op in (
         scene.operation(1, OperationKind.CREATE, WEB, state=OperationState.SUCCEEDED,
                         started_at=scene.ago(90000), ended_at=scene.ago(89990)),
@@ -220,7 +241,7 @@ def busy(daemon: FakeDaemon) -> FakeDaemon:
         ),
         WhyInstance: lambda request: Story(id=request.id, ref="ana/web", items=STORY),
         StatsInstance: lambda request: StatsList(items=(stats(request.id[0], next(counted)),)),
-        PlacementProvider: lambda _: PLACEMENT,
+        PlacementProvider: placed,
     }
     daemon.streams[LogsInstance] = lambda _: chunks(log_lines())
     return daemon

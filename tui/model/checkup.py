@@ -8,7 +8,7 @@ from typing import Final
 
 from swarmd.messages.enums import HealthStatus
 from swarmd.messages.health import Check, CheckKind, HealthPoint, InstanceHealth
-from tui.model.text import BLANK, Line, folded, line, titled
+from tui.model.text import BLANK, Line, Piece, folded, line, plain, titled
 from tui.model.words import HEALTH_TONES, clock, since
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
@@ -114,18 +114,24 @@ def chart(points: Sequence[HealthPoint], *, width: int, height: int) -> Iterator
         cells = [_bar(column, top, row, height) for column in spans]
         yield ((f"{label:>7} ", "dim"), *_joined(cells))
     yield ((f"{'status':>7} ", "dim"), *_joined([_status(column) for column in spans]))
-    first, last = clock(points[0].at), clock(points[-1].at)
-    yield ((" " * 8 + first + last.rjust(max(9, len(spans) - len(first))), "dim"),)
-    yield _legend(points)
+    yield from _times(points, len(spans))
 
 
-def _legend(points: Sequence[HealthPoint]) -> Line:
+def _times(points: Sequence[HealthPoint], room: int) -> Iterator[Line]:
+    """When it began and ended, what the signs mean between the two or, without room, below."""
     seen = {point.status for point in points}
-    known = [status for status in reversed(_WORST) if status in seen]
-    shown: list[tuple[str, str]] = [(" " * 8, "")]
-    for status in known:
-        shown += [(_SIGNS[status], HEALTH_TONES[status]), (f" {status}  ", "dim")]
-    return tuple(shown)
+    signs: list[Piece] = []
+    for status in (status for status in reversed(_WORST) if status in seen):
+        signs += [(_SIGNS[status], HEALTH_TONES[status]), (f" {status}  ", "dim")]
+    first, last = clock(points[0].at), clock(points[-1].at)
+    free = room - len(first) - len(last) - len(plain(tuple(signs)))
+    pad = " " * (max(1, free // 2))
+    if free >= 4:
+        rest = " " * (free - len(pad))
+        yield ((f"{'':8}{first}{pad}", "dim"), *signs, (f"{rest}{last}", "dim"))
+    else:
+        yield ((f"{'':8}{first}{last.rjust(max(9, room - len(first)))}", "dim"),)
+        yield (("        ", ""), *signs)
 
 
 def columns(points: Sequence[HealthPoint], room: int) -> list[tuple[HealthPoint, ...]]:
@@ -172,13 +178,26 @@ def _joined(cells: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _not_well(points: Sequence[HealthPoint], width: int) -> Iterator[Line]:
-    ill = [p for p in points if p.status is not HealthStatus.HEALTHY][-_LATEST:]
+    ill = [run for run in runs(points) if run[0].status is not HealthStatus.HEALTHY][-_LATEST:]
     if not ill:
         return
     yield BLANK
     yield titled("Not well")
-    for point in reversed(ill):
-        head = f"{clock(point.at)}  {point.status:<11}"
-        for number, part in enumerate(folded(point.message, max(20, width - len(head)))):
+    for first, last, count in reversed(ill):
+        until = f" to {clock(last.at)}" if count > 1 else ""
+        head = f"{clock(first.at)}{until:<12}  {first.status:<11}"
+        for number, part in enumerate(folded(first.message, max(20, width - len(head)))):
             shown = head if number == 0 else " " * len(head)
-            yield ((shown, HEALTH_TONES[point.status]), (part, ""))
+            yield ((shown, HEALTH_TONES[first.status]), (part, ""))
+
+
+def runs(points: Sequence[HealthPoint]) -> list[tuple[HealthPoint, HealthPoint, int]]:
+    """Points that say the same one after the other: the first, the last, how many."""
+    found: list[tuple[HealthPoint, HealthPoint, int]] = []
+    for point in points:
+        first, _, count = found[-1] if found else (point, point, 0)
+        if count and (first.status, first.message) == (point.status, point.message):
+            found[-1] = first, point, count + 1
+        else:
+            found.append((point, point, 1))
+    return found

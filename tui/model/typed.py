@@ -115,7 +115,8 @@ def _wrong_config(config: dict[str, Any]) -> dict[str, str]:
         return {"name": "Which name? Letters, digits, dots, underscores, hyphens."}
     found: dict[str, str] = {}
     for problem in find_problems({"config": config}, CreateInstance):
-        hint = f" {problem.hint}" if problem.hint else ""
+        # What was expected needs no second sentence that says so.
+        hint = f" {problem.hint}" if problem.hint and "expected" not in problem.message else ""
         found.setdefault(field_of(problem.field) or "name", f"{problem.message}.{hint}")
     if found:
         return found
@@ -163,7 +164,7 @@ def _spelled(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return shlex.join(f"{key}={text}" for key, text in value.items())
+        return " ".join(f"{key}={shlex.quote(text)}" for key, text in value.items())
     if isinstance(value, list | tuple):
         return " ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -69,6 +69,8 @@ class FormField(Vertical):
             if spec.options
             else Input(spec.value, spec.hint, password=spec.secret, compact=True)
         )
+        if isinstance(self.input, Input):
+            self.input.cursor_blink = False
 
     def compose(self) -> ComposeResult:
         """The two in one line, the problem in the next."""
@@ -112,8 +114,8 @@ class Form(ModalScreen[str | None]):
     }
     Form #title { text-style: bold; width: 1fr; height: 1; }
     Form #parts { height: auto; layout: vertical; }
-    Form #fields { height: auto; max-height: 16; scrollbar-size-vertical: 1; }
-    Form #result { height: 6; margin-top: 1; padding: 0; border-top: solid $surface; }
+    Form #fields { height: auto; max-height: 12; scrollbar-size-vertical: 1; }
+    Form #result { height: 6; padding: 0; border-top: solid $surface; }
     Form.-wide #parts { layout: horizontal; height: auto; }
     Form.-wide #fields { width: 64; max-height: 30; }
     Form.-wide #result {

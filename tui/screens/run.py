@@ -69,7 +69,9 @@ class Run(ModalScreen[None]):
             pane.can_focus = False
             yield pane
             yield Static("", id="state", markup=False)
-            yield Input(placeholder="git status", compact=True)
+            command = Input(placeholder="git status", compact=True)
+            command.cursor_blink = False
+            yield command
             yield Static(
                 "↵ run · ctrl+c end · ↑↓ before · no shell: sh -c 'a | b' · esc leave", id="keys"
             )

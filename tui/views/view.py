@@ -61,6 +61,8 @@ class View(Widget):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
+        self.ready = False
+        """Whether it has its parts: before that there is nothing to show a snapshot in."""
 
     @property
     def swarmd(self) -> SwarmdApp:
@@ -78,6 +80,7 @@ class View(Widget):
 
     def on_mount(self) -> None:
         """Show what is known already."""
+        self.ready = True
         self.show(self.snapshot, EVERYTHING)
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
@@ -110,7 +113,7 @@ class View(Widget):
 
     def action_use(self, name: str) -> None:
         """Do something else with what is chosen here."""
-        tools.use(self.swarmd, name, self.rows())
+        self.swarmd.use(name, self.rows())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What cannot be done now is grey in the footer."""

@@ -134,7 +134,7 @@ class Pane(ScrollView, can_focus=True):
 
     def _marked(self, strip: Strip, text: str, *, here: bool) -> Strip:
         """Every find in a line, in a colour of its own."""
-        style = self.get_component_rich_style("pane--here" if here else "pane--found", partial=True)
+        style = self.get_component_rich_style("pane--here" if here else "pane--found")
         low, sought = text.lower(), self.sought.lower()
         cuts, at = [], low.find(sought)
         while at >= 0:

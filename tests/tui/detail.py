@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
 from swarmd.errors import ResourceLimitError
-from swarmd.messages import codec
 from swarmd.messages.enums import (
     DesiredState,
     HealthStatus,
@@ -42,25 +40,27 @@ from swarmd.messages.requests import (
     HealthInstance,
     LogsInstance,
     PlacementProvider,
+    Request,
     StatsInstance,
     WhyInstance,
 )
+from swarmd.messages.secret import Location
+from swarmd.messages.units import Size
 from swarmd.messages.wire import Chunk
 from tests.tui import scene
-from tests.tui.fake import FakeDaemon
+from tests.tui.fake import Answer, FakeDaemon
 from tui.navigation import Place
 
 CONFIG = InstanceConfig(
     name="web",
-    workspace=codec.convert("https://ana:pw@example.org/course.git", Any),
-    resources=Resources(cpu=2.0, memory=codec.convert({"memory": "2g"}, Resources).memory),
+    workspace=Location("https://ana:pw@example.org/course.git"),
+    resources=Resources(cpu=2.0, memory=Size.parse("2g")),
     network=Network(ports=(PortSpec(container_port=3000), PortSpec(container_port=5432))),
     labels={"course": "VS Code", "team": "red"},
     env={"LANG": "en_GB.UTF-8"},
     extensions=("ms-python.python", "golang.go@0.41.0"),
     protect=True,
 )
-CONFIG = codec.convert(codec.to_plain(CONFIG), InstanceConfig)
 WEB = scene.instance("web", number=1, config=CONFIG, restart_required=("env",))
 DOCS = scene.instance(
     "docs",
@@ -234,7 +234,7 @@ def busy(daemon: FakeDaemon) -> FakeDaemon:
     ):  # fmt: skip
         daemon.operations[op.id] = op
     counted = iter(range(1, 1000))
-    daemon.answers |= {
+    answers: dict[type[Request], Answer] = {
         GetInstance: lambda request: daemon.instances[request.id],
         HealthInstance: lambda request: (ill if request.id == DOCS.id else well)(
             daemon.instances[request.id]
@@ -243,6 +243,7 @@ def busy(daemon: FakeDaemon) -> FakeDaemon:
         StatsInstance: lambda request: StatsList(items=(stats(request.id[0], next(counted)),)),
         PlacementProvider: placed,
     }
+    daemon.answers |= answers
     daemon.streams[LogsInstance] = lambda _: chunks(log_lines())
     return daemon
 

@@ -174,8 +174,8 @@ class Log:
 
     async def stream(self, request: LogsInstance) -> AsyncIterator[Chunk]:
         queue: asyncio.Queue[str | Exception] = asyncio.Queue()
-        for text in self.lines[-(request.tail or 0) :]:
-            queue.put_nowait(text)
+        for known in self.lines[-(request.tail or 0) :]:
+            queue.put_nowait(known)
         self.news.append(queue)
         while not isinstance(text := await queue.get(), Exception):
             yield Chunk(stream="s1", seq=0, data=f"{text}\n")
@@ -228,6 +228,21 @@ async def test_a_paused_log_stands_still_and_loses_nothing(
         assert pane.virtual_size.height == rows + 1
         await pilot.press("w")
         assert pane.virtual_size.height == 3
+
+
+@pytest.mark.anyio
+async def test_all_of_a_long_line_is_seen(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    log = Log()
+    daemon.streams[LogsInstance] = log.stream
+    text = "".join(f"{n:04d}" for n in range(100))
+    log.write(*["short"] * 40, text)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await online(pilot)
+        await opened(detail.WEB, "L", seen=text)(pilot)
+        pane = app.screen.query_one(LogPane)
+        rows = [pane.render_line(y).text.strip() for y in range(pane.size.height)]
+        await until(pilot, lambda: pane.is_vertical_scroll_end, lambda: pane.scroll_offset)
+        assert "".join(rows).endswith(text)
 
 
 def test_keys_are_told_once() -> None:

@@ -22,7 +22,7 @@ from tui.widgets.pane import Pane
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[DaemonProcess]:
     """A daemon of its own, whose instances are stand-ins that write a line for each request."""
-    daemon = DaemonProcess(tmp_path, settings={"health": {"interval": "1s", "grace": "0s"}})
+    daemon = DaemonProcess(tmp_path, settings={"health": {"check_interval": "1s"}})
     try:
         yield daemon.start()
     finally:
@@ -40,7 +40,7 @@ async def test_an_instance_is_made_watched_and_asked(real: DaemonProcess) -> Non
         assert isinstance(form, CreateForm)
         await until(pilot, lambda: "local" in form.result.text, lambda: form.result.text)
         await pilot.press(*"chatty-web", "enter")
-        await until(pilot, lambda: isinstance(app.view, InstanceView), lambda: real.last_words())
+        await until(pilot, lambda: isinstance(app.view, InstanceView), real.last_words)
         view = app.view
         assert isinstance(view, InstanceView)
         await until(

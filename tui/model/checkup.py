@@ -122,11 +122,11 @@ def _times(points: Sequence[HealthPoint], room: int) -> Iterator[Line]:
     seen = {point.status for point in points}
     signs: list[Piece] = []
     for status in (status for status in reversed(_WORST) if status in seen):
-        signs += [(_SIGNS[status], HEALTH_TONES[status]), (f" {status}  ", "dim")]
+        signs += [(_SIGNS[status], HEALTH_TONES[status]), (f" {status} ", "dim")]
     first, last = clock(points[0].at), clock(points[-1].at)
     free = room - len(first) - len(last) - len(plain(tuple(signs)))
     pad = " " * (max(1, free // 2))
-    if free >= 4:
+    if free >= 2:
         rest = " " * (free - len(pad))
         yield ((f"{'':8}{first}{pad}", "dim"), *signs, (f"{rest}{last}", "dim"))
     else:

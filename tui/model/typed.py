@@ -94,8 +94,7 @@ def read_create(values: Mapping[str, str]) -> Read:
         if text:
             _put(config, path, _value(name, text, problems))
     count = _count(values.get("count", ""), problems)
-    if not problems:
-        problems |= _wrong_config(config)
+    problems = _wrong_config(config) | problems
     return Read(config, problems, count, start=values.get("start", "yes") == "yes")
 
 
@@ -111,9 +110,9 @@ def _count(text: str, problems: dict[str, str]) -> int:
 
 def _wrong_config(config: dict[str, Any]) -> dict[str, str]:
     """What the daemon would refuse wherever it runs, by the form's field."""
-    if not config.get("name"):
-        return {"name": "Which name? Letters, digits, dots, underscores, hyphens."}
     found: dict[str, str] = {}
+    if not config.get("name"):
+        found["name"] = "Which name? Letters, digits, dots, underscores, hyphens."
     for problem in find_problems({"config": config}, CreateInstance):
         # What was expected needs no second sentence that says so.
         hint = f" {problem.hint}" if problem.hint and "expected" not in problem.message else ""

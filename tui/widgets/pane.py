@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -14,6 +15,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.model.text import Line, plain
+
+
+def _over(strip: Strip, style: Style) -> Strip:
+    """A strip in another style, whatever its own."""
+    return Strip([Segment(each.text, (each.style or Style()) + style) for each in strip])
+
 
 Layout = Callable[[int, int], Iterable[Line]]
 """Makes the lines for a width and a height."""
@@ -44,7 +51,7 @@ class Pane(ScrollView, can_focus=True):
     }  # fmt: skip
     DEFAULT_CSS = """
     Pane { height: 1fr; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
-    Pane { scrollbar-size-horizontal: 1; }
+    Pane { scrollbar-size-horizontal: 1; scrollbar-gutter: stable; }
     Pane > .pane--title { text-style: bold; color: $text-primary; }
     Pane > .pane--good { color: $text-success; }
     Pane > .pane--warn { color: $text-warning; }
@@ -100,7 +107,7 @@ class Pane(ScrollView, can_focus=True):
         self.refresh()
 
     def _width(self) -> int:
-        return max((sum(len(text) for text, _ in line) for line in self._lines), default=0)
+        return max((cell_len(plain(line)) for line in self._lines), default=0)
 
     def _height(self) -> int:
         return len(self._lines)
@@ -140,11 +147,11 @@ class Pane(ScrollView, can_focus=True):
         while at >= 0:
             cuts.append((at, at + len(sought)))
             at = low.find(sought, at + len(sought))
-        if not cuts or not text.isascii():
-            return strip.apply_style(style) if cuts else strip
-        edges = [edge for cut in cuts for edge in cut]
-        parts = list(strip.divide([*edges, strip.cell_length]))
-        return Strip.join([p.apply_style(style) if n % 2 else p for n, p in enumerate(parts)])
+        if not cuts:
+            return strip
+        edges = [cell_len(text[:edge]) for cut in cuts for edge in cut]
+        parts = strip.divide([*edges, strip.cell_length])
+        return Strip.join([_over(p, style) if n % 2 else p for n, p in enumerate(parts)])
 
     # --- searching ---------------------------------------------------------------------------
 

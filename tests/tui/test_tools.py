@@ -81,6 +81,16 @@ def test_a_command(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: 
     assert snap_compare(app, terminal_size=size, run_before=after(run))
 
 
+def test_a_choice_of_recoveries(snap_compare: Any, app: SwarmdApp) -> None:
+    """Each way says what is done and lost by it."""
+
+    async def ask(pilot: Pilot[Any]) -> None:
+        use(app, "recover", detail.WEB, detail.DOCS)
+        await until(pilot, lambda: isinstance(app.screen, Choose), lambda: app.screen)
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=after(ask))
+
+
 async def ran(pilot: Pilot[Any], command: str) -> Run:
     """The screen, in which this was entered."""
     await until(pilot, lambda: isinstance(pilot.app.screen, Run), lambda: pilot.app.screen)

@@ -51,7 +51,7 @@ def checkup(health: InstanceHealth, *, now: datetime, width: int, height: int) -
         "never asked" if health.last_checked is None else f"asked at {clock(health.last_checked)}"
     )
     tone = HEALTH_TONES[health.status]
-    yield ((f"{health.status}{lasts}", tone), (f"  {asked}", "dim"))
+    yield ((f"{health.status}{lasts}", tone), (f"  {asked}; a asks again", "dim"))
     for part in folded(health.details, width):
         yield line(part)
     yield BLANK

@@ -74,8 +74,10 @@ def field_of(path: str | None) -> str | None:
 
 def words_of(error: SwarmError) -> str:
     """An error in a line of a form: what, and what to do."""
-    step = f" {error.next_step}" if error.next_step else ""
-    return f"{error.message.rstrip('.')}.{step}"
+    text = error.message.removeprefix(f"{error.field}: ").rstrip(".")
+    # What was expected needs no second sentence that says so.
+    step = f" {error.next_step}" if error.next_step and "expected" not in text else ""
+    return f"{text}.{step}"
 
 
 # --- create ----------------------------------------------------------------------------------
@@ -114,7 +116,6 @@ def _wrong_config(config: dict[str, Any]) -> dict[str, str]:
     if not config.get("name"):
         found["name"] = "Which name? Letters, digits, dots, underscores, hyphens."
     for problem in find_problems({"config": config}, CreateInstance):
-        # What was expected needs no second sentence that says so.
         hint = f" {problem.hint}" if problem.hint and "expected" not in problem.message else ""
         found.setdefault(field_of(problem.field) or "name", f"{problem.message}.{hint}")
     if found:

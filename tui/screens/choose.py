@@ -39,7 +39,8 @@ class Choose(ModalScreen[str | None]):
     }
     Choose Label { width: 1fr; margin-bottom: 1; }
     Choose #verb { text-style: bold; }
-    Choose OptionList { height: auto; border: none; padding: 0; background: $surface; }
+    Choose OptionList { height: auto; padding: 0; background: $surface; }
+    Choose OptionList, Choose OptionList:focus { border: none; }
     Choose #leave { color: $dim; margin: 1 0 0 0; }
     """
 

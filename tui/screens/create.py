@@ -115,6 +115,8 @@ class CreateForm(Form):
     def _follow(self, begun: object, config: InstanceConfig) -> None:
         """Go to the new one, where its progress is shown."""
         if isinstance(begun, Operation):
+            if self.swarmd.path.here.view == "instance":
+                self.swarmd.path = self.swarmd.path.back()  # beside that one, not below it
             self.swarmd.go(Place("instance", begun.target, begun.target_ref))
         else:
             self.swarmd.notify(f"{config.name} is being created", markup=False)

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widgets import Static
 
-from swarmd.errors import SwarmError
+from swarmd.errors import SwarmError, Unavailable
 from swarmd.messages.requests import LogsInstance
 from tui.model.lines import Resumed, Splitter
 from tui.widgets.logpane import LogPane
@@ -75,9 +75,11 @@ class LogTab(Vertical):
         self.say("reading")
         try:
             await self._read()
+        except Unavailable:
+            self.say("the connection was lost; it goes on by itself")
         except SwarmError as error:
             step = f" {error.next_step}" if error.next_step else ""
-            self.say(f"{error.message}.{step} It goes on by itself.")
+            self.say(f"{error.message}.{step}")
         else:
             self.say("it ended here; it goes on with the next start")
         finally:
@@ -137,4 +139,4 @@ class LogTab(Vertical):
         facts.append("wrapped" if pane.wrap else "not wrapped")
         if pane.sought:
             facts.append(f"/{pane.sought}: n next, N before")
-        self.query_one("#log-state", Static).update(" · ".join(facts))
+        self.query_one("#log-state", Static).update(" · ".join(facts), layout=False)

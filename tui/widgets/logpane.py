@@ -51,10 +51,12 @@ class LogPane(Pane):
         """Keep these as well; they are seen unless it is paused."""
         if not lines:
             return
-        at_end = not self.paused and (self._first or self.is_vertical_scroll_end)
+        at_end = not self.paused and self._follows
         gone = self.kept.add(lines)
         if gone:
             self._forget(gone)
+        if not self.size.width:
+            return  # laid out once it has a width
         if not self.paused:
             self._lay(self._shown)
             self._sized(at_end=at_end)
@@ -76,7 +78,7 @@ class LogPane(Pane):
         y = max(0, int(self.scroll_offset.y) - rows)
         if self._here is not None:
             self._here = self._here - rows if self._here >= rows else None
-        self.scroll_to(y=y, animate=False, immediate=True)
+        self.scroll_to(y=y, animate=False, immediate=True, force=True)
 
     def _lay(self, start: int, end: int | None = None) -> None:
         """Break these lines into rows; all from the first one on, unless an end is named."""
@@ -93,7 +95,7 @@ class LogPane(Pane):
     def _arrange(self) -> None:
         if not self.size.width:
             return
-        at_end = self._first or self.is_vertical_scroll_end
+        at_end = self._follows
         here = self._rows[int(self.scroll_offset.y)][0] if self._rows and not at_end else None
         shown = self._shown if self.paused else len(self.kept.lines)
         self._rows, self._widest = [], 0
@@ -101,7 +103,7 @@ class LogPane(Pane):
         self._sized(at_end=at_end)
         if here is not None:
             y = bisect_right(self._rows, (here, -1, -1))
-            self.scroll_to(y=y, animate=False, immediate=True)
+            self.scroll_to(y=y, animate=False, immediate=True, force=True)
 
     def _width(self) -> int:
         return 0 if self.wrap else self._widest
@@ -125,7 +127,7 @@ class LogPane(Pane):
         self.paused = not self.paused
         if not self.paused:
             self._lay(self._shown)
-            self._sized(at_end=True)
+            self._sized(at_end=self._follows)
         self.post_message(self.Changed())
 
     def action_wrap(self) -> None:

@@ -67,7 +67,7 @@ class Pane(ScrollView, can_focus=True):
         self._layout: Layout = lambda _width, _height: ()
         self._lines: list[Line] = []
         self._stick = end
-        self._first = True
+        self._follows = end
         self.sought = ""
         self._here: int | None = None
 
@@ -95,16 +95,19 @@ class Pane(ScrollView, can_focus=True):
     def _arrange(self) -> None:
         if not self.size.width:
             return
-        at_end = self._stick and (self._first or self.is_vertical_scroll_end)
         self._lines = list(self._layout(self.room, self.size.height))
-        self._sized(at_end=at_end)
+        self._sized(at_end=self._follows)
 
     def _sized(self, *, at_end: bool) -> None:
         self.virtual_size = Size(self._width(), self._height())
-        if at_end and self._height():
-            self._first = False
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        if at_end:
+            self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
         self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whether one stands at the end, and goes on with it."""
+        super().watch_scroll_y(old_value, new_value)
+        self._follows = self._stick and new_value >= self.max_scroll_y
 
     def _width(self) -> int:
         return max((cell_len(plain(line)) for line in self._lines), default=0)
@@ -186,7 +189,7 @@ class Pane(ScrollView, can_focus=True):
         top = int(self.scroll_offset.y)
         if not top <= self._here < top + self.size.height - 1:
             y = max(0, self._here - self.size.height // 2)
-            self.scroll_to(y=y, animate=False, immediate=True)
+            self.scroll_to(y=y, animate=False, immediate=True, force=True)
         self.refresh()
 
     def action_found(self, way: int) -> None:

@@ -138,7 +138,13 @@ async def test_recovery_asks_how_once_for_all(app: SwarmdApp, daemon: FakeDaemon
         use(app, "recover", detail.WEB, detail.DOCS)
         await until(pilot, lambda: isinstance(app.screen, Choose), lambda: app.screen)
         await pilot.pause()
-        await pilot.press("j", "enter")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.screen_stack) == 1, lambda: app.screen_stack)
+        assert daemon.requests(RecoverInstance) == []  # unless one chooses, nothing is done
+        use(app, "recover", detail.WEB, detail.DOCS)
+        await until(pilot, lambda: isinstance(app.screen, Choose), lambda: app.screen)
+        await pilot.pause()
+        await pilot.press("j", "j", "enter")
         await until(pilot, lambda: told(app), lambda: daemon.asked[-2:])
         assert {each.action for each in daemon.requests(RecoverInstance)} == {
             RecoveryAction.RECREATE

@@ -1,4 +1,4 @@
-"""One of a few ways, each with what is lost by it. Escape is none of them."""
+"""One of a few ways, each with what is lost by it. Unless one chooses, nothing is done."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 _NAMED = 8
+_NONE = "none"
 
 
 class Choose(ModalScreen[str | None]):
@@ -59,16 +60,17 @@ class Choose(ModalScreen[str | None]):
         with Vertical():
             yield Label(f"{self._verb} {text}: how?", id="verb", markup=False)
             yield OptionList(
+                Option(Content.assemble(("Leave it as it is", "bold")), id=_NONE),
                 *(
                     Option(Content.assemble((title, "bold"), "\n", (what, "dim")), id=name)
                     for name, title, what in self._ways
-                )
+                ),
             )
             yield Label("↵ does it · esc does nothing", id="leave")
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option.id)
+        self.dismiss(None if event.option.id == _NONE else event.option.id)
 
     def action_leave(self) -> None:
         """Nothing is done."""

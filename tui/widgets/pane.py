@@ -107,6 +107,8 @@ class Pane(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Whether one stands at the end, and goes on with it."""
         super().watch_scroll_y(old_value, new_value)
+        # It may have been scrolled before there was a bar.
+        self.vertical_scrollbar.position = new_value
         self._follows = self._stick and new_value >= self.max_scroll_y
 
     def _width(self) -> int:

@@ -129,7 +129,7 @@ class SwarmdApp(App[None]):
         self.call_after_refresh(self._title)
 
     def _tick(self) -> None:
-        if self.view is not None:
+        if self.view is not None and self.view.ready:
             self.view.tick()
 
     # --- going about -------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from swarmd.messages.requests import (
 )
 from tui.model.rows import Row
 from tui.model.snapshot import Snapshot
+from tui.navigation import Place
 
 if TYPE_CHECKING:
     from tui.app import SwarmdApp
@@ -119,6 +120,10 @@ def _tell(app: SwarmdApp, row: Row, lines: Sequence[str]) -> None:
     command = next((line for line in lines if line.startswith("ssh ")), row.url or "")
     shown = [*lines, "", "Then open:" if command != row.url else "Its URL:", row.url or ""]
     app.push_screen(Tell(row.ref, shown, command))
+
+
+def _logs(app: SwarmdApp, rows: Sequence[Row]) -> None:
+    app.go(Place("instance", rows[0].id, rows[0].ref, part="logs"))
 
 
 # --- copying ---------------------------------------------------------------------------------
@@ -277,6 +282,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool("exec", "Run", "e", "Run a command in it.", _exec, changes=True),
     Tool("recover", "Recover", "F", "End all that runs in it by force, and start it again; lets "
          "go of what is held.", _recover, changes=True, shown=False),
+    Tool("logs", "Logs", "l", "Follow its log.", _logs, shown=False),
     Tool("cancel", "Cancel", "X", "Cancel what is being done to it.", _cancel, changes=True,
          shown=False),
     Tool("copy_url", "Copy URL", "y", "Copy its URL.", _copy_url, shown=False),

@@ -198,14 +198,17 @@ async def test_the_log_is_closed_when_one_leaves_and_goes_on_without_a_gap(
         log.write(*(f"line {n}" for n in range(300, 320)))
         await pilot.press("L")
         await until(pilot, lambda: "line 319" in shown(app), lambda: shown(app)[-200:])
+        log.end(Unavailable("the stream was not read while 4194304 bytes of it came"))
+        log.write("line 320")
+        await until(pilot, lambda: "line 320" in shown(app), lambda: shown(app)[-200:])
         log.end(Unavailable("the connection was lost"))
         daemon.die()
         await until(pilot, lambda: not app.snapshot.link.online, lambda: app.snapshot.link)
-        log.write("line 320", "line 321")
+        log.write("line 321", "line 322")
         daemon.live()
         app.link.retry()
-        await until(pilot, lambda: "line 321" in shown(app), lambda: shown(app)[-200:])
-        assert shown(app).splitlines() == [f"line {n}" for n in range(100, 322)]
+        await until(pilot, lambda: "line 322" in shown(app), lambda: shown(app)[-200:])
+        assert shown(app).splitlines() == [f"line {n}" for n in range(100, 323)]
 
 
 @pytest.mark.anyio
@@ -228,6 +231,20 @@ async def test_a_paused_log_stands_still_and_loses_nothing(
         assert pane.virtual_size.height == rows + 1
         await pilot.press("w")
         assert pane.virtual_size.height == 3
+
+
+@pytest.mark.anyio
+async def test_straight_to_the_log_and_by_mouse_to_another_part(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "G", "l")
+        await until(pilot, lambda: "request 39" in shown(app), lambda: shown(app))
+        await pilot.click("#tabs", offset=(14, 0))
+        await until(pilot, lambda: "[resources]" in shown(app), lambda: shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.view, InstanceView), lambda: app.view)
 
 
 @pytest.mark.anyio

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
@@ -14,17 +13,8 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
 from swarmd.errors import InstanceNotFound, SwarmError
-from swarmd.messages.health import InstanceHealth
-from swarmd.messages.instance import Instance, InstanceStats, Reason
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.requests import (
-    GetInstance,
-    HealthInstance,
-    ListOperations,
-    StatsInstance,
-    WhyInstance,
-)
 from tui import tools
 from tui.model.checkup import checkup
 from tui.model.configuration import toml_lines
@@ -35,6 +25,7 @@ from tui.model.snapshot import Changed, Snapshot
 from tui.model.telling import story, use
 from tui.model.text import Line, line
 from tui.navigation import Place
+from tui.views.followed import Followed
 from tui.views.logtab import LogTab
 from tui.views.view import INSTANCE_KEYS, View
 from tui.widgets.operations import operations_table
@@ -61,9 +52,6 @@ NEEDS: Final[dict[str, frozenset[str]]] = {
     "use": frozenset({"use"}),
 }
 """What is asked for a part; the record always is, for the line above."""
-
-_PAUSE_SECONDS: Final = 0.4
-_SAMPLES: Final = 60
 
 
 class InstanceView(View):
@@ -98,21 +86,14 @@ class InstanceView(View):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.target = place.target or ""
-        self.record: Instance | None = None
-        self.health: InstanceHealth | None = None
-        self.story: tuple[Reason, ...] = ()
-        self.samples: list[InstanceStats] = []
-        self.asked: dict[str, Operation] = {}
         self.operations = operations_table(self.now)
-        self._news = {name: asyncio.Event() for name in self._asks()}
-        self._failures: dict[str, SwarmError] = {}
 
     def compose(self) -> ComposeResult:
         """Who it is, the parts, and one of them."""
         yield Static("", id="head", markup=False)
         yield Static("", id="tabs", markup=False)
         yield Static("", id="notice", markup=False)
-        with ContentSwitcher(initial="overview"):
+        with ContentSwitcher(initial=self.place.part or TABS[0][0]):
             yield Pane(id="overview")
             yield Pane(id="config")
             yield Pane(id="health")
@@ -122,60 +103,13 @@ class InstanceView(View):
             yield Pane(id="use")
 
     def on_mount(self) -> None:
-        """Begin to read, and to keep up with what happens."""
-        for name in self._news:
-            self.run_worker(self._keep(name), group=f"keep-{name}", exit_on_error=False)
-        super().on_mount()
-
-    # --- reading -----------------------------------------------------------------------------
-
-    def _asks(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        return {
-            "record": self._ask_record,
-            "health": self._ask_health,
-            "story": self._ask_story,
-            "operations": self._ask_operations,
-            "use": self._ask_use,
-        }
-
-    async def _keep(self, name: str) -> None:
-        """Ask for one thing again whenever it may be different, and not more often."""
-        ask = self._asks()[name]
-        while True:
-            await self._news[name].wait()
-            self._news[name].clear()
-            try:
-                await ask()
-            except SwarmError as error:
-                self._failures[name] = error
-            else:
-                self._failures.pop(name, None)
-            self._draw()
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _ask_record(self) -> None:
-        self.record = await self.swarmd.link.ask(GetInstance(id=self.target))
-
-    async def _ask_health(self) -> None:
-        self.health = await self.swarmd.link.ask(HealthInstance(id=self.target))
-
-    async def _ask_story(self) -> None:
-        self.story = (await self.swarmd.link.ask(WhyInstance(id=self.target))).items
-
-    async def _ask_operations(self) -> None:
-        found = await self.swarmd.link.ask(ListOperations(target=self.target, limit=100))
-        self.asked = {each.id: each for each in found.items}
-
-    async def _ask_use(self) -> None:
-        found = await self.swarmd.link.ask(StatsInstance(id=(self.target,)))
-        self.samples = [*self.samples, *found.items][-_SAMPLES:] if found.items else []
-        if len(self.samples) == 1:
-            # How busy it is takes two measurements.
-            self.set_timer(1.0, self._news["use"].set)
+        """Begin to read, and to keep up with what happens; what is known is shown after this."""
+        self.known = Followed(self.target, self.swarmd.link, self._draw)
+        for name in self.known.names:
+            self.run_worker(self.known.keep(name), group=f"keep-{name}", exit_on_error=False)
 
     def _need(self, *names: str) -> None:
-        for name in {"record", *(names or NEEDS[self.part])}:
-            self._news[name].set()
+        self.known.need({"record", *(names or NEEDS[self.part])})
 
     # --- what is different -------------------------------------------------------------------
 
@@ -219,35 +153,43 @@ class InstanceView(View):
 
     def _lines(self, width: int, height: int) -> Iterable[Line]:
         """The lines of the part that is shown; a part that is not is drawn when it is."""
-        record, part = self.record, self.part
+        record, part = self.known.record, self.part
         if part == "overview" and record is not None:
-            return overview(record, self.health, self._under_way(), self._provider(),
+            return overview(record, self.known.health, self._under_way(), self._provider(),
                             now=self.now(), width=width)  # fmt: skip
         if part == "config" and record is not None:
             return toml_lines(record.config)
-        if part == "health" and self.health is not None:
-            return checkup(self.health, now=self.now(), width=width, height=height)
-        if part == "story" and self.story:
-            return story(self.story, width=width)
-        if part == "use" and "use" not in self._failures:
+        if part == "health" and self.known.health is not None:
+            return checkup(self.known.health, now=self.now(), width=width, height=height)
+        if part == "story" and self.known.story:
+            return story(self.known.story, width=width)
+        if part == "use" and "use" not in self.known.failures:
             cores = None if record is None else record.config.resources.cpu
-            return use(self.samples, cores)
-        return (line("reading", "dim"),) if not self._failures else ()
+            return use(self.known.samples, cores)
+        return (line("reading", "dim"),) if not self.known.failures else ()
 
     def _operations(self) -> dict[str, Operation]:
         """Those that were asked for, and over them those that events told of."""
         told = self.snapshot.operations.items()
-        return self.asked | {key: each for key, each in told if each.target == self.target}
+        return self.known.operations | {
+            key: each for key, each in told if each.target == self.target
+        }
 
     def _under_way(self) -> Sequence[Operation]:
         return [each for _, each in sorted(self._operations().items()) if not each.state.ended]
 
     def _provider(self) -> ProviderInfo | None:
-        return None if self.record is None else self.snapshot.providers.get(self.record.provider)
+        return (
+            None
+            if self.known.record is None
+            else self.snapshot.providers.get(self.known.record.provider)
+        )
 
     def _draw_head(self) -> None:
         row = self.snapshot.instances.get(self.target)
-        shown = header(row, self.record, self._under_way(), now=self.now(), title=self.place.title)
+        shown = header(
+            row, self.known.record, self._under_way(), now=self.now(), title=self.place.title
+        )
         self.query_one("#head", Static).update(shown)
         self.query_one("#tabs", Static).update(self._tabs())
 
@@ -264,7 +206,7 @@ class InstanceView(View):
     def _draw_notice(self) -> None:
         """What could not be read, and what to do about it."""
         wanted = {"record", *NEEDS[self.part]}
-        failed = [error for name, error in self._failures.items() if name in wanted]
+        failed = [error for name, error in self.known.failures.items() if name in wanted]
         notice = self.query_one("#notice", Static)
         notice.set_class(bool(failed), "-shown")
         if failed:
@@ -297,7 +239,9 @@ class InstanceView(View):
     def action_use(self, name: str) -> None:
         """As everywhere; among its operations the one under the cursor is cancelled."""
         chosen = [each for each in self._chosen() if not each.state.ended]
-        if name == "cancel" and chosen and self.swarmd.refusal() is None:
+        if name == "logs":
+            self.action_tab("logs")
+        elif name == "cancel" and chosen and self.swarmd.refusal() is None:
             tools.cancel(self.swarmd, chosen)
         else:
             super().action_use(name)

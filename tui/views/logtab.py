@@ -17,6 +17,7 @@ from tui.widgets.logpane import LogPane
 
 if TYPE_CHECKING:
     from tui.app import SwarmdApp
+    from tui.link import DaemonLink
 
 FIRST: Final = 200
 """Lines that are seen at first."""
@@ -25,6 +26,7 @@ AGAIN: Final = 2000
 """Lines that are told again after a break; the place is looked for among them."""
 
 _GIVE_UP_SECONDS: Final = 2.0
+_AGAIN_SECONDS: Final = 1.0
 _GAP: Final = "--- here lines may be missing ---"
 
 
@@ -76,7 +78,9 @@ class LogTab(Vertical):
         try:
             await self._read()
         except Unavailable:
-            self.say("the connection was lost; it goes on by itself")
+            self.say("the stream broke; it goes on by itself")
+            # Of a lost connection the view hears; of one stream that was cut off nobody does.
+            self.set_timer(_AGAIN_SECONDS, self._again)
         except SwarmError as error:
             step = f" {error.next_step}" if error.next_step else ""
             self.say(f"{error.message}.{step}")
@@ -86,12 +90,19 @@ class LogTab(Vertical):
             self.live = False
             self._stop_timer()
 
+    def _again(self) -> None:
+        if self._link.snapshot.link.online:
+            self.resume()
+
+    @property
+    def _link(self) -> DaemonLink:
+        return cast("SwarmdApp", self.app).link
+
     async def _read(self) -> None:
-        link = cast("SwarmdApp", self.app).link
         anchor = self.pane.kept.anchor
         resumed, splitter = Resumed(anchor, AGAIN), Splitter()
         tail = AGAIN if anchor else FIRST
-        stream = await link.stream(LogsInstance(id=self._target, follow=True, tail=tail))
+        stream = await self._link.stream(LogsInstance(id=self._target, follow=True, tail=tail))
         self.say("live")
         try:
             if resumed.waits:

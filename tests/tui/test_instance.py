@@ -241,6 +241,11 @@ async def test_straight_to_the_log_and_by_mouse_to_another_part(
         await online(pilot)
         await pilot.press("2", "G", "l")
         await until(pilot, lambda: "request 39" in shown(app), lambda: shown(app))
+        pane = app.screen.query_one(LogPane)
+        await pilot.press("slash", *"quest", "space", "2", "enter", "n")
+        assert pane.sought == "quest 2"
+        await pilot.press("escape")
+        assert (pane.sought, isinstance(app.view, InstanceView)) == ("", True)
         await pilot.click("#tabs", offset=(14, 0))
         await until(pilot, lambda: "[resources]" in shown(app), lambda: shown(app))
         await pilot.press("escape")

@@ -29,11 +29,11 @@ class Tell(ModalScreen[None]):
     DEFAULT_CSS = """
     Tell { align: center middle; background: $background 60%; }
     Tell > Vertical {
-        width: auto; min-width: 50; max-width: 100%; height: auto; max-height: 100%;
+        width: 78; max-width: 100%; height: auto; max-height: 100%;
         padding: 1 2; border: round $primary; background: $surface;
     }
     Tell #title { text-style: bold; margin-bottom: 1; }
-    Tell Static { width: auto; height: auto; }
+    Tell Static { width: 1fr; height: auto; }
     Tell #keys { color: $dim; margin-top: 1; }
     """
 

@@ -19,17 +19,18 @@ from tui.screens.confirm import Confirm
 from tui.screens.form import FieldSpec, Form
 
 _FIELDS = (
-    ("memory", "the default: 512m, 2g"),
-    ("cpu", "the default: cores, 0.5 or 2"),
-    ("storage", "the default: 10g"),
-    ("pids", "the default: processes and threads"),
-    ("image", "the provider's default"),
-    ("labels", "team=red course='VS Code'"),
-    ("env", "KEY=value OTHER='two words'"),
-    ("extensions", "ms-python.python golang.go@0.41.0"),
-    ("idle_timeout", "never: 30m, 2h"),
-    ("max_age", "never: 12h, 7d"),
+    ("memory", "the default", "512m, 2g"),
+    ("cpu", "the default", "cores: 0.5, 2"),
+    ("storage", "the default", "10g"),
+    ("pids", "the default", "processes and threads"),
+    ("image", "the default", "a container image"),
+    ("labels", "none", "team=red course='VS Code'"),
+    ("env", "nothing added", "KEY=value OTHER='two words'"),
+    ("extensions", "none", "ms-python.python golang.go@0.41.0"),
+    ("idle_timeout", "never", "30m, 2h"),
+    ("max_age", "never", "12h, 7d"),
 )
+"""Name, what it is while nothing is said, and what one may say."""
 _RESTART = (("", "when it is restarted next"), ("yes", "restart now if it needs that"))
 _KEEP = (("", "as it is"), ("yes", "yes"), ("no", "no"))
 
@@ -44,10 +45,11 @@ def fields(
         capabilities: Of their providers; what has no effect there is left out.
     """
     texts = texts_of(records[0].config) if len(records) == 1 else {}
-    for name, hint in _FIELDS:
+    for name, default, example in _FIELDS:
         if all(c is None or covered(PATHS[name], {*c.config_fields, *DAEMON_FIELDS})
                for c in capabilities):  # fmt: skip
-            shown = hint if len(records) == 1 else f"as it is; - is {hint}"
+            bare = default if len(records) == 1 else "as it is; - resets it"
+            shown = f"{bare}; {example}"
             yield FieldSpec(name, name.replace("_", " "), shown, value=texts.get(name, ""))
     options = _KEEP if len(records) > 1 else _KEEP[1:]
     yield FieldSpec("protect", "protected", options=options, value=texts.get("protect", ""))

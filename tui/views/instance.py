@@ -149,7 +149,7 @@ class InstanceView(View):
         if part == "operations":
             self.operations.show(self._operations())
         elif part != "logs":
-            self.query_one(f"#{part}", Pane).show(self._lines)
+            self._pane().show(self._lines)
 
     def _lines(self, width: int, height: int) -> Iterable[Line]:
         """The lines of the part that is shown; a part that is not is drawn when it is."""
@@ -265,13 +265,26 @@ class InstanceView(View):
     def filter(self, text: str) -> None:
         """Search in what is shown."""
         shown = self.query_one(f"#{self.part}", Widget)
-        if isinstance(shown, LogTab):
-            shown.pane.seek(text)
-            shown.say("live" if shown.live else "it ended here")
-        elif isinstance(shown, Pane):
+        if isinstance(shown, LogTab | Pane):
             shown.seek(text)
         else:
             self.operations.filter(text)
+
+    def escape(self) -> bool:
+        """What is sought or filtered, and marks, first."""
+        if self.part == "operations":
+            sought = self.operations.filtered
+            marked = bool(self.operations.marked) and self.operations.unmark()
+        else:
+            shown = self.query_one(f"#{self.part}", Widget)
+            sought = (shown.pane if isinstance(shown, LogTab) else self._pane()).sought
+            marked = False
+        if sought:
+            self.filter("")
+        return bool(sought or marked)
+
+    def _pane(self) -> Pane:
+        return self.query_one(f"#{self.part}", Pane)
 
     def on_click(self, event: events.Click) -> None:
         """A part's title shows it."""

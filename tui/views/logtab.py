@@ -85,7 +85,7 @@ class LogTab(Vertical):
             step = f" {error.next_step}" if error.next_step else ""
             self.say(f"{error.message}.{step}")
         else:
-            self.say("it ended here; it goes on with the next start")
+            self.say("ended; goes on with the next start")
         finally:
             self.live = False
             self._stop_timer()
@@ -139,6 +139,11 @@ class LogTab(Vertical):
         self._said = text
         self._tell()
 
+    def seek(self, text: str) -> None:
+        """Search in it."""
+        self.pane.seek(text)
+        self._tell()
+
     @on(LogPane.Changed)
     def _tell(self) -> None:
         pane = self.pane
@@ -147,7 +152,8 @@ class LogTab(Vertical):
             facts.append(f"{pane.kept.dropped} older ones let go")
         if pane.paused:
             facts.append(f"paused, {pane.waiting} wait: p goes on")
-        facts.append("wrapped" if pane.wrap else "not wrapped")
+        if not pane.wrap:
+            facts.append("not wrapped")
         if pane.sought:
             facts.append(f"/{pane.sought}: n next, N before")
         self.query_one("#log-state", Static).update(" · ".join(facts), layout=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import App, ComposeResult
@@ -18,8 +18,10 @@ from textual.widgets import Footer
 from swarmd.errors import SwarmError
 from swarmd.messages.config import TuiConfig
 from swarmd.messages.requests import Request
+from tui import tools
 from tui.actions import BY_NAME, Action
 from tui.commands import Palette, commands_of, named, names
+from tui.doing import each_of, summary
 from tui.link import Client, DaemonLink
 from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
@@ -77,6 +79,8 @@ class SwarmdApp(App[None]):
         self.now = clock
         self._notice = notice
         self.path = Path((Place(HOME.name, title=HOME.title),))
+        self.commands: list[str] = []
+        """What was run in instances, oldest first."""
         self._views: dict[str, View] = {}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -149,7 +153,7 @@ class SwarmdApp(App[None]):
         if changed.link or changed.everything:
             self.screen_stack[0].query_one(Banner).show(snapshot.link)
             self.refresh_bindings()
-        if self.view is not None and self.view.is_attached:
+        if self.view is not None and self.view.ready and self.view.is_attached:
             self.view.show(snapshot, changed)
 
     def _title(self) -> None:
@@ -161,7 +165,7 @@ class SwarmdApp(App[None]):
         self.call_after_refresh(self._title)
 
     def _tick(self) -> None:
-        if self.view is not None:
+        if self.view is not None and self.view.ready:
             self.view.tick()
 
     # --- going about -------------------------------------------------------------------------
@@ -284,16 +288,24 @@ class SwarmdApp(App[None]):
         names = [row.ref for row in possible]
         self.push_screen(Confirm(action.title, names, loses), answered)
 
+    def use(self, name: str, rows: Sequence[Row]) -> None:
+        """Do something else with these: what asks first itself, copies, or has a screen."""
+        tools.use(self, name, rows)
+
     def _carry_out(self, action: Action, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self._ask_for(action.request(row), f"{row.ref}: {action.done}", row.ref)
+        self.do_all(action.done, [(row.ref, action.request(row)) for row in rows])
 
     @work(group="do", exit_on_error=False)
-    async def _ask_for(self, request: Request, done: str, what: str) -> Any:
-        try:
-            await self.link.ask(request)
-        except SwarmError as error:
-            step = f"\n{error.next_step}" if error.next_step else ""
-            self.notify(f"{error.message}{step}", title=what, severity="error", markup=False)
-        else:
-            self.notify(done, markup=False, timeout=3)
+    async def do_all(self, done: str, pairs: Sequence[tuple[str, Request]]) -> None:
+        """Ask for all of these, and say once how it went.
+
+        Args:
+            done: What has happened to them then: "stopped".
+            pairs: For whom, and what is asked.
+        """
+        failed = await each_of(self.link, pairs)
+        summary(self, done, [name for name, _ in pairs], failed)
+
+    def failed(self, error: SwarmError, what: str) -> None:
+        """Say that something failed, and what to do about it."""
+        summary(self, "", [what], {what: error})

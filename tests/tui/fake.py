@@ -72,7 +72,10 @@ class FakeDaemon:
             ListOperations: self._operations,
             ListInstances: self._instances,
         }
-        self.streams: dict[type[Request], Callable[[Any], Iterable[Chunk]]] = {}
+        self.streams: dict[
+            type[Request], Callable[[Any], Iterable[Chunk] | AsyncIterator[Chunk]]
+        ] = {}
+        self.opened: list[FakeStream] = []
 
     def client(self) -> FakeClient:
         """A new connection, not yet open."""
@@ -174,7 +177,12 @@ class FakeClient:
         self._daemon.asked.append(request)
         if isinstance(request, SubscribeEvents):
             return FakeStream(self._events(request))
-        return FakeStream(_all_of(self._daemon.streams[type(request)](request)))
+        if self._daemon.down is not None:
+            raise self._daemon.down
+        chunks = self._daemon.streams[type(request)](request)
+        opened = FakeStream(chunks if isinstance(chunks, AsyncIterator) else _all_of(chunks))
+        self._daemon.opened.append(opened)
+        return opened
 
     def hear(self, news: Event | SwarmError) -> None:
         """Something happened."""
@@ -203,7 +211,12 @@ class FakeStream:
         self._chunks = chunks
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        return self._chunks
+        return self._through()
+
+    async def _through(self) -> AsyncIterator[Chunk]:
+        async for chunk in self._chunks:
+            self.exit_code = chunk.exit_code
+            yield chunk
 
     async def close(self) -> None:
         """End it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tui.navigation import Place
+from tui.views.instance import InstanceView
 from tui.views.instances import InstancesView
 from tui.views.view import View
 
@@ -30,4 +31,4 @@ class Entry:
 
 HOME: Final = Entry("instances", "Instances", "2", InstancesView)
 
-VIEWS: Final[tuple[Entry, ...]] = (HOME,)
+VIEWS: Final[tuple[Entry, ...]] = (HOME, Entry("instance", "Instance", "", InstanceView))

@@ -18,8 +18,10 @@ from swarmd.messages.requests import (
     CancelOperation,
     CredentialsInstance,
     GetInstance,
+    KeepInstance,
     RecoverInstance,
 )
+from swarmd.messages.units import Duration
 from tui.model.rows import Row
 from tui.model.snapshot import Snapshot
 from tui.navigation import Place
@@ -236,6 +238,27 @@ def _recover(app: SwarmdApp, rows: Sequence[Row]) -> None:
     app.push_screen(Choose("Recover", [row.ref for row in rows], RECOVERIES), answered)
 
 
+KEEPS: Final = (
+    ("1h", "For an hour", "Neither idle_timeout nor max_age stops it before that."),
+    ("4h", "For four hours", "Likewise, over a stop and a start too."),
+    ("1d", "For a day", "Likewise."),
+    ("0s", "No longer", "The lease ends; what has been due for long is stopped then."),
+)
+"""How long a lease may be; `swarmctl keep` takes any other length."""
+
+
+def _keep(app: SwarmdApp, rows: Sequence[Row]) -> None:
+    from tui.screens.choose import Choose
+
+    def answered(way: str | None) -> None:
+        if way is not None:
+            length = Duration.parse(way)
+            pairs = [(row.ref, KeepInstance(id=row.id, duration=length)) for row in rows]
+            app.do_all("kept" if length else "kept no longer", pairs)
+
+    app.push_screen(Choose("Keep", [row.ref for row in rows], KEEPS), answered)
+
+
 def running(snapshot: Snapshot, rows: Sequence[Row]) -> list[Operation]:
     """The operations of these instances that are under way, oldest first."""
     ids = {row.id for row in rows}
@@ -282,6 +305,8 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool("exec", "Run", "e", "Run a command in it.", _exec, changes=True),
     Tool("recover", "Recover", "F", "End all that runs in it by force, and start it again; lets "
          "go of what is held.", _recover, changes=True, shown=False),
+    Tool("keep", "Keep", "K", "Keep it from being stopped because nobody uses it.", _keep,
+         changes=True, shown=False),
     Tool("logs", "Logs", "l", "Follow its log.", _logs, shown=False),
     Tool("cancel", "Cancel", "X", "Cancel what is being done to it.", _cancel, changes=True,
          shown=False),

@@ -17,6 +17,7 @@ from swarmd.messages.requests import (
     CancelOperation,
     CredentialsInstance,
     ExecInstance,
+    KeepInstance,
     RecoverInstance,
     StartInstance,
 )
@@ -90,6 +91,18 @@ def test_a_choice_of_recoveries(snap_compare: Any, app: SwarmdApp) -> None:
         await until(pilot, lambda: isinstance(app.screen, Choose), lambda: app.screen)
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=after(ask))
+
+
+@pytest.mark.anyio
+async def test_a_lease_for_all_that_are_chosen(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    daemon.answers[KeepInstance] = lambda request: daemon.instances[request.id]
+    async with app.run_test() as pilot:
+        await online(pilot)
+        use(app, "keep", detail.WEB, detail.DOCS)
+        await until(pilot, lambda: isinstance(app.screen, Choose), lambda: app.screen)
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: len(daemon.requests(KeepInstance)) == 2, lambda: daemon.asked)
+        assert {each.duration for each in daemon.requests(KeepInstance)} == {4 * 3600}
 
 
 async def ran(pilot: Pilot[Any], command: str) -> Run:

@@ -141,7 +141,9 @@ class SwarmdApp(App[None]):
     def _warn(self, text: str) -> None:
         self.notify(text, severity="warning", markup=False, timeout=10)
 
-    @work(exclusive=True, group="link", exit_on_error=False)
+    # What the daemon refuses and a lost connection are handled there: what gets out is a fault of
+    # the app, and better seen than a screen that stands still.
+    @work(exclusive=True, group="link")
     async def _live(self) -> None:
         await self.link.run()
 
@@ -154,7 +156,18 @@ class SwarmdApp(App[None]):
             self.screen_stack[0].query_one(Banner).show(snapshot.link)
             self.refresh_bindings()
         if self.view is not None and self.view.ready and self.view.is_attached:
-            self.view.show(snapshot, changed)
+            self._show(self.view, snapshot, changed)
+
+    def _show(self, view: View, snapshot: Snapshot, changed: Changed) -> None:
+        """A view that cannot draw something is a fault of its own: the link goes on, and says so."""
+        try:
+            view.show(snapshot, changed)
+        except Exception as error:  # noqa: BLE001  # whatever it is: it must not end the link
+            self.log.error(f"{view.place.key} cannot be drawn", error)
+            self._warn(
+                f"This view cannot show what has come ({type(error).__name__}: {error}). The others"
+                " work; go there and back, and report it."
+            )
 
     def _title(self) -> None:
         title = self.screen_stack[0].query_one(TitleBar)

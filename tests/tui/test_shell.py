@@ -10,6 +10,7 @@ from textual.command import CommandPalette
 
 from swarmd.errors import DaemonUnreachable, PermissionDenied
 from swarmd.messages.config import TuiConfig
+from swarmd.messages.enums import EventType
 from swarmd.messages.replies import Version
 from swarmd.messages.requests import StartInstance
 from tests.tui import scene
@@ -164,3 +165,21 @@ def test_settings_are_read(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[tui]\ntheme = "nord"\nread_only = true\n')
     assert read_settings(str(file)) == (TuiConfig(theme="nord", read_only=True), "")
+
+
+@pytest.mark.anyio
+async def test_a_view_that_cannot_draw_does_not_end_the_link(
+    app: SwarmdApp, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("odd")
+
+        monkeypatch.setattr(app.view, "show", broken)
+        daemon.put(scene.instance("web", number=1), type=EventType.INSTANCE_UPDATED)
+        await until(pilot, lambda: app._notifications, lambda: app.snapshot)
+        monkeypatch.undo()
+        daemon.put(scene.instance("new", number=9), type=EventType.INSTANCE_CREATED)
+        await until(pilot, lambda: len(app.snapshot.instances) == 7, lambda: app.snapshot)

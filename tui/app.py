@@ -159,11 +159,10 @@ class SwarmdApp(App[None]):
             self._show(self.view, snapshot, changed)
 
     def _show(self, view: View, snapshot: Snapshot, changed: Changed) -> None:
-        """A view that cannot draw something is a fault of its own: the link goes on, and says so."""
+        """What a view cannot draw is a fault of its own: the link goes on, and that is told."""
         try:
             view.show(snapshot, changed)
         except Exception as error:  # noqa: BLE001  # whatever it is: it must not end the link
-            self.log.error(f"{view.place.key} cannot be drawn", error)
             self._warn(
                 f"This view cannot show what has come ({type(error).__name__}: {error}). The others"
                 " work; go there and back, and report it."

@@ -1,0 +1,70 @@
+"""The terminal app in a real terminal, by keys alone, over a real daemon and real code-server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.daemon import BIN, DaemonProcess
+from tests.e2e.health_kit import server_of
+from tests.support import wait_until
+from tests.tmux import Screen, screen_of
+
+pytestmark = [pytest.mark.code_server, pytest.mark.timeout(300)]
+
+
+def status(daemon: DaemonProcess, name: str) -> tuple[str, str]:
+    rows = daemon.call("instance.list", name=name)["items"]
+    return (rows[0]["status"], rows[0]["health"]) if rows else ("absent", "")
+
+
+def started(screen: Screen) -> None:
+    screen.open(BIN / "swarmctl", "tui", lines=30, columns=110)
+    screen.until("online")
+
+
+def test_the_tour(real_daemon: DaemonProcess) -> None:
+    with screen_of(real_daemon) as screen:
+        started(screen)
+        screen.press("2", "c")
+        screen.until("Create an instance")
+        screen.press("w", "e", "b")
+        screen.until("web")
+        screen.press("Enter")
+        wait_until(
+            lambda: status(real_daemon, "web") == ("running", "healthy"), timeout=60,
+            describe=screen.text,
+        )  # fmt: skip
+        screen.press("2")
+        screen.until("healthy")
+        screen.press("Enter")
+        screen.until("Overview")
+        screen.press("L")
+        screen.until("HTTP server listening")
+        server_of(real_daemon, real_daemon.call("instance.get", id="web")).kill()
+        screen.press("W")
+        screen.until("ended by SIGKILL")
+        wait_until(
+            lambda: status(real_daemon, "web") == ("running", "healthy"), timeout=60,
+            describe=screen.text,
+        )  # fmt: skip
+        screen.press("2", "d")
+        screen.until("trash")
+        screen.press("y")
+        screen.until("No instances yet")
+        screen.press("q")
+        assert "ended with 0" in screen.until("ended with")
+
+
+def test_the_daemon_is_killed_under_it_and_comes_back(daemon: DaemonProcess) -> None:
+    daemon.create("web")
+    with screen_of(daemon) as screen:
+        started(screen)
+        screen.press("2")
+        screen.until("healthy")
+        daemon.kill()
+        shown = screen.until("Connection lost")
+        assert "web" in shown, "what was shown stays"
+        daemon.start()
+        wait_until(lambda: "Connection lost" not in screen.text(), timeout=60, describe=screen.text)
+        daemon.call("instance.stop", id="web")
+        screen.until("stopped")

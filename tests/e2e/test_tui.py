@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.daemon import BIN, DaemonProcess
-from tests.e2e.health_kit import server_of
-from tests.support import wait_until
+from tests.support import mentions, wait_until
 from tests.tmux import Screen, screen_of
 
 pytestmark = [pytest.mark.code_server, pytest.mark.timeout(300)]
@@ -20,6 +19,15 @@ def status(daemon: DaemonProcess, name: str) -> tuple[str, str]:
 def started(screen: Screen) -> None:
     screen.open(BIN / "swarmctl", "tui", lines=30, columns=110)
     screen.until("online")
+
+
+def kill_server(daemon: DaemonProcess, name: str) -> None:
+    """End its code-server, which is two processes, with a signal that it cannot refuse."""
+    folder = daemon.data / daemon.call("instance.get", id=name)["id"]
+    servers = [each for each in daemon.instance_processes() if mentions(each.pid, folder)]
+    assert servers
+    for process in servers:
+        process.kill()
 
 
 def test_the_tour(real_daemon: DaemonProcess) -> None:
@@ -40,7 +48,7 @@ def test_the_tour(real_daemon: DaemonProcess) -> None:
         screen.until("Overview")
         screen.press("L")
         screen.until("HTTP server listening")
-        server_of(real_daemon, real_daemon.call("instance.get", id="web")).kill()
+        kill_server(real_daemon, "web")
         screen.press("W")
         screen.until("ended by SIGKILL")
         wait_until(

@@ -146,9 +146,7 @@ class Wiring:
         records = merge_records(self._config().providers, state.providers)
         tables = Tables.build(state.instances, state.operations, records, state.last_seq)
         self.published = Published(tables, state.journal)
-        self.store.snapshot_rows(
-            lambda: [row_of(row) for row in self.published.tables.instances.values()]
-        )
+        self.store.snapshot_rows(lambda: table_of(self.published.tables))
         self.spool = Spool(Path(self._places.state) / "uploads", new_id)
         self.spool.prepare(wanted_uploads(tables))
         self.published.listen(self._note_uploads)
@@ -346,6 +344,11 @@ def placement_rules(config: Config) -> Rules:
         fallback=config.placement.fallback,
         insecure=config.daemon.insecure,
     )
+
+
+def table_of(tables: Tables) -> tuple[int, list[TableRow]]:
+    """The table that opens a journal segment, and the last event that is in it."""
+    return tables.seq, [row_of(row) for row in tables.instances.values()]
 
 
 def row_of(instance: Instance) -> TableRow:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 
 from swarmd import __version__
 from swarmd.actors.base import Directory
@@ -12,6 +14,7 @@ from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.intake import where
+from swarmd.core.past import later, opened, page_of
 from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
@@ -20,8 +23,9 @@ from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.replies import ActorList, Placement, StatusReport
+from swarmd.messages.replies import ActorList, PastTable, Placement, StatusReport
 from swarmd.messages.requests import (
+    EventsAt,
     ListInstances,
     ListOperations,
     PlacementProvider,
@@ -138,6 +142,16 @@ class SnapshotQuery:
         gap, events = self._store.history(after_seq, limit)
         last = self._published.tables.seq
         return gap, tuple(event for event in events if event.seq <= last)
+
+    def past(self, caller: Caller, request: EventsAt) -> PastTable:
+        """The table of instances as it was, none of it that is not published yet."""
+        last = self._published.tables.seq
+        seq = last if request.time is None and request.seq is None else request.seq
+        opening = self._store.opening(seq if seq is None else min(seq, last), request.time)
+        begun = opened(opening.rows, opening.seq, opening.at)
+        moment = later(begun, takewhile(lambda event: event.seq <= last, opening.events))
+        moment = replace(moment, gap=moment.gap or opening.gap)
+        return page_of(moment, opening.journal, request)
 
     def position(self) -> tuple[str, int]:
         """The journal's id and its last published sequence number."""

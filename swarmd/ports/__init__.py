@@ -8,7 +8,7 @@ from swarmd.ports.clock import Clock
 from swarmd.ports.probe import Answer, Probe, Question
 from swarmd.ports.provider import Call, Provider, ProviderFactory, Session, UpdateOutcome
 from swarmd.ports.socket import Commands, Page, Query, Upload
-from swarmd.ports.store import Batch, Store
+from swarmd.ports.store import Batch, Opening, Store
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "Call",
     "Clock",
     "Commands",
+    "Opening",
     "Page",
     "Probe",
     "Provider",

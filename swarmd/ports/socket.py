@@ -15,11 +15,12 @@ from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
     ActorList,
     DoctorReport,
+    PastTable,
     Placement,
     ReloadReport,
     StatusReport,
 )
-from swarmd.messages.requests import ExecInstance, LogsInstance, Mutation, Request
+from swarmd.messages.requests import EventsAt, ExecInstance, LogsInstance, Mutation, Request
 from swarmd.ports.provider import Session
 
 
@@ -95,6 +96,9 @@ class Query(Protocol):
 
         Reads files: not on the loop.
         """
+
+    def past(self, caller: Caller, request: EventsAt) -> PastTable:
+        """The table of instances as it was. Reads files: not on the loop."""
 
     def position(self) -> tuple[str, int]:
         """The journal's id and its last published sequence number."""

@@ -1,5 +1,13 @@
 """One handler per request, in one file per noun. Importing this fills ``call.HANDLERS``."""
 
-from swarmd.api.handlers import daemon, events, instances, operations, providers, streams
+from swarmd.api.handlers import (
+    daemon,
+    draining,
+    events,
+    instances,
+    operations,
+    providers,
+    streams,
+)
 
-__all__ = ["daemon", "events", "instances", "operations", "providers", "streams"]
+__all__ = ["daemon", "draining", "events", "instances", "operations", "providers", "streams"]

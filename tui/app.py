@@ -226,6 +226,30 @@ class SwarmdApp(App[None]):
         names = [row.ref for row in possible]
         self.push_screen(Confirm(action.title, names, loses), answered)
 
+    def change(
+        self, requests: Sequence[tuple[Request, str]], done: str, *, verb: str = "", loses: str = ""
+    ) -> None:
+        """Have the daemon change what is no instance, after one question if something is lost.
+
+        Args:
+            requests: What is asked for, and what of.
+            done: What has happened to it then: "cordoned".
+            verb: What the question asks: "Drain".
+            loses: What will be lost; empty: nothing is asked.
+        """
+        if (refused := self.refusal()) is not None or not requests:
+            self.notify(refused or "Choose something first.", severity="warning")
+            return
+
+        def answered(yes: bool | None) -> None:
+            for request, what in requests if yes else ():
+                self._ask_for(request, f"{what}: {done}", what)
+
+        if loses:
+            self.push_screen(Confirm(verb, [what for _, what in requests], loses), answered)
+        else:
+            answered(True)
+
     def _carry_out(self, action: Action, rows: Iterable[Row]) -> None:
         for row in rows:
             self._ask_for(action.request(row), f"{row.ref}: {action.done}", row.ref)

@@ -52,6 +52,8 @@ class Stream(Protocol):
 class Client(Protocol):
     """What of ``client.aio.AsyncClient`` is used; tests have their own."""
 
+    path: Any
+
     async def connect(self) -> None:
         """Open the connection. Raises ``DaemonUnreachable``."""
 
@@ -88,6 +90,7 @@ class DaemonLink:
         self._resumed = asyncio.Event()
         self._retry_now = asyncio.Event()
         self.snapshot = Snapshot()
+        self.socket = ""
 
     # --- its life ----------------------------------------------------------------------------
 
@@ -111,6 +114,7 @@ class DaemonLink:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
         client = self._connect()
+        self.socket = str(client.path)
         await client.connect()
         self._client = client
         try:

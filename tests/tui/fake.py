@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from swarmd.core.past import Moment, later, page_of
 from swarmd.errors import DaemonUnreachable, InternalError, SwarmError
 from swarmd.messages import codec
 from swarmd.messages.events import Event
@@ -15,8 +17,10 @@ from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
+    EventPage,
     InstancePage,
     OperationList,
+    PastTable,
     ProviderList,
     StatusReport,
     StreamOpened,
@@ -25,6 +29,8 @@ from swarmd.messages.replies import (
 from swarmd.messages.requests import (
     DaemonStatus,
     DaemonVersion,
+    EventsAt,
+    HistoryEvents,
     ListInstances,
     ListOperations,
     ListProviders,
@@ -71,7 +77,10 @@ class FakeDaemon:
             ListProviders: lambda _: ProviderList(items=tuple(self.providers.values())),
             ListOperations: self._operations,
             ListInstances: self._instances,
+            HistoryEvents: self._history,
+            EventsAt: self._at,
         }
+        self.past = Moment(0, scene.ago(86400), {})
         self.streams: dict[type[Request], Callable[[Any], Iterable[Chunk]]] = {}
 
     def client(self) -> FakeClient:
@@ -136,6 +145,24 @@ class FakeDaemon:
         cursor = str(start + request.limit) if rest else None
         return InstancePage(items=items, total=len(rows), next_cursor=cursor)
 
+    def _history(self, request: HistoryEvents) -> EventPage:
+        behind = [event for event in self.events if event.seq > request.since]
+        return EventPage(
+            items=tuple(behind[: request.limit]), journal=self.journal, last_seq=self.seq
+        )
+
+    def _at(self, request: EventsAt) -> PastTable:
+        """As the daemon does it: from a table of the past on, ``past``."""
+        seq, time = request.seq, request.time
+        gone = [
+            event
+            for event in self.events
+            if (seq is None or event.seq <= seq) and (time is None or event.at <= time)
+        ]
+        before = seq is not None and seq < self.past.seq
+        moment = replace(later(self.past, gone), gap=self.past.gap or before)
+        return page_of(moment, self.journal, request)
+
     def _operations(self, request: ListOperations) -> OperationList:
         rows = sorted(self.operations.values(), key=lambda each: each.id, reverse=True)
         if request.id:
@@ -147,6 +174,8 @@ class FakeDaemon:
 
 class FakeClient:
     """One connection to it: what of ``client.aio.AsyncClient`` the app uses."""
+
+    path = "/run/swarmd/swarmd.sock"
 
     def __init__(self, daemon: FakeDaemon) -> None:
         self._daemon = daemon

@@ -132,16 +132,18 @@ def _take(draft: _Draft, event: Event) -> Stale:
         row = draft.row(target)
         if row is None:
             return Stale(instances=frozenset({target}))
-        draft.rows()[target] = _patched(row, event.data)
+        draft.rows()[target] = _patched(row, event)
         # What else a status brings (a start's time, an address) is not in the event.
         settled = event.type is EventType.INSTANCE_HEALTH_CHANGED
         return Stale() if settled else Stale(instances=frozenset({target}))
-    return Stale(status=event.type is EventType.DAEMON_STATE_CHANGED)
+    # A provider that fails or works again is what most often changes the daemon's state.
+    daemon = event.type is EventType.DAEMON_STATE_CHANGED
+    return Stale(status=daemon, providers=daemon)
 
 
-def _patched(row: Row, data: Mapping[str, Any]) -> Row:
+def _patched(row: Row, event: Event) -> Row:
     """The row with what an event says of it; words of a newer daemon are passed over."""
-    facts: dict[str, Any] = {}
+    data, facts = event.data, dict[str, Any](updated_at=event.at)
     if (status := _word(InstanceStatus, data.get("status"))) is not None:
         facts["status"] = status
     if (health := _word(HealthStatus, data.get("health"))) is not None:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tui.navigation import Place
+from tui.views.daemon import DaemonView
+from tui.views.events import EventsView
+from tui.views.home import HomeView
 from tui.views.instances import InstancesView
+from tui.views.operations import OperationsView
+from tui.views.provider import ProviderView
+from tui.views.providers import ProvidersView
 from tui.views.view import View
 
 
@@ -28,6 +34,14 @@ class Entry:
     make: Callable[[Place], View]
 
 
-HOME: Final = Entry("instances", "Instances", "2", InstancesView)
+HOME: Final = Entry("home", "Home", "1", HomeView)
 
-VIEWS: Final[tuple[Entry, ...]] = (HOME,)
+VIEWS: Final[tuple[Entry, ...]] = (
+    HOME,
+    Entry("instances", "Instances", "2", InstancesView),
+    Entry("providers", "Providers", "3", ProvidersView),
+    Entry("provider", "Provider", "", ProviderView),
+    Entry("operations", "Operations", "4", OperationsView),
+    Entry("events", "Events", "5", EventsView),
+    Entry("daemon", "Daemon", "8", DaemonView),
+)

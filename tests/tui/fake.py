@@ -141,7 +141,7 @@ class FakeDaemon:
         items: tuple[Any, ...] = tuple(some)
         if request.fields:
             plain = [codec.to_plain(row) for row in some]
-            items = tuple({field: row.get(field) for field in request.fields} for row in plain)
+            items = tuple({field: _get(row, field) for field in request.fields} for row in plain)
         cursor = str(start + request.limit) if rest else None
         return InstancePage(items=items, total=len(rows), next_cursor=cursor)
 
@@ -242,6 +242,12 @@ class FakeStream:
 async def _all_of(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
     for chunk in chunks:
         yield chunk
+
+
+def _get(row: Any, path: str) -> Any:
+    for part in path.split("."):
+        row = (row or {}).get(part)
+    return row
 
 
 def _chunk(data: Any) -> Chunk:

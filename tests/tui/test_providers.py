@@ -135,7 +135,7 @@ def test_words_of_a_provider() -> None:
     assert state_of(scene.provider("a", ok=False)) == ("down", "bad")
     assert state_of(scene.provider("a", cordoned=True)) == ("cordoned", "warn")
     assert state_of(scene.provider("a", enabled=False, ok=False)) == ("disabled", "dim")
-    assert room(scene.provider("a", ok=False, instances=3), 10) == "3, no limit"
+    assert room(scene.provider("a", ok=False, instances=3), 10) == "3, limit unknown"
     info = scene.provider("a", options={"host": "h", "api_token": "s3cret"})
     text = "\n".join(plain(line) for line in details(info, Asked(), now=scene.NOW, width=80))
     assert "s3cret" not in text

@@ -108,7 +108,7 @@ def room(info: ProviderInfo, width: int) -> str:
     """``███··· 3/10``."""
     most = most_of(info)
     if not most:
-        return f"{info.instances}, no limit"
+        return f"{info.instances}, {'limit unknown' if info.capabilities is None else 'no limit'}"
     return f"{bar(info.instances, most, width)} {info.instances}/{most}"
 
 

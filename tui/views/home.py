@@ -51,7 +51,7 @@ class HomeView(View):
             color: $foreground; background: $primary 40%; text-style: none;
         }
     }
-    HomeView VerticalScroll { height: 1fr; }
+    HomeView VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
     HomeView #counts { height: auto; }
     HomeView #next { height: auto; padding: 1 0; }
     """

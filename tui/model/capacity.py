@@ -133,7 +133,7 @@ def details(info: ProviderInfo, asked: Asked, *, now: datetime, width: int) -> I
         ("cores", asked.cores, cores_of(info), _count),
         ("memory", asked.memory, memory_of(info), size),
     ):
-        shown = f"{spell(part)} of {spell(whole)}" if whole else f"{spell(part)}, no limit known"
+        shown = f"{spell(part)} of {spell(whole)}" if whole else f"{spell(part)}, no limit"
         asked_for = "" if name == "instances" else " asked for"
         yield (
             (f"{name:<12}", "dim"),

@@ -52,14 +52,17 @@ _QUIET: Final = frozenset({"name", "provider", "kind", "state", "status", "healt
 def words(event: Event) -> str:
     """What an event tells, in a line."""
     data = event.data
-    parts = [part for part in (_course(data), _told(data)) if part]
+    operation = not event.type.startswith("instance_")
+    parts = [part for part in (_course(data, operation=operation), _told(data)) if part]
     rest = (f"{key}={_short(value)}" for key, value in data.items() if _is_fact(key, value))
     return "  ".join([*parts, *rest]) or "-"
 
 
-def _course(data: Mapping[str, Any]) -> str:
-    now = data.get("health") or data.get("state") or data.get("status") or ""
-    before, kind = data.get("before"), data.get("kind")
+def _course(data: Mapping[str, Any], *, operation: bool) -> str:
+    """What it is now, and what it was before; of an operation its kind and state."""
+    status = data.get("health") or data.get("status")
+    now = (data.get("state") or status if operation else status) or ""
+    before, kind = data.get("before"), data.get("kind") if operation else None
     course = f"{before} → {now}" if before and now else str(now)
     return f"{kind} {course}".strip() if kind else course
 

@@ -100,6 +100,10 @@ def _daemon(snapshot: Snapshot, now: datetime) -> Iterator[tuple[str, str]]:
     if status is None:
         yield "not heard of yet", "dim"
         return
+    if not snapshot.link.online:
+        yield "no connection", "bad"
+        yield " · what is shown is how it was", "dim"
+        return
     tone = "good" if status.state == "ready" else "warn"
     yield str(status.state).replace("_", " "), tone
     yield f" · swarmd {status.version} · up {since(status.started_at, now)}", ""

@@ -35,7 +35,7 @@ class Troubles(OptionList):
     ]
 
 
-class HomeView(View):
+class HomeView(View, can_focus=True):
     """See the module's docstring."""
 
     DEFAULT_CSS = """
@@ -98,8 +98,8 @@ class HomeView(View):
         if found:
             keys = [each.key for each in found]
             options.highlighted = keys.index(here) if here in keys else 0
-            if not had_focus and self.has_class("-here") and self.app.focused is None:
-                options.focus()
+        if had_focus or self.has_focus:
+            self.focus_first()
 
     @property
     def under_cursor(self) -> str | None:
@@ -119,9 +119,9 @@ class HomeView(View):
         return rich(self.app, lines)
 
     def focus_first(self) -> None:
-        """What is wrong; if nothing is, nothing needs keys."""
+        """What is wrong; if nothing is, the view has the keys itself."""
         options = self.query_one(Troubles)
-        self.screen.set_focus(options if options.display else None)
+        (options if options.display else self).focus()
 
     @on(OptionList.OptionSelected)
     def _go(self, event: OptionList.OptionSelected) -> None:

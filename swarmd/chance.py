@@ -1,10 +1,11 @@
-"""Where ids and passwords come from; the pure core is handed what is made here."""
+"""Where ids, passwords and marks come from; the pure core is handed what is made here."""
 
 from __future__ import annotations
 
 import itertools
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 from ulid import ULID
 
@@ -17,6 +18,11 @@ def new_id() -> str:
 def new_password() -> str:
     """Eighteen characters, 104 bits."""
     return secrets.token_urlsafe(13)
+
+
+def boot_id() -> str:
+    """The id of this boot of the kernel: monotonic seconds of another one mean nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def marks() -> Callable[[], str]:

@@ -43,6 +43,9 @@ _ACTOR_SECONDS = 5.0
 _LANES_SECONDS = 5.0
 _API_SECONDS = 5.0
 TRIM_SECONDS = 30.0
+_READ_BY_ADAPTERS = frozenset(
+    {"instances.start_timeout", "instances.stop_grace", "daemon.insecure"}
+)
 _SELF = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
 
@@ -116,10 +119,12 @@ class Daemon:
             await self._watch()
         finally:
             self._ending = True
+            await self.parts.endpoint.close()
             self.parts.bridge.end_subscriptions()
             await api.close(_API_SECONDS)
             self.parts.commands.close()
             await asyncio.to_thread(self._stop_actors)
+            self._save_status()
 
     def _stop_actors(self) -> None:
         """In reverse order of their start, each with a deadline; instances keep running."""
@@ -197,7 +202,9 @@ class Daemon:
             journal=self.config.journal,
             operations_kept=self.config.instances.operations_kept,
             story_length=self.config.instances.story_length,
+            metrics_files=self.config.telemetry.files,
         )
+        self.parts.metering.retime()
 
     async def _reload_providers(self, applied: tuple[str, ...]) -> None:
         """Write what the file now says, then start those anew whose making it changed."""
@@ -205,7 +212,7 @@ class Daemon:
         touched = set(
             await self.parts.bridge.transact(lambda tables: reload_records(tables, configured))
         )
-        if any(key.startswith("instances.") or key == "daemon.insecure" for key in applied):
+        if not _READ_BY_ADAPTERS.isdisjoint(applied):
             # Adapters read these settings when they are made.
             touched |= {member.record.name for member in self.parts.fleet.members()}
         for name in sorted(touched):
@@ -225,6 +232,7 @@ class Daemon:
             write_error=self.parts.published.write_error,
             fatal=self._fatal,
             ending=self._ending,
+            endpoint_error=self.parts.endpoint.problem,
         )
         return found.state, found.reasons
 
@@ -239,11 +247,13 @@ class Daemon:
                 generation += 1
                 log.error("the supervisor is started anew (%d)", generation - 1)
                 self._start_supervisor(generation)
-            self._show_condition()
             now = time.monotonic()
+            telemetry = self.config.telemetry
+            await self.parts.endpoint.follow(telemetry.listen if telemetry.enabled else "", now)
+            self._show_condition()
             if now - saved >= self.config.daemon.auto_save_interval:
                 saved = now
-                self.parts.store.save_status(codec.encode(self.parts.query.status(_SELF)))
+                self._save_status()
             if self.parts.spool.due or now - swept >= TRIM_SECONDS:
                 swept = now
                 await self._sweep_uploads()
@@ -254,6 +264,10 @@ class Daemon:
                     await self._end.wait()
             except TimeoutError:
                 continue
+
+    def _save_status(self) -> None:
+        """``swarm-state.json`` (seed 000, section 5.1)."""
+        self.parts.store.save_status(codec.encode(self.parts.query.status(_SELF)))
 
     async def _sweep_uploads(self) -> None:
         wanted = wanted_uploads(self.parts.published.tables)

@@ -19,6 +19,7 @@
     ├── OperationCancelled          operation_cancelled
     ├── DeadlineExceeded            timeout
     ├── Unavailable                 unavailable             switched off, or not right now
+    │   ├── CircuitOpen             unavailable             a failing provider is not asked now
     │   └── DaemonUnreachable       unavailable             raised by the client alone
     └── InternalError               internal_error          a fault of swarmd's own
 
@@ -155,6 +156,10 @@ class Unavailable(SwarmError):
     """Switched off by configuration, or not possible right now."""
 
     type = "unavailable"
+
+
+class CircuitOpen(Unavailable):
+    """A provider failed over and over and is not asked now: nothing was sent to it."""
 
 
 class DaemonUnreachable(Unavailable):

@@ -23,6 +23,7 @@ from swarmd.actors.bridge import Bridge, Chances, RequestSettings
 from swarmd.actors.commands import ActorCommands
 from swarmd.actors.controller import Controller, Settings
 from swarmd.actors.fleet import Fleet
+from swarmd.actors.metering import Metering
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.query import SnapshotQuery
@@ -31,14 +32,16 @@ from swarmd.actors.registry import Registry
 from swarmd.actors.supervisor import Child, Family
 from swarmd.actors.ticker import Rhythms, Ticker
 from swarmd.actors.uploads import Spool
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
-from swarmd.chance import marks, new_id, new_password
+from swarmd.chance import boot_id, marks, new_id, new_password
 from swarmd.core.housekeeping import wanted_uploads
 from swarmd.core.placement import Rules
 from swarmd.core.providers import merge_records
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import SwarmError
+from swarmd.exposition.endpoint import Endpoint
 from swarmd.messages.config import Config, Places
 from swarmd.messages.enums import DaemonState, EventType
 from swarmd.messages.events import TableRow
@@ -46,6 +49,7 @@ from swarmd.messages.instance import Instance
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.replies import ReloadReport
 from swarmd.messages.state import LoadedState
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Provider, Store
 from swarmd.probing.prober import Prober
 from swarmd.store import FileStore
@@ -112,6 +116,8 @@ class Wiring:
         self.rhythms = Rhythms(dict.fromkeys((SUPERVISOR, CONTROLLER, REGISTRY), RHYTHM_SECONDS))
         self.family = Family()
         self.directory = Directory()
+        self.running = RunningCommands()
+        self.outlooks = Outlooks()
         self.context = (
             Context(self.directory, self.clock, seams.fault)
             if seams.fault
@@ -127,6 +133,7 @@ class Wiring:
             journal_config=config.journal,
             operations_kept=config.instances.operations_kept,
             story_length=config.instances.story_length,
+            metrics_files=config.telemetry.files,
             new_id=new_id,
         )
         state = store.open(set_aside=not config.daemon.load_state_on_startup)
@@ -158,8 +165,22 @@ class Wiring:
             make=self._provider_of,
             look_every=lambda: self._config().daemon.observe_interval,
             monitors=self._monitors(),
+            breaker=lambda: self._config().breaker,
         )
+        self.metering = self._metering()
         self._add_children(tables)
+
+    def _metering(self) -> Metering:
+        return Metering(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            store=self.store,
+            settings=lambda: self._config().telemetry,
+            health=lambda: self._config().health.enabled,
+            render=prometheus_text,
+        )
 
     def _monitors(self) -> Monitors:
         return Monitors(
@@ -170,8 +191,11 @@ class Wiring:
             store=self.store,
             probe=Prober(),
             settings=lambda: self._config().health,
-            lasts=lambda: self._config().instances.operation_timeout,
+            instances=lambda: self._config().instances,
             new_id=new_id,
+            boot=boot_id(),
+            commands=self.running,
+            outlooks=self.outlooks,
         )
 
     def _note_uploads(self, news: News) -> None:
@@ -191,6 +215,9 @@ class Wiring:
             if record.enabled:
                 self._add_provider(record)
         add(Child(CONTROLLER, self._controller, vital=True))
+        # The last to start is the first to end: its last sample still finds the registry.
+        if (telemetry := self.metering.child()) is not None:
+            add(telemetry)
 
     def _add_provider(self, record: ProviderRecord) -> None:
         try:
@@ -265,6 +292,7 @@ class Wiring:
             state=hooks.condition,
             rules=lambda: placement_rules(self._config()),
             health=lambda: self._config().health.enabled,
+            idle=self.outlooks.get,
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -274,6 +302,7 @@ class Wiring:
             node=self.node.id,
             settings=lambda: request_settings(self._config()),
         )
+        self.endpoint = Endpoint(self._metrics_text)
         self.commands = self._make_commands(hooks)
         return ApiServer(
             self.query,
@@ -285,6 +314,9 @@ class Wiring:
             new_id=marks(),
         )
 
+    async def _metrics_text(self, accept: str) -> tuple[bytes, str]:
+        return await self.commands.metrics_text(accept)
+
     def _make_commands(self, hooks: Hooks) -> ActorCommands:
         watching = Watching(
             fleet=self.fleet,
@@ -295,6 +327,8 @@ class Wiring:
             problems=self.store.problems,
             insecure=lambda: self._config().daemon.insecure,
             health=lambda: self._config().health,
+            commands=self.running,
+            endpoint_error=lambda: self.endpoint.problem,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -311,10 +345,18 @@ class Wiring:
             bridge=self.bridge,
             administrator=self.administrator,
             watching=watching,
+            metering=self.metering,
             spool=self.spool,
             reload=hooks.reload,
             shutdown=hooks.shutdown,
         )
+
+
+def prometheus_text(sample: SwarmMetrics, accept: str) -> tuple[bytes, str]:
+    """A sample for Prometheus; its library is loaded when somebody first asks for it."""
+    from swarmd.exposition.prometheus import render
+
+    return render(sample, accept, __version__)
 
 
 def controller_settings(config: Config) -> Settings:
@@ -324,6 +366,7 @@ def controller_settings(config: Config) -> Settings:
         trash_retention=config.instances.trash_retention,
         operation_timeout=config.instances.operation_timeout,
         operations_kept=config.instances.operations_kept,
+        lock_timeout=config.instances.lock_timeout,
         health=config.health,
     )
 
@@ -343,6 +386,7 @@ def placement_rules(config: Config) -> Rules:
         strategy=config.placement.strategy,
         fallback=config.placement.fallback,
         insecure=config.daemon.insecure,
+        watched=config.health.enabled,
     )
 
 

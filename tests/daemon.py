@@ -156,6 +156,7 @@ class DaemonProcess:
         self.options = defaults | dict(options or {})
         self.settings = {
             "daemon": {"observe_interval": "0.5s", "reconcile_interval": "2s"},
+            "breaker": {"pause": "0.5s", "longest_pause": "2s"},
             "logging": {"format": "text"},
         } | {name: dict(table) for name, table in (settings or {}).items()}
         self.providers = [dict(table) for table in providers]

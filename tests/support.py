@@ -49,7 +49,7 @@ def require(part: str, found: object, reason: str) -> None:
     """Skip the test without this real part, or fail it if the machine was said to have it.
 
     Args:
-        part: docker, redis, code-server, browser or root.
+        part: docker, redis, code-server, browser, tmux or root.
         found: Whether it is there.
         reason: Why the test cannot run without it.
     """

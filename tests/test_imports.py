@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "setup": WORDS,
     "providers": BORDERS | {"core", "setup"},
     "probing": BORDERS,
+    "exposition": BORDERS | {"core"},
     "store": BORDERS | {"core"},
     "actors": BORDERS | {"core"},
     "api": BORDERS | {"core"},
@@ -47,6 +48,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "requests": {"providers"},
     "urllib3": {"providers"},
     "_typeshed": {"providers"},  # exists for the type checker alone
+    "prometheus_client": {"exposition"},
     "tomli_w": {"cli", "configuration"},
 }
 """Library → rooms that may import it. What is not here is not a dependency."""

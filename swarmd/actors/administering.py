@@ -1,4 +1,4 @@
-"""Providers that come, change and go at run time; strays that are adopted or discarded."""
+"""Providers that come, change and go at run time; leases; strays, adopted or discarded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from swarmd.actors.bridge import Bridge
 from swarmd.actors.fleet import Fleet
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
+from swarmd.actors.repeating import pause, repeated
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.housekeeping import after_all_ends
+from swarmd.core.idle.lease import keep, until_of
 from swarmd.core.notes import event_of
 from swarmd.core.providers import administer
 from swarmd.core.strays import adopted
@@ -29,6 +31,8 @@ from swarmd.messages.replies import Done
 from swarmd.messages.requests import (
     AdoptStray,
     DiscardStray,
+    EnableProvider,
+    KeepInstance,
     RegisterProvider,
     RemoveProvider,
     Request,
@@ -74,12 +78,14 @@ class Administrator:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def administer(self, caller: Caller, request: Request) -> object:
-        """Carry out a request about a provider or a stray; the method's reply."""
+        """Carry out a request about a provider, a lease or a stray; the method's reply."""
         match request:
             case AdoptStray():
                 return await self._adopt(caller, request)
             case DiscardStray():
                 return await self._discard(request)
+            case KeepInstance():
+                return await self._keep(caller, request)
             case _:
                 return await self._change_provider(request)
 
@@ -100,6 +106,8 @@ class Administrator:
         await self.follow(name, restart=isinstance(request, UpdateProvider))
         if isinstance(request, RemoveProvider):
             return Done()
+        if isinstance(request, EnableProvider):
+            self._fleet.look(name)
         return views.one_provider(self._published.tables, name)
 
     async def follow(self, name: str, *, restart: bool) -> None:
@@ -152,14 +160,28 @@ class Administrator:
                 next_step="Look at what it is doing: swarmctl ops, swarmctl doctor.",
             ) from None
 
+    # --- leases ------------------------------------------------------------------------------
+
+    async def _keep(self, caller: Caller, request: KeepInstance) -> Instance:
+        found = views.find(self._published.tables, request.id, caller.name)
+        now = self._clock.now()
+        until = until_of(request, now)
+
+        def decide(tables: Tables) -> tuple[Change, Instance]:
+            change = keep(tables, found.id, until, caller, now)
+            return change, change.instances[0]
+
+        return await self._bridge.transact(decide)  # type: ignore[no-any-return]
+
     # --- strays ------------------------------------------------------------------------------
 
     def _stray(self, provider: str, stray_id: str) -> Stray:
         tables = self._published.tables
         views.one_provider(tables, provider)
-        if stray_id in tables.instances:
+        row = tables.instances.get(stray_id)
+        if row is not None and row.provider == provider:
             raise Conflict(
-                f"{stray_id} is {tables.instances[stray_id].ref}, no stray",
+                f"{stray_id} is {row.ref}, no stray",
                 field="id",
                 next_step="Use swarmctl rm to delete an instance.",
             )
@@ -174,7 +196,15 @@ class Administrator:
 
     async def _adopt(self, caller: Caller, request: AdoptStray) -> Instance:
         stray = self._stray(request.provider, request.id)
-        provider = self._fleet.provider(request.provider)
+        row = self._published.tables.instances.get(stray.id)
+        if row is not None:
+            raise Conflict(
+                f"{stray.id} is a copy of {row.ref}, which is at provider {row.provider}",
+                field="id",
+                next_step="Remove the copy with its data:"
+                f" swarmctl doctor discard {stray.id} {stray.provider}.",
+            )
+        provider = self._fleet.reachable(request.provider)
         if stray.node != self._node:
             raise Conflict(
                 f"{stray.id} belongs to another node ({stray.node})",
@@ -183,7 +213,9 @@ class Administrator:
                 "and import it here, or discard it.",
                 details={"node": stray.node},
             )
-        found = await self._pool.run(lambda: provider.get(stray.id), _CALL_SECONDS)
+        found = await self._pool.run(
+            lambda: repeated(lambda: provider.get(stray.id), pause), _CALL_SECONDS
+        )
         observed = found if isinstance(found, Observed) else None
         password = self._bridge.new_password()
         in_trash = observed is not None and observed.status is InstanceStatus.DELETED
@@ -217,7 +249,7 @@ class Administrator:
 
     async def _discard(self, request: DiscardStray) -> Done:
         stray = self._stray(request.provider, request.id)
-        provider = self._fleet.provider(request.provider)
+        provider = self._fleet.reachable(request.provider)
         call = Call(deadline=time.monotonic() + _CALL_SECONDS, clock=time.monotonic)
         await self._pool.run(lambda: provider.discard(stray.id, call), _CALL_SECONDS)
 

@@ -27,6 +27,10 @@ _FIGURES = "#figures"
 Told = Callable[[Answer], None]
 
 
+def no_refusal() -> None:
+    """Where nothing tells whether a provider fails, it is always asked."""
+
+
 class Asker:
     """Asks the instances of one provider.
 
@@ -34,12 +38,20 @@ class Asker:
         provider: Whose.
         probe: For what is reached over a socket.
         lanes: For what is not: commands, instances behind a tunnel, figures.
+        refusal: Why nothing is to be asked through the provider now; None: it may be asked.
     """
 
-    def __init__(self, provider: Provider, probe: Probe, lanes: Lanes) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        probe: Probe,
+        lanes: Lanes,
+        refusal: Callable[[], SwarmError | None] = no_refusal,
+    ) -> None:
         self._provider = provider
         self._probe = probe
         self._lanes = lanes
+        self._refusal = refusal
 
     def ask(self, row: Instance, rules: Rules, address: Address | None, told: Told) -> None:
         """Ask one; ``told`` is called once, on another thread."""
@@ -62,7 +74,7 @@ class Asker:
         self, rows: Sequence[Instance], told: Callable[[Sequence[InstanceStats]], None]
     ) -> None:
         """What these use; not told if nobody can tell, or the last question is still open."""
-        if self._lanes.busy(_FIGURES):
+        if self._lanes.busy(_FIGURES) or self._refusal() is not None:
             return
 
         def task() -> None:
@@ -77,7 +89,9 @@ class Asker:
         def task() -> None:
             told(_answered(row, ask))
 
-        if not self.run(row.id, task):
+        if (refused := self._refusal()) is not None:
+            told(_unasked(refused.message))
+        elif not self.run(row.id, task):
             told(_unasked("no thread can be started to ask it"))
 
     def run(self, key: str, task: Callable[[], None]) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from swarmd.actors.administering import Administrator
 from swarmd.actors.bridge import Bridge
+from swarmd.actors.metering import Metering
+from swarmd.actors.pools import Pool
 from swarmd.actors.uploads import Spool, SpooledUpload
 from swarmd.actors.watching import Watching
 from swarmd.messages.events import Event
@@ -13,8 +16,18 @@ from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import InstanceStats
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.replies import DoctorReport, ReloadReport
-from swarmd.messages.requests import ExecInstance, LogsInstance, Mutation, Request
+from swarmd.messages.requests import (
+    DaemonMetrics,
+    ExecInstance,
+    LogsInstance,
+    Mutation,
+    Request,
+)
+from swarmd.messages.telemetry import MetricsReport
 from swarmd.ports import Session
+
+_REPORT_SECONDS = 30.0
+_FIGURES_AT_ONCE = 2
 
 
 class ActorCommands:
@@ -31,6 +44,7 @@ class ActorCommands:
         bridge: Bridge,
         administrator: Administrator,
         watching: Watching,
+        metering: Metering,
         spool: Spool,
         reload: Callable[[], Awaitable[ReloadReport]],
         shutdown: Callable[[], None],
@@ -38,6 +52,9 @@ class ActorCommands:
         self._bridge = bridge
         self._administrator = administrator
         self._watching = watching
+        self._metering = metering
+        # Of their own: figures are asked for just when calls of providers hang.
+        self._figures = Pool("figures", _FIGURES_AT_ONCE)
         self._spool = spool
         self._reload = reload
         self._shutdown = shutdown
@@ -69,6 +86,18 @@ class ActorCommands:
     async def health(self, caller: Caller, ref: str) -> InstanceHealth:
         """Ask an instance now how it is."""
         return await self._watching.health(caller, ref)
+
+    async def metrics(self, caller: Caller, request: DaemonMetrics) -> MetricsReport:
+        """What was measured over time."""
+        return await self._figures.run(  # type: ignore[no-any-return]
+            partial(self._metering.report, request), _REPORT_SECONDS
+        )
+
+    async def metrics_text(self, accept: str) -> tuple[bytes, str]:
+        """The figures of now for Prometheus, and the type of the text."""
+        return await self._figures.run(  # type: ignore[no-any-return]
+            partial(self._metering.text, accept), _REPORT_SECONDS
+        )
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:
         """A log to be read in a thread of the watchers' pool."""
@@ -109,3 +138,4 @@ class ActorCommands:
     def close(self) -> None:
         """At the daemon's end."""
         self._watching.close()
+        self._figures.close()

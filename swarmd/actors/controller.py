@@ -32,9 +32,11 @@ from swarmd.actors.reconciler import Reconciler
 from swarmd.actors.registry import Transact
 from swarmd.actors.underway import Sent, UnderWay
 from swarmd.core import housekeeping
+from swarmd.core.breaker import says_nothing
 from swarmd.core.notes import event_of
 from swarmd.core.steps import Outcome, Step, abandon, config_during, settle
 from swarmd.core.tables import Change, Tables
+from swarmd.core.turns import late
 from swarmd.core.wishes import Verdict
 from swarmd.errors import DeadlineExceeded, OperationCancelled, SwarmError, Unavailable
 from swarmd.messages.config import HealthConfig
@@ -71,6 +73,7 @@ class Settings:
     trash_retention: float
     operation_timeout: float
     operations_kept: int
+    lock_timeout: float = 30.0
     health: HealthConfig = HealthConfig()
 
 
@@ -117,6 +120,7 @@ class Controller(SwarmActor):
         self._settings = settings
         self._reconciler = reconciler(lambda verdict: self._tell_self(_Accepted(verdict)))
         self._under_way = UnderWay()
+        self._began = context.clock.now()
         self._resumed: frozenset[str] = frozenset()
         self._retries: list[tuple[float, Outcome, Settling]] = []
         self._homeless: dict[str, float] = {}
@@ -283,6 +287,8 @@ class Controller(SwarmActor):
         sent = self._under_way.ended(outcome)
         if sent is not None:
             self._reconciler.touched(sent.target)
+            if outcome.error is not None and says_nothing(outcome.error):
+                self._reconciler.excuse(sent.target)
             sent.note_end()
         self._write(outcome, settle)
 
@@ -334,6 +340,7 @@ class Controller(SwarmActor):
             self._abandon(operation_id, sent)
         for operation_id in tuple(self._homeless):
             self._drive(operation_id)
+        self._end_late()
         self._sweep_operations()
         self._reconciler.tick()
 
@@ -350,6 +357,16 @@ class Controller(SwarmActor):
         step, provider = Step(sent.step), sent.provider
         self._write(Outcome(operation_id, step, error=error, provider=provider), abandon)
         sent.put_off()
+
+    def _end_late(self) -> None:
+        """What waits too long for its turn ends, and says who has it."""
+        tables, timeout = self._published.tables, self._settings.lock_timeout
+        now, since = self.context.clock.now(), self._began
+        if late(tables, now, timeout, since).operations:
+            self._transact(
+                lambda newest: (late(newest, now, timeout, since), None),
+                lambda _value, _error: None,
+            )
 
     def _sweep_operations(self) -> None:
         kept = self._settings.operations_kept

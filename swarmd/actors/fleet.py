@@ -11,12 +11,14 @@ from typing import Any
 import pykka
 
 from swarmd.actors.base import CONTROLLER, SUPERVISOR, ActorRestarted, Context, provider_actor
+from swarmd.actors.circuit import Circuit
 from swarmd.actors.lanes import Lanes
 from swarmd.actors.monitors import Monitors
-from swarmd.actors.provider import ProviderActor, Uploads
+from swarmd.actors.provider import LookNow, ProviderActor, Uploads
 from swarmd.actors.supervisor import Child, Family, StartChild, dismiss
 from swarmd.actors.ticker import Rhythms
 from swarmd.errors import Unavailable
+from swarmd.messages.config import BreakerConfig
 from swarmd.messages.provider import ProviderRecord
 from swarmd.ports import Provider
 
@@ -36,6 +38,7 @@ class Member:
     provider: Provider
     lanes: Lanes
     watch: Lanes
+    circuit: Circuit
 
     def close(self, seconds: float) -> None:
         """Cancel what runs, wait at most so many seconds for it, and let go."""
@@ -53,6 +56,7 @@ class Fleet:
         make: Makes the adapter of a record (the composition root knows how).
         look_every: Seconds between two looks, asked anew each time.
         monitors: Watch over the health of their instances.
+        breaker: ``[breaker]`` now.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Fleet:
         make: Callable[[ProviderRecord], Provider],
         look_every: Callable[[], float],
         monitors: Monitors,
+        breaker: Callable[[], BreakerConfig],
     ) -> None:
         self._context = context
         self._family = family
@@ -73,6 +78,7 @@ class Fleet:
         self._make = make
         self._look_every = look_every
         self._monitors = monitors
+        self._breaker = breaker
         self._lock = threading.Lock()
         self._members: dict[str, Member] = {}
 
@@ -86,8 +92,9 @@ class Fleet:
         lanes = Lanes(record.name, record.max_parallel)
         watch = Lanes(f"{record.name}-look", _WATCHERS)
         initialized = threading.Event()
+        circuit = Circuit(record.name, self._context.clock, self._breaker)
         with self._lock:
-            self._members[record.name] = Member(record, provider, lanes, watch)
+            self._members[record.name] = Member(record, provider, lanes, watch, circuit)
         name = provider_actor(record.name)
         self._rhythms.set(name, _TICK_SECONDS)
 
@@ -102,9 +109,10 @@ class Fleet:
                 initialized=initialized,
                 uploads=self._uploads,
                 look_every=self._look_every,
+                circuit=circuit,
             )
 
-        monitor = self._monitors.child(provider)
+        monitor = self._monitors.child(provider, circuit.refusal)
         return [Child(name, factory), *([monitor] if monitor is not None else [])]
 
     def start(self, record: ProviderRecord) -> None:
@@ -164,3 +172,16 @@ class Fleet:
                 next_step=f"Enable it: swarmctl providers enable {name}.",
             )
         return member.provider
+
+    def reachable(self, name: str) -> Provider:
+        """The same, for who is about to call it. Raises ``CircuitOpen`` while it is left alone."""
+        found, member = self.provider(name), self._members.get(name)
+        refused = member.circuit.refusal() if member is not None else None
+        if refused is not None:
+            raise refused
+        return found
+
+    def look(self, name: str) -> None:
+        """Have one asked at once, whatever its breaker says: a person wants to know."""
+        if name in self._members:
+            self._context.directory.tell(provider_actor(name), LookNow(asked=True))

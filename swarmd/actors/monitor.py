@@ -11,12 +11,15 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
+from swarmd.actors.idling import Idling
 from swarmd.actors.provider import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
@@ -30,7 +33,7 @@ from swarmd.core.health.usage import usage_of
 from swarmd.core.health.verdict import verdict
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
+from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus, ProbeKind
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
 from swarmd.messages.provider import Address
@@ -40,6 +43,9 @@ log = logging.getLogger("swarmd.health")
 
 _KEEP_SECONDS = 5.0
 """How often changed histories are handed to the store."""
+
+TICK_SECONDS = 0.5
+"""Seconds between two ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,14 @@ class CheckNow:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """An operation of an instance has ended, or its status has changed."""
+    """An operation of an instance has ended, or its status has changed.
+
+    Args:
+        used: What uses it, if that is what there is to notice.
+    """
 
     instance_id: str
+    used: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,7 @@ class HealthMonitor(SwarmActor):
         provider: Whose instances.
         asker: How they are asked.
         remedies: Does something about what is found.
+        idling: Stops what nobody uses.
         store: Keeps the histories.
         settings: ``[health]`` now.
     """
@@ -97,6 +109,7 @@ class HealthMonitor(SwarmActor):
         published: Published,
         asker: Asker,
         remedies: Remedies,
+        idling: Idling,
         store: Store,
         settings: Callable[[], HealthConfig],
     ) -> None:
@@ -105,12 +118,13 @@ class HealthMonitor(SwarmActor):
         self._published = published
         self._asker = asker
         self._remedies = remedies
+        self._idling = idling
         self._store = store
         self._settings = settings
         self._wards = Wards(settings)
         self._reading: set[str] = set()
         self._schedule = Schedule()
-        self._asked: set[str] = set()
+        self._asked: dict[str, float] = {}  # when, of those that have not answered yet
         self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
         self._sight: Sight | None = None
         self._kept_at = 0.0
@@ -124,7 +138,7 @@ class HealthMonitor(SwarmActor):
             case Looked():
                 self._looked(message)
             case Noticed():
-                self._noticed(message.instance_id)
+                self._noticed(message)
             case _Answered():
                 self._answered(message)
             case _Restored():
@@ -152,9 +166,11 @@ class HealthMonitor(SwarmActor):
         rows = self._rows()
         if before is not None and self._sight.ok and not before.ok:
             self._wards.excuse()
-        for gone in self._wards.forget_others({row.id for row in rows}):
-            self._schedule.drop(gone)
-            self._remedies.forget(gone)
+        gone = self._wards.forget_others({row.id for row in rows})
+        self._idling.forget(gone)
+        for each in gone:
+            self._schedule.drop(each)
+            self._remedies.forget(each)
         self._read_kept(rows)
         known_before = before is not None and before.ok == self._sight.ok
         busy = self._published.tables.active
@@ -168,9 +184,11 @@ class HealthMonitor(SwarmActor):
         self._ask_due(time.monotonic())
         self._check_waiting()
 
-    def _noticed(self, instance_id: str) -> None:
+    def _noticed(self, message: Noticed) -> None:
         """What has just been started is asked at once."""
-        row = self._published.tables.instances.get(instance_id)
+        row = self._published.tables.instances.get(message.instance_id)
+        if row is not None and message.used and row.desired is DesiredState.RUNNING:
+            self._idling.used(row.id, message.used)
         if row is not None and self._sight is not None:
             self._read_kept((row,))
             self._plan((row,))
@@ -186,8 +204,13 @@ class HealthMonitor(SwarmActor):
         for row in rows:
             if row.status is not running or self._wards.rules(row).probe is ProbeKind.NONE:
                 self._schedule.drop(row.id)
-            elif row.id not in self._schedule and row.id in self._wards:
-                self._schedule.plan(row.id, now, self._wards.rules(row).interval, _chance())
+            elif self._is_unplanned(row.id):
+                self._schedule.plan(row.id, now, self._wards.rules(row).pace, _chance())
+
+    def _is_unplanned(self, instance_id: str) -> bool:
+        """Whether it is known and nothing leads to its next probe: no time, and no answer."""
+        awaited = instance_id in self._schedule or instance_id in self._asked
+        return not awaited and instance_id in self._wards
 
     def _read_kept(self, rows: Iterable[Instance]) -> None:
         """Take up what the store kept of those that are new here: files, so in a lane."""
@@ -207,7 +230,9 @@ class HealthMonitor(SwarmActor):
         instances = self._published.tables.instances
         rows = [instances[each] for each in message.kept if each in instances]
         for row in rows:
-            self._wards.take(row.id, message.kept[row.id])
+            kept = message.kept[row.id]
+            self._wards.take(row.id, kept)
+            self._idling.take(row, kept.activity if kept is not None else None)
         self._judge(rows)
         self._plan(rows)
         self._ask_due(time.monotonic())
@@ -218,7 +243,8 @@ class HealthMonitor(SwarmActor):
     def _tick(self, now: float) -> None:
         if self._sight is None:
             return
-        self._ask_due(now)
+        # Also what is due before the next tick: it would be late then.
+        self._ask_due(now + TICK_SECONDS, now)
         if now - self._measured_at >= self._settings().check_interval:
             self._measured_at = now
             self._measure()
@@ -226,19 +252,24 @@ class HealthMonitor(SwarmActor):
             self._kept_at = now
             self._keep()
         self._remedies.again(now)
-
-    def _ask_due(self, now: float) -> None:
         instances = self._published.tables.instances
-        for instance_id in self._schedule.due(now):
+        self._judge([instances[each] for each in self._idling.due() if each in instances])
+
+    def _ask_due(self, until: float, now: float | None = None) -> None:
+        """Ask those whose time comes until then (monotonic seconds), which by default is now.
+
+        One that is being asked has its next time from its answer.
+        """
+        instances = self._published.tables.instances
+        for instance_id in self._schedule.due(until):
             row = instances.get(instance_id)
             if row is not None and row.status is InstanceStatus.RUNNING:
-                self._schedule.plan(instance_id, now, self._wards.rules(row).interval, _chance())
-                self._ask(row)
+                self._ask(row, until if now is None else now)
 
-    def _ask(self, row: Instance) -> None:
+    def _ask(self, row: Instance, now: float) -> None:
         if self._sight is None or row.id in self._asked:
             return
-        self._asked.add(row.id)
+        self._asked[row.id] = now
         shown = self._sight.observed.get(row.id)
         address: Address | None = shown.address if shown is not None else None
         directory, name, life = self.context.directory, self.name, row.started_at
@@ -249,14 +280,16 @@ class HealthMonitor(SwarmActor):
         self._asker.ask(row, self._wards.rules(row), address, told)
 
     def _answered(self, message: _Answered) -> None:
-        self._asked.discard(message.instance_id)
+        asked_at = self._asked.pop(message.instance_id, None)
         row = self._published.tables.instances.get(message.instance_id)
         if row is None:
             self._reply(message.instance_id)
             return
         answer = message.answer
-        # One that was started anew meanwhile has not been asked yet.
-        same = row.started_at == message.life and row.status is InstanceStatus.RUNNING
+        runs = row.status is InstanceStatus.RUNNING
+        same = row.started_at == message.life and runs
+        if runs and asked_at is not None:
+            self._plan_next(row, asked_at, same=same)
         # Where its provider is gone, a question may find no way to it.
         counts = answer.ok or (self._sight is not None and self._sight.ok)
         if same and answer.asked and counts:
@@ -265,8 +298,18 @@ class HealthMonitor(SwarmActor):
                 now = self.context.clock.now()
                 track.answered(answer.ok, answer.seconds, answer.message, now)
                 self._wards.note_changed(row.id)
+                if answer.ok:
+                    self._idling.answered(row, answer.message)
         self._judge((row,))
         self._reply(row.id)
+
+    def _plan_next(self, row: Instance, asked_at: float, *, same: bool) -> None:
+        """From when it was asked: a timeout is no reason to wait for longer."""
+        if same:
+            self._schedule.plan(row.id, asked_at, self._wards.rules(row).pace, _chance())
+        else:  # it was started anew meanwhile: this life has not been asked yet
+            self._schedule.soon(row.id, time.monotonic())
+        self._ask_due(time.monotonic())
 
     def _measure(self) -> None:
         running = [row for row in self._rows() if row.status is InstanceStatus.RUNNING]
@@ -302,12 +345,16 @@ class HealthMonitor(SwarmActor):
             if track is None:
                 continue
             found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
+            if found.status is HealthStatus.UNHEALTHY and (held := self._remedies.held(row.id)):
+                found = replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
             self._wards.note_judged(row)
             if found.status is not row.health:
                 findings.append(Finding(row.id, found))
                 self._wards.note_changed(row.id)
             self._treat(row, rules, found)
+            if self._idling.consider(row, found.status, track.failures):
+                self._ask(row, time.monotonic())
         if findings:
             self._write(tuple(findings), now)
 
@@ -349,7 +396,7 @@ class HealthMonitor(SwarmActor):
     def _check(self, row: Instance) -> None:
         rules = self._wards.rules(row)
         if row.status is InstanceStatus.RUNNING and rules.probe is not ProbeKind.NONE:
-            self._ask(row)
+            self._ask(row, time.monotonic())
         if row.id not in self._asked:
             self._judge((row,))
             self._reply(row.id)
@@ -365,13 +412,18 @@ class HealthMonitor(SwarmActor):
 
     def _keep(self) -> None:
         """Hand what changed to the store, which writes it lazily (DESIGN 5)."""
+        for each in self._idling.changed():
+            self._wards.note_changed(each)
         healths = self._wards.to_keep(self._published.tables.instances)
         if healths:
-            self._store.keep_health(healths)
+            kept = self._idling.kept
+            with_use = msgspec.structs.replace
+            self._store.keep_health([with_use(each, activity=kept(each.id)) for each in healths])
 
     def on_stop(self) -> None:
         """The last of it."""
         self._keep()
+        self._idling.hide()
 
 
 def _chance() -> float:

@@ -5,75 +5,73 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
-from swarmd.actors.base import CONTROLLER, Context, Start, SwarmActor, Tick, health_actor
+from swarmd.actors.base import (
+    CONTROLLER,
+    REGISTRY,
+    Context,
+    Start,
+    SwarmActor,
+    Tick,
+    health_actor,
+)
+from swarmd.actors.circuit import Circuit
 from swarmd.actors.lanes import Lanes
-from swarmd.core.addresses import url_for
-from swarmd.core.steps import Outcome, Step
-from swarmd.core.tables import ProviderView
-from swarmd.errors import InternalError, OperationCancelled, ProviderError, SwarmError
-from swarmd.messages.instance import Instance
-from swarmd.messages.provider import Observed, ProviderHealth
-from swarmd.ports import Call, Provider
+from swarmd.actors.registry import Transact
+from swarmd.actors.repeating import repeated
+from swarmd.actors.stepping import (
+    RunStep,
+    StepEnded,
+    StepProgress,
+    Steps,
+    Uploads,
+    as_swarm_error,
+)
+from swarmd.core.breaker import is_own, shown
+from swarmd.core.steps import Step
+from swarmd.core.tables import Change, ProviderView, Tables
+from swarmd.errors import (
+    DeadlineExceeded,
+    InitializationError,
+    SwarmError,
+)
+from swarmd.messages.provider import BreakerInfo, Observed, ProviderHealth
+from swarmd.ports import Provider
+
+__all__ = [
+    "Changed",
+    "LookNow",
+    "Looked",
+    "ProviderActor",
+    "RunStep",
+    "StepEnded",
+    "StepProgress",
+    "Uploads",
+]
 
 log = logging.getLogger("swarmd.provider")
 
 _LOOK = "#look"
 _UPKEEP = "#upkeep"
 _UPKEEP_SECONDS = 15.0
-_PROGRESS_SECONDS = 0.5
 _SLOW_SECONDS = 30.0
 """A provider that has not answered a look for so long is shown as not answering."""
 
 
-class Uploads(Protocol):
-    """Where archives wait that were sent for an import."""
-
-    def read(self, upload_id: str) -> Iterator[bytes]:
-        """Its bytes, in pieces. Raises ``ValidationError`` if there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunStep:
-    """Carry out one step of an operation.
-
-    ``deadline`` is monotonic seconds; ``cancelled`` is shared with whoever may cut it short.
-    """
-
-    operation_id: str
-    step: Step
-    instance: Instance
-    deadline: float
-    cancelled: threading.Event
-    force: bool = False
-    upload: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StepEnded:
-    """How a step ended."""
-
-    provider: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class StepProgress:
-    """How far a step is."""
-
-    operation_id: str
-    message: str
-    fraction: float | None
-
-
 @dataclass(frozen=True, slots=True)
 class LookNow:
-    """List what is there, out of turn; ``confirm`` asks directly for these too."""
+    """List what is there, out of turn; ``confirm`` asks directly for these too.
+
+    While the provider is left alone only a person has it ``asked``; others are told again what
+    it said last.
+    """
 
     confirm: tuple[str, ...] = ()
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,8 @@ class ProviderActor(SwarmActor):
         watch: Where looks and upkeep run.
         initialized: Set once the adapter is ready; outlives the actor, for an adapter must
             not be initialized a second time while steps of it run.
-        look_every: Seconds between two looks.
+        look_every: Seconds between two looks, unless its breaker is open.
+        circuit: Its breaker.
     """
 
     def __init__(
@@ -118,20 +117,32 @@ class ProviderActor(SwarmActor):
         initialized: threading.Event,
         uploads: Uploads,
         look_every: Callable[[], float],
+        circuit: Circuit,
     ) -> None:
         super().__init__(context, name, generation)
         self._provider = provider
-        self._lanes = lanes
         self._watch = watch
         self._initialized = initialized
-        self._uploads = uploads
+        self._steps = Steps(
+            directory=context.directory,
+            provider=provider,
+            lanes=lanes,
+            uploads=uploads,
+            refusal=circuit.refusal,
+            ended=self._step_ended,
+        )
         self._look_every = look_every
+        self._circuit = circuit
+        self._sent: BreakerInfo | None = None
+        self._published: BreakerInfo | None = None
         self._ready = False
         self._refused: SwarmError | None = None
         self._early: list[RunStep] = []
         self._complained: str | None = None
         self._look_waits = threading.Event()
         self._looked = 0.0
+        self._slow_since = 0.0
+        self._blind_view = ProviderView(ProviderHealth(ok=False, message="it was not asked yet"))
         self._kept_up = 0.0
 
     def handle(self, message: Any) -> None:
@@ -139,21 +150,60 @@ class ProviderActor(SwarmActor):
         match message:
             case Start():
                 # From now on: one that hangs while it gets ready is shown as such in time.
-                self._looked = time.monotonic()
+                self._looked = self._slow_since = time.monotonic()
                 self._submit_initialize()
             case _Initialized():
                 self._ready_or_not(message.error)
-            case RunStep() if not self._ready and self._refused is None:
+            case RunStep() if self._is_beginning:
                 self._early.append(message)
             case RunStep():
                 self._run(message)
+            case _Called():
+                self._called(message)
             case LookNow() if self._ready or self._refused is not None:
-                self._look(message.confirm)
+                self._look_now(message)
             case Changed() if self._ready and not self._look_waits.is_set():
                 # One look that has not begun yet sees all that has changed until then.
                 self._look(())
             case Tick():
                 self._tick(message.now)
+        self._show_breaker()
+
+    @property
+    def _is_beginning(self) -> bool:
+        """Whether it is just getting ready, and does not take too long for that."""
+        return not self._ready and self._refused is None and self._circuit.closed
+
+    # --- its breaker -------------------------------------------------------------------------
+
+    def _called(self, message: _Called) -> None:
+        """A look or a step has ended."""
+        error, step = message.error, message.step
+        if error is not None and is_own(error, step):
+            self._circuit.failed(error, message.began, probe=step is None)
+        elif step is None:
+            # A step may go well without asking anybody: what a look saw is proof.
+            self._circuit.succeeded()
+
+    def _step_ended(self, began: float, step: Step, error: SwarmError | None) -> None:
+        """In a lane."""
+        self.context.directory.tell(self.name, _Called(began, error, step))
+
+    def _show_breaker(self) -> None:
+        """Have it published; again at a tick, if the registry was lost with it in between."""
+        info, name = self._circuit.info, self._provider.name
+        if info is self._sent:
+            return
+        self._sent = info
+
+        def published(_value: Any, error: SwarmError | None) -> None:
+            if error is None:
+                self._published = info
+
+        decide = partial(_shown, name=name, info=info)
+        self.context.directory.tell(REGISTRY, Transact(decide, published))
+
+    # --- getting ready -----------------------------------------------------------------------
 
     def _submit_initialize(self) -> None:
         try:
@@ -170,7 +220,9 @@ class ProviderActor(SwarmActor):
                 self._provider.watch(self._tell_changed)
                 self._initialized.set()
         except Exception as failure:  # noqa: BLE001  # the provider's border
-            error = as_swarm_error(failure, f"provider {self._provider.name} cannot start")
+            error = _not_ready(
+                as_swarm_error(failure, f"provider {self._provider.name} cannot start")
+            )
         self.context.directory.tell(self.name, _Initialized(error))
 
     def _tell_changed(self) -> None:
@@ -180,26 +232,74 @@ class ProviderActor(SwarmActor):
     def _ready_or_not(self, error: SwarmError | None) -> None:
         self._ready, self._refused = error is None, error
         if error is not None:
+            self._circuit.failed(error, self._looked, probe=True)
             self._complain_once(f"it cannot start: {error.message}")
-        early, self._early = self._early, []
-        for step in early:
-            self._run(step)
-        self._look(())
+        self._run_early()
+        if error is not None:
+            self._tell_blind(error.message)
+        else:
+            self._look(())
+
+    def _run_early(self) -> None:
+        """Those that waited until it was ready, or known not to be."""
+        if not self._is_beginning:
+            early, self._early = self._early, []
+            for step in early:
+                self._run(step)
+
+    def _run(self, step: RunStep) -> None:
+        refused = self._circuit.refusal() or self._refused
+        if refused is not None:
+            self._steps.refuse(step, refused)
+        else:
+            self._steps.run(step)
+
+    # --- looking -----------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
+        self._circuit.age()
+        if self._published is not self._sent:
+            self._sent = None
         if self._watch.busy(_LOOK):
-            if now - self._looked >= _SLOW_SECONDS:
-                self._tell_blind(f"it has not answered for {_SLOW_SECONDS:g} s")
-        elif now - self._looked >= self._look_every():
-            if self._refused is not None:
-                self._refused = None
-                self._submit_initialize()
-            elif self._ready:
-                self._look(())
-        if self._ready and now - self._kept_up >= _UPKEEP_SECONDS:
+            self._note_slow(now)
+        elif now >= self._next_look():
+            self._look_again()
+        if self._ready and now - self._kept_up >= _UPKEEP_SECONDS and self._circuit.closed:
             self._kept_up = now
             if not self._watch.busy(_UPKEEP):
                 self._submit_upkeep()
+
+    def _next_look(self) -> float:
+        retry_at = self._circuit.retry_at
+        return self._looked + self._look_every() if retry_at is None else retry_at
+
+    def _look_again(self) -> None:
+        if self._refused is not None:
+            self._refused = None
+            self._looked = self._slow_since = time.monotonic()
+            self._circuit.probing()
+            self._submit_initialize()
+        elif self._ready:
+            self._look(())
+
+    def _note_slow(self, now: float) -> None:
+        """A look hangs: that is a failure too, and one more each time it has hung so long."""
+        slow = f"it has not answered for {_SLOW_SECONDS:g} s"
+        if now - self._looked >= _SLOW_SECONDS:
+            self._tell_blind(slow)
+        if now - self._slow_since >= _SLOW_SECONDS:
+            self._slow_since = now
+            self._circuit.failed(DeadlineExceeded(slow), self._looked, probe=True)
+            self._run_early()
+
+    def _look_now(self, message: LookNow) -> None:
+        """Out of turn."""
+        if message.asked and not self._watch.busy(_LOOK):
+            self._look_again()
+        elif self._circuit.closed and self._refused is None:
+            self._look(message.confirm)
+        else:
+            self._tell_looked(Looked(self._provider.name, self._looked, None, self._blind_view))
 
     def _submit_upkeep(self) -> None:
         try:
@@ -214,21 +314,20 @@ class ProviderActor(SwarmActor):
             log.warning("upkeep of %s: %s", self._provider.name, error)
 
     def _look(self, confirm: tuple[str, ...]) -> None:
-        self._looked = time.monotonic()
-        if self._refused is not None:
-            self._tell_blind(self._refused.message)
-            return
+        self._looked = self._slow_since = time.monotonic()
+        calm, cancelled = self._circuit.calm, threading.Event()
+        self._circuit.probing()
         try:
             self._look_waits.set()
-            self._watch.submit(_LOOK, lambda: self._sweep(confirm), threading.Event())
+            self._watch.submit(_LOOK, lambda: self._sweep(confirm, calm, cancelled), cancelled)
         except SwarmError as error:
             self._look_waits.clear()
             self._tell_blind(error.message)
 
     def _tell_blind(self, why: str) -> None:
         """Nothing was seen: nothing is concluded about instances, but the reason is shown."""
-        view = ProviderView(ProviderHealth(ok=False, message=why))
-        self._tell_looked(Looked(self._provider.name, self._looked, None, view))
+        self._blind_view = ProviderView(ProviderHealth(ok=False, message=why))
+        self._tell_looked(Looked(self._provider.name, self._looked, None, self._blind_view))
 
     def _tell_looked(self, looked: Looked) -> None:
         """To who reconciles, and to who watches over health, if somebody does."""
@@ -237,24 +336,32 @@ class ProviderActor(SwarmActor):
         if directory.get(monitor) is not None:
             directory.tell(monitor, looked)
 
-    def _sweep(self, confirm: tuple[str, ...]) -> None:
-        """In a lane: one list call, the provider's health, and direct questions if asked."""
+    def _sweep(self, confirm: tuple[str, ...], calm: bool, cancelled: threading.Event) -> None:
+        """In a lane: one list call, the provider's health, and direct questions if asked.
+
+        Only where nothing has failed lately is a list that did not get through asked for again:
+        a hiccup is no outage, and an outage is known from the looks that follow.
+        """
         self._look_waits.clear()
         provider, began = self._provider, time.monotonic()
         observed: Sequence[Observed] | None = None
         absent: set[str] = set()
+        failed: SwarmError | None = None
         health = provider.probe()
         try:
             capabilities = provider.capabilities()
-            observed = provider.list()
+            observed = repeated(provider.list, cancelled.wait) if calm else provider.list()
             absent = {each for each in confirm if provider.get(each) is None}
         except Exception as failure:  # noqa: BLE001  # the provider's border
-            error = as_swarm_error(failure, f"provider {provider.name} did not answer")
-            health, capabilities = ProviderHealth(ok=False, message=error.message), None
-            self._complain_once(error.message)
+            failed = as_swarm_error(failure, f"provider {provider.name} did not answer")
+            health, capabilities = ProviderHealth(ok=False, message=failed.message), None
+            self._complain_once(failed.message)
         else:
             self._complained = None
         view = ProviderView(health, capabilities)
+        if failed is not None:
+            self._blind_view = view
+        self.context.directory.tell(self.name, _Called(began, failed))
         self._tell_looked(Looked(provider.name, began, observed, view, frozenset(absent)))
 
     def _complain_once(self, what: str) -> None:
@@ -263,100 +370,29 @@ class ProviderActor(SwarmActor):
             log.warning("provider %s: %s", self._provider.name, what)
         self._complained = what
 
-    def _run(self, message: RunStep) -> None:
-        if self._refused is not None:
-            self._tell(Outcome(message.operation_id, message.step, error=self._refused))
-            return
-        key = message.instance.id
-        try:
-            self._lanes.submit(key, lambda: self._carry_out(message), message.cancelled)
-        except SwarmError as error:
-            if not self._lanes.closed:
-                self._tell(Outcome(message.operation_id, message.step, error=error))
-
-    def _carry_out(self, message: RunStep) -> None:
-        """In a lane: call the provider, tell the outcome whatever it is."""
-        call = Call(
-            deadline=message.deadline,
-            clock=time.monotonic,
-            progress=self._progress_of(message.operation_id),
-            cancelled=message.cancelled,
-        )
-        try:
-            call.check()
-            outcome = self._call(message, call)
-        except BaseException as failure:  # noqa: BLE001  # the provider's border: even an exit
-            if self._lanes.closed and isinstance(failure, OperationCancelled):
-                # Nobody asked for that: the step is taken up again by this one's successor.
-                return
-            error = as_swarm_error(failure, f"{message.step} of {message.instance.ref} failed")
-            outcome = Outcome(message.operation_id, message.step, error=error)
-        self._tell(outcome)
-
-    def _call(self, message: RunStep, call: Call) -> Outcome:
-        provider, instance = self._provider, message.instance
-        observed: Observed | None = None
-        waiting: tuple[str, ...] = ()
-        match message.step:
-            case Step.CREATE:
-                observed = provider.create(instance, call)
-            case Step.IMPORT:
-                chunks = self._uploads.read(message.upload or "")
-                observed = provider.import_data(instance, chunks, call)
-            case Step.START:
-                observed = provider.start(instance, call)
-            case Step.STOP:
-                observed = provider.stop(instance, call, force=message.force)
-            case Step.UPDATE:
-                updated = provider.update(instance, call)
-                observed, waiting = updated.observed, updated.restart_required
-            case Step.RESTORE:
-                observed = provider.restore(instance, call)
-            case _:
-                self._call_unseen(message.step, instance, call)
-        url = url_for(observed.address) if observed is not None else None
-        return Outcome(message.operation_id, message.step, observed, url, waiting)
-
-    def _call_unseen(self, step: Step, instance: Instance, call: Call) -> None:
-        """The calls after which there is nothing to be shown."""
-        provider = self._provider
-        match step:
-            case Step.VALIDATE:
-                provider.validate(instance)
-            case Step.RENEW:
-                provider.renew(instance, call)
-            case Step.TRASH:
-                provider.trash(instance, call)
-            case Step.PURGE | Step.UNDO:
-                provider.purge(instance, call)
-
-    def _progress_of(self, operation_id: str) -> Callable[[str, float | None], None]:
-        last = 0.0
-
-        def progress(message: str, fraction: float | None) -> None:
-            nonlocal last
-            if time.monotonic() - last >= _PROGRESS_SECONDS:
-                last = time.monotonic()
-                told = StepProgress(operation_id, message, fraction)
-                self.context.directory.tell(CONTROLLER, told)
-
-        return progress
-
-    def _tell(self, outcome: Outcome) -> None:
-        self.context.directory.tell(CONTROLLER, StepEnded(self._provider.name, outcome))
-
 
 @dataclass(frozen=True, slots=True)
 class _Initialized:
     error: SwarmError | None
 
 
-def as_swarm_error(failure: BaseException, what: str) -> SwarmError:
-    """A provider's failure as one of ours; anything else it raises is a fault of its code."""
-    if isinstance(failure, SwarmError):
-        return failure
-    log.error("%s", what, exc_info=failure)
-    cause = f"{type(failure).__name__}: {failure}"
-    if isinstance(failure, OSError):
-        return ProviderError(f"{what}: {failure.strerror or failure}", details={"cause": cause})
-    return InternalError(what, details={"cause": cause})
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """A call has ended that began at this time (monotonic seconds); without a step, a look."""
+
+    began: float
+    error: SwarmError | None
+    step: Step | None = None
+
+
+def _shown(tables: Tables, *, name: str, info: BreakerInfo) -> tuple[Change, None]:
+    return shown(tables, name, info), None
+
+
+def _not_ready(error: SwarmError) -> InitializationError:
+    """Whatever kept an adapter from getting ready: nothing is sent to it."""
+    if isinstance(error, InitializationError):
+        return error
+    return InitializationError(
+        error.message, field=error.field, next_step=error.next_step, details=error.details
+    )

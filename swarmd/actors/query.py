@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 
@@ -18,9 +17,10 @@ from swarmd.core.past import later, opened, page_of
 from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import AuthType, DaemonState
 from swarmd.messages.events import Event
-from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.instance import Instance, Reason, replace
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import ActorList, PastTable, Placement, StatusReport
@@ -41,6 +41,7 @@ class SnapshotQuery:
         state: Tells the daemon's state and the reasons for it.
         rules: What decides where instances go, now.
         health: Tells whether the health of instances is watched.
+        idle: What is known of the use of one, by its id.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SnapshotQuery:
         state: Callable[[], tuple[DaemonState, tuple[str, ...]]],
         rules: Callable[[], Rules],
         health: Callable[[], bool],
+        idle: Callable[[str], Idle | None],
     ) -> None:
         self._published = published
         self._store = store
@@ -65,17 +67,24 @@ class SnapshotQuery:
         self._state = state
         self._rules = rules
         self._health = health
+        self._idle = idle
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
-        return views.find(self._published.tables, ref, caller.name)
+        return self._shown(views.find(self._published.tables, ref, caller.name))
+
+    def _shown(self, row: Instance) -> Instance:
+        """The record with its use."""
+        idle = self._idle(row.id)
+        return row if idle is None else replace(row, idle=idle)
 
     def instances(self, caller: Caller, request: Request) -> Page:
         """A filtered page."""
         if not isinstance(request, ListInstances):
             raise TypeError(type(request).__name__)
         selected = page(self._published.tables.index, request)
-        return Page(selected.items, selected.next_cursor, selected.total)
+        items = tuple(self._shown(row) for row in selected.items)
+        return Page(items, selected.next_cursor, selected.total)
 
     def operation(self, caller: Caller, ref: str) -> Operation:
         """By id or unique id prefix."""
@@ -148,9 +157,8 @@ class SnapshotQuery:
         last = self._published.tables.seq
         seq = last if request.time is None and request.seq is None else request.seq
         opening = self._store.opening(seq if seq is None else min(seq, last), request.time)
-        begun = opened(opening.rows, opening.seq, opening.at)
+        begun = opened(opening.rows, opening.seq, opening.at, gap=opening.gap)
         moment = later(begun, takewhile(lambda event: event.seq <= last, opening.events))
-        moment = replace(moment, gap=moment.gap or opening.gap)
         return page_of(moment, opening.journal, request)
 
     def position(self) -> tuple[str, int]:

@@ -22,13 +22,14 @@ from swarmd.actors.provider import Looked, LookNow, RunStep
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact, no_reply
 from swarmd.actors.restarts import Restarts
+from swarmd.actors.returning import Returning
 from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import status_of
 from swarmd.core.reconcile import Facts, Found, Plan, Undo, reconcile
 from swarmd.core.recovery.held import hold
-from swarmd.core.recovery.remedy import Hold, Leave
-from swarmd.core.sight import lost_failure, settle
+from swarmd.core.recovery.remedy import Hold
+from swarmd.core.sight import follow, lost_failure, settle
 from swarmd.core.steps import Step
 from swarmd.core.strays import stand_in_for, stray_of
 from swarmd.core.tables import Change, EventDraft, Tables
@@ -46,7 +47,7 @@ log = logging.getLogger("swarmd.reconcile")
 _SWEEP_SECONDS = 120.0
 _TOUCHED_SECONDS = 300.0
 _LOOK_SECONDS = 5.0
-"""A look that was asked for has come by then, or is asked for again."""
+"""What was asked for, a look or a start, has come by then; else it is asked for again."""
 
 
 class Reconciler:
@@ -77,6 +78,8 @@ class Reconciler:
         self._absences: Counter[str] = Counter()
         self._confirmed: set[str] = set()
         self._restarts = Restarts()
+        self._returning = Returning(published, self._restarts, self._start, self._hold)
+        self._lasts, self._health = 0.0, HealthConfig()
         self._touched: dict[str, float] = {}
         self._acted: dict[str, float] = {}
         self._waits: dict[str, datetime] = {}
@@ -85,6 +88,10 @@ class Reconciler:
     def touched(self, instance_id: str) -> None:
         """An operation has just changed this instance: older sightings do not count."""
         self._touched[instance_id] = time.monotonic()
+
+    def excuse(self, instance_id: str) -> None:
+        """What was just tried for it told of its provider alone: that is no crash loop."""
+        self._restarts.excuse(instance_id)
 
     def looked(
         self,
@@ -108,6 +115,7 @@ class Reconciler:
         if seen.observed is None:
             self._show_view(seen)
             return
+        self._lasts, self._health = lasts, health
         self._count_absences(seen)
         self._restarts.forgive(self._published.tables, self._clock.now(), health)
         plan = self._plan(seen, trash_retention)
@@ -116,10 +124,14 @@ class Reconciler:
         self._show_view(seen)
         last = self._acted.get(seen.provider)
         due = last is None or time.monotonic() - last >= every
-        if due or plan.observe or plan.adopt or plan.lost or seen.provider in self._waits:
+        new = plan.observe or plan.adopt or plan.lost or plan.follow
+        again = seen.provider in self._waits or any(each in self._restarts for each in plan.start)
+        if due or new or again:
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
-            self._start_again(plan, seen, health, lasts)
+            self._returning.found(seen.provider, self._ended(plan, seen))
+        self._returning.keep(seen.provider, plan.start)
+        self._returning.advance(seen.provider, health, self._clock.now())
         self._waits.pop(seen.provider, None)
         if plan.wait:
             self._waits[seen.provider] = min(due for _, due in plan.wait)
@@ -127,8 +139,10 @@ class Reconciler:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
 
     def tick(self) -> None:
-        """Have looked again where something was put off until now."""
+        """Go on with what was put off until now, or have looked again."""
         now = self._clock.now()
+        for provider in self._published.tables.providers:
+            self._returning.advance(provider, self._health, now)
         for provider, due in tuple(self._waits.items()):
             if self._directory.get(provider_actor(provider)) is None:
                 del self._waits[provider]
@@ -198,7 +212,7 @@ class Reconciler:
         sightings = (*plan.observe, *plan.adopt)
         strays = self._strays(plan.stray, provider)
         new = tuple(each for each in strays if each not in self._published.tables.strays)
-        if not sightings and not plan.lost and not new and strays == self._here(provider):
+        if not (sightings or plan.lost or plan.follow or new) and strays == self._here(provider):
             return
         now = self._clock.now()
 
@@ -208,6 +222,8 @@ class Reconciler:
                 change = change.plus(_seen(tables, instance_id, observed, now))
             for instance_id in plan.lost:
                 change = change.plus(_lost(tables, instance_id, now))
+            for found in plan.follow:
+                change = change.plus(_followed(tables, found, now))
             others = tuple(each for each in tables.strays if each.provider != provider)
             events = tuple(
                 EventDraft(EventType.STRAY_FOUND, each.id, data={"provider": provider})
@@ -222,12 +238,15 @@ class Reconciler:
 
     def _strays(self, found: Iterable[Found], provider: str) -> tuple[Any, ...]:
         """Strays keep the time at which they were first found."""
-        known = {each.id: each for each in self._here(provider)}
-        now = self._clock.now()
+        known = {each.id: each.found_at for each in self._here(provider)}
+        now, instances = self._clock.now(), self._published.tables.instances
         return tuple(
-            stray_of(each, self._node, known[each.observed.id].found_at)
-            if each.observed.id in known
-            else stray_of(each, self._node, now)
+            stray_of(
+                each,
+                self._node,
+                known.get(each.observed.id, now),
+                instances.get(each.observed.id),
+            )
             for each in found
         )
 
@@ -256,24 +275,14 @@ class Reconciler:
         if plan.confirm:
             self._directory.tell(provider_actor(provider), LookNow(plan.confirm))
 
-    def _start_again(self, plan: Plan, seen: Looked, health: HealthConfig, lasts: float) -> None:
-        """Start what is to run and ended; what ends over and over is held for a human."""
+    @staticmethod
+    def _ended(plan: Plan, seen: Looked) -> dict[str, str]:
+        """Those that are to be started, each with how it ended."""
         exits = {each.id: each.exit or "" for each in seen.observed or ()}
-        instances, now = self._published.tables.instances, self._clock.now()
-        for instance_id in plan.start:
-            row = instances.get(instance_id)
-            if row is None:
-                continue
-            words = exits.get(instance_id, "")
-            remedy = self._restarts.decide(row, words, health, now)
-            if isinstance(remedy, Hold):
-                self._restarts.forget(instance_id)
-                self._hold(instance_id, remedy, now)
-            elif not isinstance(remedy, Leave):
-                self._restarts.note(instance_id, now)
-                why = "it is to run and was found stopped"
-                why += f": {words}" if words else ""
-                self._wish(OperationKind.START, instance_id, lasts, why)
+        return {each: exits.get(each, "") for each in plan.start}
+
+    def _start(self, instance_id: str, why: str) -> str:
+        return self._wish(OperationKind.START, instance_id, self._lasts, why)
 
     def _hold(self, instance_id: str, remedy: Hold, now: datetime) -> None:
         self._transact(lambda tables: (hold(tables, instance_id, remedy, now), None))
@@ -294,7 +303,8 @@ class Reconciler:
         run = RunStep("", step, instance, time.monotonic() + _SWEEP_SECONDS, threading.Event())
         self._directory.tell(provider_actor(provider), run)
 
-    def _wish(self, kind: OperationKind, instance_id: str, lasts: float, why: str) -> None:
+    def _wish(self, kind: OperationKind, instance_id: str, lasts: float, why: str) -> str:
+        """Ask for an operation; its id."""
         wish = Wish(
             operation_id=self._new_id(),
             kind=kind,
@@ -317,6 +327,7 @@ class Reconciler:
                 log.warning("%s of %s was refused: %s", kind, instance_id, error)
 
         self._directory.tell(REGISTRY, Transact(decide, reply))
+        return wish.operation_id
 
     def _transact(self, decide: Callable[[Tables], tuple[Change, None]]) -> None:
         self._directory.tell(REGISTRY, Transact(decide, no_reply))
@@ -334,6 +345,22 @@ def _seen(tables: Tables, instance_id: str, observed: Observed, now: datetime) -
     return Change(instances=(after,)).plus(status_of(record, after, why, now))
 
 
+def _followed(tables: Tables, found: Found, now: datetime) -> Change:
+    """The record goes to where the newest of its instances is."""
+    record = tables.instances.get(found.observed.id)
+    there = tables.providers.get(found.provider)
+    outdated = record is not None and found.observed.epoch > record.epoch
+    if record is None or there is None or not outdated or record.id in tables.active:
+        return Change()
+    after = follow(record, there.name, there.type, found.observed, now)
+    why = (
+        f"it is at {there.name} under epoch {found.observed.epoch}; the record said"
+        f" {record.provider}, epoch {record.epoch}"
+    )
+    log.warning("%s: %s", record.ref, why)
+    return Change(instances=(after,)).plus(status_of(record, after, why, now))
+
+
 def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
     record = tables.instances.get(instance_id)
     if record is None or instance_id in tables.active:
@@ -346,4 +373,5 @@ def _lost(tables: Tables, instance_id: str, now: datetime) -> Change:
         updated_at=at_or_after(record, now),
         observation=record.observation + 1,
     )
-    return Change(instances=(after,)).plus(status_of(record, after, failure.message, now))
+    why = f"{failure.message}. {failure.details['next_step']}"
+    return Change(instances=(after,)).plus(status_of(record, after, why, now))

@@ -122,7 +122,10 @@ class Registry(SwarmActor):
         before = self._published.tables
         providers = self._providers_of(state.providers)
         fresh = Tables.build(state.instances, state.operations, providers, state.last_seq)
-        self._working = fresh.apply(Change(views=dict(before.views), strays=before.strays))
+        kept = Change(
+            views=dict(before.views), breakers=dict(before.breakers), strays=before.strays
+        )
+        self._working = fresh.apply(kept)
         # What the one before had written but not told: watchers must not miss an event.
         _, missed = self._store.history(before.seq, max(0, state.last_seq - before.seq))
         operations = tuple(self._working.operations)

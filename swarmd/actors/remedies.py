@@ -12,19 +12,22 @@ from swarmd.actors.base import CONTROLLER, REGISTRY, Directory
 from swarmd.actors.controller import Submit
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
+from swarmd.core.breaker import is_left_alone
 from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
 from swarmd.core.recovery.attempts import Attempts
 from swarmd.core.recovery.decide import decide
+from swarmd.core.recovery.held import reason_of_hold
 from swarmd.core.recovery.limits import limits_of
 from swarmd.core.recovery.remedy import Act, Hold, Remedy
+from swarmd.core.recovery.turns import under_way
 from swarmd.core.tables import Change, Tables
 from swarmd.core.wishes import Verdict as Accepted
 from swarmd.core.wishes import Wish, accept
 from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import Origin
-from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Caller
 from swarmd.ports import Clock
 
@@ -66,18 +69,22 @@ class Remedies:
         self._new_id = new_id
         self._attempts: dict[str, Attempts] = {}
         self._ill: dict[str, tuple[Rules, Verdict]] = {}
-        self._held: dict[str, datetime | None] = {}
+        self._held: dict[str, tuple[datetime | None, str]] = {}  # which life of it, and why
         self._sent: dict[str, tuple[str, datetime]] = {}  # wishes that are no operations yet
         self._tried = 0.0
 
     def consider(self, row: Instance, rules: Rules, found: Verdict) -> None:
         """One is unhealthy. What was held is left alone until it was started anew."""
         if row.id in self._held:
-            if self._held[row.id] == row.started_at:
+            if self._held[row.id][0] == row.started_at:
                 return
             del self._held[row.id]
         self._ill[row.id] = (rules, found)
         self._treat(row, rules, found)
+
+    def held(self, instance_id: str) -> str:
+        """Why nothing is done about one that runs, and what can be; empty if something is."""
+        return self._held.get(instance_id, (None, ""))[1]
 
     def well(self, instance_id: str, *, healthy: bool) -> None:
         """One is not ill, or something is being done about it."""
@@ -109,6 +116,8 @@ class Remedies:
         self._drop_accepted(tables, now)
         if found.illness is None or row.id in tables.active or row.id in self._sent:
             return
+        if is_left_alone(tables, self._provider):
+            return
         attempts = self._attempts.get(row.id, Attempts())
         remedy: Remedy = decide(
             found.illness,
@@ -118,11 +127,11 @@ class Remedies:
             now=now,
             chance=random.random(),  # noqa: S311  # jitter, not a secret
             limits=limits_of(settings),
+            said=found.details,
         )
         if isinstance(remedy, Hold):
             self._ill.pop(row.id, None)
             self._attempts.pop(row.id, None)
-            self._held[row.id] = row.started_at
             self._tell_held(row, remedy, now)
         elif isinstance(remedy, Act) and self._has_turn(tables, settings):
             self._ill.pop(row.id, None)
@@ -135,20 +144,13 @@ class Remedies:
                 del self._sent[instance_id]
 
     def _has_turn(self, tables: Tables, settings: HealthConfig) -> bool:
-        """Whether fewer recoveries than allowed are under way, or about to be."""
-        under_way = len(self._sent)
-        for target in tables.active:
-            row = tables.instances.get(target)
-            if row is not None and row.provider == self._provider:
-                under_way += any(
-                    each.origin is Origin.RECOVERY for each in tables.active_of(target)
-                )
-        return under_way < settings.max_parallel
+        """Whether fewer than allowed are being brought back, or about to be."""
+        return len(self._sent) + under_way(tables, self._provider) < settings.max_parallel
 
     def _tell_held(self, row: Instance, remedy: Hold, now: datetime) -> None:
         """It runs on, ill as it is: its story says why nothing more is done."""
-        why = f"{remedy.why}. {remedy.next_step}"
-        reason = (row.id, Reason(at=now, what="held", why=why, by=str(Origin.RECOVERY)))
+        reason = (row.id, told := reason_of_hold(row, remedy, now))
+        self._held[row.id] = row.started_at, told.why
 
         def decided(_tables: Tables) -> tuple[Change, None]:
             return Change(reasons=(reason,)), None

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from swarmd.core.health.facts import Seen
-from swarmd.core.health.findings import ended
+from swarmd.core.health.findings import ended, is_out_of_memory
+from swarmd.core.recovery.again import is_tried_again
 from swarmd.core.recovery.attempts import Attempts
-from swarmd.core.recovery.decide import decide
+from swarmd.core.recovery.decide import MEMORY_ATTEMPTS, decide
 from swarmd.core.recovery.limits import limits_of
 from swarmd.core.recovery.remedy import Remedy
 from swarmd.core.tables import Tables
@@ -24,6 +25,17 @@ class Restarts:
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}
 
+    def __contains__(self, instance_id: str) -> bool:
+        """Whether it was started by itself before, and not forgiven since."""
+        return instance_id in self._attempts
+
+    def which(self, instance_id: str, exit_words: str, settings: HealthConfig) -> str:
+        """The next attempt in words: "attempt 2 of 3"."""
+        count = self._attempts.get(instance_id, Attempts()).count
+        hungry = is_out_of_memory(exit_words)
+        most = MEMORY_ATTEMPTS if hungry else limits_of(settings).max_attempts
+        return f"attempt {count + 1} of {most}"
+
     def counts(self) -> Mapping[str, tuple[int, datetime]]:
         """How many there were of each instance, and when the last."""
         return {
@@ -35,6 +47,11 @@ class Restarts:
     def note(self, instance_id: str, now: datetime) -> None:
         """One more."""
         self._attempts[instance_id] = self._attempts.get(instance_id, Attempts()).after(now)
+
+    def excuse(self, instance_id: str) -> None:
+        """The last one failed because its provider did not answer: it does not count."""
+        if instance_id in self._attempts:
+            self._attempts[instance_id] = self._attempts[instance_id].excused()
 
     def forget(self, instance_id: str) -> None:
         """Begin anew: a human has to look now, or has looked."""
@@ -60,9 +77,10 @@ class Restarts:
             now: When.
         """
         own = row.config.health.recover
+        # One whose files are gone is not started: that would put empty ones in their place.
+        found = ended(row, Seen(exit=exit_words))
         return decide(
-            # One whose files are gone is not started: that would put empty ones in their place.
-            ended(row, Seen(exit=exit_words)).illness,
+            found.illness,
             rules_allow=settings.recovery_actions,
             auto=settings.auto_recover if own is None else own,
             attempts=self._attempts.get(row.id, Attempts()),
@@ -70,4 +88,13 @@ class Restarts:
             chance=random.random(),  # noqa: S311  # jitter, not a secret
             limits=limits_of(settings),
             memory_limit=row.config.resources.memory,
+            said=found.words,
+            step=_own_step(row),
         )
+
+
+def _own_step(row: Instance) -> str:
+    """What the failure of its last automatic start says can be done."""
+    if not is_tried_again(row) or row.last_error is None:
+        return ""
+    return str(row.last_error.details.get("next_step") or "")

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from swarmd.actors.base import Directory, health_actor
@@ -16,10 +17,12 @@ from swarmd.actors.fleet import Fleet
 from swarmd.actors.monitor import CheckNow
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
+from swarmd.actors.repeating import pause, repeated
 from swarmd.actors.supervisor import Family
+from swarmd.actors.uses import RunningCommands
 from swarmd.core import views
 from swarmd.core.doctor import Disk, Facts, examine
-from swarmd.errors import Conflict, DeadlineExceeded, Unavailable
+from swarmd.errors import Conflict, DeadlineExceeded, ProviderError, Unavailable
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.health import InstanceHealth
@@ -47,6 +50,8 @@ class Watching:
         problems: One line for each file in quarantine.
         insecure: Whether public access without TLS is allowed, now.
         health: ``[health]``, now.
+        commands: Told of every command that is run.
+        endpoint_error: Why figures cannot be fetched, if they cannot.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Watching:
         problems: Callable[[], Sequence[str]],
         insecure: Callable[[], bool],
         health: Callable[[], HealthConfig],
+        commands: RunningCommands,
+        endpoint_error: Callable[[], str | None],
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -69,6 +76,8 @@ class Watching:
         self._problems = problems
         self._insecure = insecure
         self._health = health
+        self._commands = commands
+        self._endpoint_error = endpoint_error
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -84,6 +93,7 @@ class Watching:
             strays=tables.strays,
             write_error=self._published.write_error,
             insecure=self._insecure(),
+            endpoint_error=self._endpoint_error(),
         )
         return examine(facts)
 
@@ -98,12 +108,20 @@ class Watching:
             else [row for row in tables.index.live.rows if row.provider in driven]
         )
         running = [row for row in rows if row.status is InstanceStatus.RUNNING]
-        found: list[InstanceStats] = []
-        for name in sorted({row.provider for row in running}):
-            provider = self._fleet.provider(name)
-            here = [row for row in running if row.provider == name]
-            found.extend(await self.short.run(partial(provider.stats, here), _CALL_SECONDS))
-        return tuple(found)
+        by_provider = [
+            [row for row in running if row.provider == name]
+            for name in sorted({row.provider for row in running})
+        ]
+        told = await asyncio.gather(
+            *(self._figures(here) for here in by_provider), return_exceptions=not refs
+        )
+        return tuple(chain.from_iterable(map(_figures_of, told)))
+
+    async def _figures(self, here: Sequence[Instance]) -> Sequence[InstanceStats]:
+        """What these use that are at one provider."""
+        provider = self._fleet.reachable(here[0].provider)
+        ask = partial(repeated, partial(provider.stats, here), pause)
+        return await self.short.run(ask, _CALL_SECONDS)  # type: ignore[no-any-return]
 
     async def health(self, caller: Caller, ref: str) -> InstanceHealth:
         """Ask one now. Raises ``Unavailable``, ``InstanceNotFound``, ``DeadlineExceeded``."""
@@ -140,23 +158,24 @@ class Watching:
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:
         """A log to be read in a thread of the streams' pool."""
-        instance, provider = self._found(caller, request.id)
+        instance, provider = self._reached(caller, request.id)
         return await self._session(lambda: provider.logs(instance, request))
 
     async def open_exec(self, caller: Caller, request: ExecInstance) -> Session:
         """A command, likewise."""
-        instance, provider = self._found(caller, request.id)
+        instance, provider = self._reached(caller, request.id)
         if instance.status is not InstanceStatus.RUNNING:
             raise Conflict(
                 f"{instance.ref} is {instance.status}, not running",
                 field="id",
                 next_step=f"Start it first: swarmctl start {instance.name}.",
             )
-        return await self._session(lambda: provider.exec(instance, request))
+        begin = partial(provider.exec, instance, request)
+        return await self._session(lambda: self._commands.run(instance, begin))
 
     async def open_export(self, caller: Caller, ref: str) -> Session:
         """A tar stream, likewise (stream name ``data``)."""
-        instance, provider = self._found(caller, ref)
+        instance, provider = self._reached(caller, ref)
         cancelled = threading.Event()
         deadline = time.monotonic() + _EXPORT_SECONDS
         call = Call(deadline=deadline, clock=time.monotonic, cancelled=cancelled)
@@ -168,6 +187,11 @@ class Watching:
         instance = views.find(self._published.tables, ref, caller.name)
         return instance, self._fleet.provider(instance.provider)
 
+    def _reached(self, caller: Caller, ref: str) -> tuple[Instance, Provider]:
+        """The same, unless its provider is left alone. Raises ``CircuitOpen``."""
+        instance, _ = self._found(caller, ref)
+        return instance, self._fleet.reachable(instance.provider)
+
     async def _session(self, make: Callable[[], Session]) -> Session:
         self.streams.check_room("streams")
         return await self.short.run(make)  # type: ignore[no-any-return]
@@ -176,6 +200,15 @@ class Watching:
         """At the daemon's end: no new work; what reads was told to end with its connection."""
         self.streams.close()
         self.short.close()
+
+
+def _figures_of(told: Sequence[InstanceStats] | BaseException) -> Sequence[InstanceStats]:
+    """None of a provider that did not say: the others' are shown. Raises all other errors."""
+    if isinstance(told, ProviderError | Unavailable | DeadlineExceeded):
+        return ()
+    if isinstance(told, BaseException):
+        raise told
+    return told
 
 
 def _set(future: asyncio.Future[InstanceHealth], found: InstanceHealth) -> None:

@@ -93,8 +93,15 @@ class Output:
             self.note(text)
 
     def screen(self, lines: Iterable[str]) -> None:
-        """Replace the whole screen of a terminal."""
-        click.echo("\x1b[H\x1b[2J" + "\n".join(lines), color=True)
+        """Replace the whole screen of a terminal, line by line: nothing flickers.
+
+        What does not fit is counted on the last line.
+        """
+        shown, most = list(lines), os.get_terminal_size(sys.stdout.fileno()).lines - 1
+        if 0 < most < len(shown):
+            shown[most - 1 :] = [f"… {len(shown) - most + 1} more"]
+        # Each line is cleared behind its end, and the screen below the last.
+        click.echo("\x1b[H" + "\x1b[K\n".join(shown) + "\x1b[K\x1b[J", color=True)
 
     def envelope(self, data: Any = None, error: SwarmError | None = None) -> None:
         """The envelope of seed 000."""

@@ -175,13 +175,14 @@ def leaves(struct: type[Struct], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
 
 
 def unwrap(kind: Any) -> tuple[Any, tuple[Meta, ...]]:
-    """A type without ``Annotated`` and ``| None``, and every ``Meta`` found on the way."""
+    """A type without ``Annotated``, ``| None`` and unset, and every ``Meta`` found on the way."""
     if typing.get_origin(kind) is typing.Annotated:
         inner, *marks = typing.get_args(kind)
         base, found = unwrap(inner)
         return base, (*(mark for mark in marks if isinstance(mark, Meta)), *found)
     if typing.get_origin(kind) in (typing.Union, UnionType):
-        (arm,) = (arm for arm in typing.get_args(kind) if arm is not type(None))
+        nothing = (type(None), msgspec.UnsetType)
+        (arm,) = (arm for arm in typing.get_args(kind) if arm not in nothing)
         return unwrap(arm)
     return kind, ()
 

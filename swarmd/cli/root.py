@@ -28,6 +28,7 @@ TABLE = {
         "stop": f"{_HERE}.instances:stop",
         "restart": f"{_HERE}.instances:restart",
         "recover": f"{_HERE}.health:recover",
+        "keep": f"{_HERE}.keeping:keep",
         "update": f"{_HERE}.update:update",
         "rm": f"{_HERE}.instances:rm",
         "undelete": f"{_HERE}.instances:undelete",
@@ -43,6 +44,8 @@ TABLE = {
     },
     "The daemon": {
         "status": f"{_HERE}.daemon:status",
+        "top": f"{_HERE}.top:top",
+        "metrics": f"{_HERE}.metrics:metrics",
         "ops": f"{_HERE}.operations:ops",
         "providers": f"{_HERE}.providers:providers",
         "events": f"{_HERE}.streams:events",

@@ -26,11 +26,28 @@ def age(moment: str | None, now: datetime | None = None) -> str:
     """How long ago an RFC 3339 time was: ``3d``, ``5m``; a dash without one."""
     if not moment:
         return "-"
-    seconds = int(((now or datetime.now(UTC)) - parse_time(moment)).total_seconds())
+    return _length(int(((now or datetime.now(UTC)) - parse_time(moment)).total_seconds()))
+
+
+def _length(seconds: int) -> str:
     for length, unit in _AGES:
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return "0s"
+
+
+def left(moment: str | None, now: datetime | None = None) -> str:
+    """How long until an RFC 3339 time: ``3d``, ``5m``; ``0s`` if it is over."""
+    if not moment:
+        return "-"
+    seconds = int((parse_time(moment) - (now or datetime.now(UTC))).total_seconds())
+    return _length(max(0, seconds))
+
+
+def until(moment: str | None, now: datetime | None = None) -> str:
+    """How long it is until an RFC 3339 time: ``12s``; nothing without one, or if it is over."""
+    seconds = (parse_time(moment) - (now or datetime.now(UTC))).total_seconds() if moment else 0
+    return f"{seconds:.0f}s" if seconds > 0 else ""
 
 
 def clock(moment: str | None) -> str:

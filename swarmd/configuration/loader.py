@@ -14,6 +14,7 @@ from swarmd.configuration.places import default_file, resolve_places
 from swarmd.configuration.problems import Problem, find_problems
 from swarmd.core.naming import nearest
 from swarmd.core.placement import STRATEGIES
+from swarmd.core.telemetry.listening import parse_listen
 from swarmd.errors import ConfigError, SwarmError
 from swarmd.messages import codec
 from swarmd.messages.config import Config, Places, ProviderConfig
@@ -28,6 +29,7 @@ _INTERVALS = (
     "daemon.reconcile_interval",
     "daemon.observe_interval",
     "health.check_interval",
+    "telemetry.interval",
 )
 _LIMITS = ("instances.start_timeout", "instances.operation_timeout", "health.timeout")
 
@@ -152,8 +154,28 @@ def _check_values(config: Config) -> Iterator[Problem]:
         yield Problem("journal.segment_size", "expected at most journal.max_size")
     if config.journal.segment_size < 1 << 12:
         yield Problem("journal.segment_size", 'expected at least "4k"')
+    for key in ("idle_timeout", "max_age"):
+        if getattr(config.instances, key) and not config.health.enabled:
+            hint = "Switch health on, or leave this at 0."
+            yield Problem(f"instances.{key}", "has no effect with health.enabled = false", hint)
     yield from _check_strategy(config.placement.strategy)
+    yield from _check_listen(config.telemetry.listen, insecure=config.daemon.insecure)
     yield from _check_providers(config.providers)
+
+
+def _check_listen(listen: str, *, insecure: bool) -> Iterator[Problem]:
+    """What leaves this host in the clear is refused (DESIGN 7)."""
+    if not listen:
+        return
+    try:
+        address = parse_listen(listen)
+    except ValueError as error:
+        hint = "Write an IP address and a port: 127.0.0.1:9464 or [::1]:9464."
+        yield Problem("telemetry.listen", str(error), hint)
+        return
+    if not (address.is_loopback or insecure):
+        told = f"{listen} would show the figures to other hosts in the clear"
+        yield Problem("telemetry.listen", told, "Listen on 127.0.0.1, or set daemon.insecure.")
 
 
 def _check_providers(providers: tuple[ProviderConfig, ...]) -> Iterator[Problem]:

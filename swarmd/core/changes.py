@@ -22,6 +22,8 @@ DAEMON_FIELDS = (
     "metadata",
     "protect",
     "health",
+    "idle_timeout",
+    "max_age",
 )
 """What the daemon itself sees to: it works at every provider and needs no restart."""
 

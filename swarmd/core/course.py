@@ -58,6 +58,9 @@ PLACEMENT = "placement"
 """Among the arguments of a creation: which providers were tried, where it is, what is next."""
 
 STARTING = (OperationKind.CREATE, OperationKind.IMPORT, OperationKind.START)
+_WISHING = (Origin.USER, Origin.POLICY)
+"""Whose operations change what is desired: what a rule has stopped is to stay so."""
+
 _WISHED = {
     OperationKind.START: DesiredState.RUNNING,
     OperationKind.RESTART: DesiredState.RUNNING,
@@ -85,11 +88,11 @@ class Outcome:
 
 
 def wished(operation: Operation, desired: DesiredState) -> DesiredState:
-    """The desired state under an operation: what its user wishes, if a user does.
+    """The desired state under an operation: what its user wishes, if a user or a rule does.
 
     Who cancels a start does not want it to run: nothing automatic starts it again.
     """
-    if operation.origin is not Origin.USER:
+    if operation.origin not in _WISHING:
         return desired
     if operation.cancel_requested and operation.kind in STARTING:
         return DesiredState.STOPPED if desired is DesiredState.RUNNING else desired
@@ -151,6 +154,18 @@ def next_step(operation: Operation, instance: Instance, done: Step) -> Step | No
     if done is Step.STOP and kind is OperationKind.DELETE:
         return Step.PURGE if arguments.get("force") else Step.TRASH
     return None
+
+
+def before_step(operation: Operation, step: Step) -> InstanceStatus:
+    """What the instance was when a step was entered that its provider was not asked for."""
+    began = InstanceStatus(operation.arguments["was"])
+    if operation.kind in (OperationKind.CREATE, OperationKind.IMPORT):
+        return InstanceStatus.CREATED if step is Step.START else began
+    after_stop = step in (Step.RENEW, Step.TRASH) or (
+        step in (Step.START, Step.PURGE)
+        and operation.kind in (OperationKind.RESTART, OperationKind.UPDATE, OperationKind.DELETE)
+    )
+    return InstanceStatus.STOPPED if after_stop else began
 
 
 def begin(operation: Operation, instance: Instance, now: datetime) -> tuple[Operation, Instance]:

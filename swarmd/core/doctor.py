@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from swarmd.core.breaker import refusal_of, words_of
+from swarmd.messages.enums import BreakerState
 from swarmd.messages.instance import Stray
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import ActorInfo, DoctorReport, Finding
@@ -36,6 +38,7 @@ class Facts:
     strays: Sequence[Stray]
     write_error: str | None
     insecure: bool
+    endpoint_error: str | None = None
 
 
 def examine(facts: Facts) -> DoctorReport:
@@ -49,6 +52,7 @@ def examine(facts: Facts) -> DoctorReport:
         *(_stray(stray) for stray in facts.strays),
         *_writing(facts.write_error),
         *_insecure(insecure=facts.insecure),
+        *_endpoint(facts.endpoint_error),
     ]
     order = {PROBLEM: 0, WARNING: 1, NOTE: 2, OK: 3}
     findings.sort(key=lambda finding: order[finding.level])
@@ -64,17 +68,28 @@ def _provider(info: ProviderInfo) -> Finding:
             message="disabled",
             next_step=f"Enable it: swarmctl providers enable {info.name}.",
         )
-    if not info.health.ok:
+    refused = refusal_of(info.name, info.breaker)
+    if not info.health.ok or refused is not None:
         return Finding(
             level=PROBLEM,
             subject=subject,
-            message=info.health.message or "does not answer",
-            next_step=f"Look at it: swarmctl providers get {info.name}.",
+            message=_illness(info),
+            next_step=refused.next_step
+            if refused is not None
+            else f"Look at it: swarmctl providers get {info.name}.",
         )
     message = info.health.message or "works"
     if info.cordoned:
         message += "; cordoned: takes no new instances"
     return Finding(level=OK, subject=subject, message=message)
+
+
+def _illness(info: ProviderInfo) -> str:
+    said = info.health.message or "does not answer"
+    if info.breaker.state is BreakerState.CLOSED:
+        return said
+    said = info.breaker.last_error or said if info.health.ok else said
+    return f"{said}; {words_of(info.breaker)}"
 
 
 def _notes(info: ProviderInfo) -> list[Finding]:
@@ -156,5 +171,19 @@ def _insecure(*, insecure: bool) -> list[Finding]:
             subject="daemon.insecure",
             message="instances may be reached from outside without TLS",
             next_step="Set daemon.insecure = false and give the provider a certificate.",
+        )
+    ]
+
+
+def _endpoint(error: str | None) -> list[Finding]:
+    if error is None:
+        return []
+    return [
+        Finding(
+            level=PROBLEM,
+            subject="metrics",
+            message=error,
+            next_step="Set telemetry.listen to an address and port that are free, then: "
+            "swarmctl reload.",
         )
     ]

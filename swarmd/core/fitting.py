@@ -28,6 +28,9 @@ _AUTOMATIC = {
 }
 """What has to be desired for an operation that no user asked for."""
 
+_RUNS = frozenset({DesiredState.RUNNING})
+"""The same for what a rule asks for, which is a stop: it wins over no user's wish."""
+
 
 def holder_of(tables: Tables, owner: str, name: str) -> str | None:
     """The id of what has this name, or is on its way out of the trash to bear it."""
@@ -75,7 +78,8 @@ def check_record(tables: Tables, operation: Operation, instance: Instance) -> No
 
 def _check_wanted(operation: Operation, instance: Instance) -> None:
     """What nobody asked for must lead to what is desired now: a user's stop always wins."""
-    if instance.desired not in _AUTOMATIC[operation.kind]:
+    by_rule = operation.origin is Origin.POLICY
+    if instance.desired not in (_RUNS if by_rule else _AUTOMATIC[operation.kind]):
         raise Conflict(
             f"{operation.kind} of {instance.ref} is not wanted: it is to be {instance.desired}",
             next_step=f"See what happened: swarmctl why {instance.ref}.",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from swarmd.core.course import Step, all_wished, begin, during, in_trash
+from swarmd.core.kept import was_kept
 from swarmd.core.lifecycle import BUSY, move
 from swarmd.core.notes import end_of, event_of, failure_of, status_of
 from swarmd.core.steps import committed, restored
@@ -142,7 +143,7 @@ def _made_up_for(missed: Operation, instance: Instance, now: datetime) -> Instan
         case OperationKind.DELETE | OperationKind.PURGE if went_well:
             if forced:
                 return None
-        case OperationKind.DELETE if missed.origin is Origin.USER:
+        case OperationKind.DELETE if missed.origin is Origin.USER and not was_kept(missed.error):
             changes = {"desired": DesiredState.STOPPED}
         case OperationKind.UPDATE if went_well:
             changes = _missed_update(missed, instance)

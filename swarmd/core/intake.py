@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from swarmd.core.breaker import refusal_of
 from swarmd.core.changes import merge_patch
 from swarmd.core.fallback import planned
+from swarmd.core.idle.rules import check_watched
 from swarmd.core.naming import check_name, check_owner
 from swarmd.core.notes import reason_of
 from swarmd.core.placement import Rules, place, told
@@ -30,7 +32,7 @@ from swarmd.messages.enums import (
 )
 from swarmd.messages.instance import Instance, InstanceConfig
 from swarmd.messages.operation import Caller
-from swarmd.messages.provider import Capabilities
+from swarmd.messages.provider import BreakerInfo, Capabilities
 from swarmd.messages.replies import Placement
 from swarmd.messages.requests import (
     CreateInstance,
@@ -58,6 +60,10 @@ _KINDS: Mapping[type[Mutation], OperationKind] = {
     DeleteInstance: OperationKind.DELETE,
     UndeleteInstance: OperationKind.UNDELETE,
 }
+
+
+_KEPT = (OperationKind.STOP, OperationKind.DELETE)
+"""Wishes that are kept for a provider that does not answer: the desired state says them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ def decide(tables: Tables, request: Mutation, intake: Intake) -> Verdict:
         return _new(tables, request, wish, intake)
     instance = _target(tables, request, intake)
     check_driven(tables, instance.provider)
+    if kind not in _KEPT:
+        check_answering(tables, instance.provider)
     arguments = _arguments(tables, request, instance, intake)
     return accept(tables, replace(wish, arguments=arguments), instance.id)
 
@@ -138,6 +146,13 @@ def check_driven(tables: Tables, provider: str) -> None:
         )
 
 
+def check_answering(tables: Tables, provider: str) -> None:
+    """Refuse what would have to wait for a provider that is left alone. Raises ``CircuitOpen``."""
+    refused = refusal_of(provider, tables.breakers.get(provider, BreakerInfo()))
+    if refused is not None:
+        raise refused
+
+
 def _arguments(
     tables: Tables, request: Mutation, instance: Instance, intake: Intake
 ) -> dict[str, Any]:
@@ -145,7 +160,7 @@ def _arguments(
         case UpdateInstance():
             config = merge_patch(instance.config, request.changes)
             config = msgspec.structs.replace(config, auth=_auth(config, intake))
-            _check_update(tables, config, instance.provider, intake)
+            _check_update(tables, config, instance, intake)
             return {
                 "config": codec.to_plain(config, reveal=True),
                 "restart": request.restart,
@@ -163,10 +178,14 @@ def _arguments(
             return {}
 
 
-def _check_update(tables: Tables, config: InstanceConfig, provider: str, intake: Intake) -> None:
+def _check_update(
+    tables: Tables, config: InstanceConfig, instance: Instance, intake: Intake
+) -> None:
     """``_check``; what is blamed is the field of the changes that were sent."""
     try:
-        _check(tables, config, provider, intake)
+        _check(tables, config, instance.provider, intake)
+        if not intake.rules.watched:
+            check_watched(config, instance.config)
     except SwarmError as error:
         if error.field is not None and error.field.startswith("config."):
             error.field = "changes." + error.field.removeprefix("config.")
@@ -210,6 +229,8 @@ def _asked(request: CreateInstance | ImportInstance | PlacementProvider) -> Inst
 def _placed(tables: Tables, config: InstanceConfig, owner: str, rules: Rules) -> Placement:
     check_owner(owner)
     check_itself(config)
+    if not rules.watched:
+        check_watched(config)
     return place(config, candidates(tables, owner), rules)
 
 

@@ -33,8 +33,8 @@ class Moment:
     gap: bool = False
 
 
-def opened(rows: Iterable[TableRow], seq: int, at: datetime) -> Moment:
-    """The table that opens a segment of the journal."""
+def opened(rows: Iterable[TableRow], seq: int, at: datetime, *, gap: bool = False) -> Moment:
+    """The table that opens a segment of the journal; ``gap``: it is not what was asked for."""
     found = {
         row.id: PastRow(
             id=row.id,
@@ -47,7 +47,7 @@ def opened(rows: Iterable[TableRow], seq: int, at: datetime) -> Moment:
         for row in rows
         if row.status is not InstanceStatus.DELETED
     }
-    return Moment(seq, at, found)
+    return Moment(seq, at, found, gap)
 
 
 def later(before: Moment, events: Iterable[Event]) -> Moment:

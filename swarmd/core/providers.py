@@ -243,7 +243,7 @@ def _updates(record: ProviderRecord, request: UpdateProvider) -> dict[str, Any]:
         changes["priority"] = request.priority
     if request.region is not None:
         changes["region"] = request.region or None
-    if request.cost_per_hour is not None:
+    if request.cost_per_hour is not msgspec.UNSET:
         changes["cost_per_hour"] = request.cost_per_hour
     if request.labels is not None:
         changes["labels"] = _patched(record.labels, request.labels)

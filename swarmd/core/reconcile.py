@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from swarmd.core.backoff import delay
 from swarmd.core.lifecycle import UNKNOWN
+from swarmd.core.recovery.again import is_tried_again
 from swarmd.core.sight import differs, is_lost
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Instance
@@ -56,19 +57,23 @@ class Plan:
     - ``lost``: absent from two lists in a row and from a direct question: the status becomes
       error (``sight.lost_failure``). Nothing new and empty is ever made in its place.
 
+    - ``follow``: a complete one of a newer epoch, and of this node, is at another provider than
+      the record says: the record is the older (an old backup of it was put back) and goes there.
+
     Buckets that act, each as an operation of the reconcile origin:
 
-    - ``start``: is to run, is there and does not run, and its backoff is over. One in
-      ``error`` is held: its last start failed, and a human has to look.
+    - ``start``: is to run, is there and does not run, and its backoff is over. Of those in
+      ``error`` only one whose last start was an automatic one: who asked for a start that
+      failed was told so, and what is held waits for a human.
     - ``stop``: runs although it is to be stopped or deleted: a user's stop wins.
     - ``recreate``: its creation came not to an end: create again, which completes it.
     - ``restore``: lies in the trash although it is not to be deleted (an undelete that was
       cut off): take it out.
     - ``delete``: is to be deleted, does not run and is not in the trash (a delete that was cut
       off): put it there.
-    - ``undo``: runs with an epoch older than the record's: end what runs, keep the data
-      (``remove`` false). Or a creation of this node that nobody was told of and that is not
-      complete: remove it.
+    - ``undo``: runs with an epoch older than the record's, at the record's provider or at
+      another one: end what runs, keep the data (``remove`` false). Or a creation of this node
+      that nobody was told of and that is not complete: remove it.
     - ``sweep``: has no record, is this node's and has a tombstone: finish its deletion.
     - ``purge``: its time in the trash is over, or it is to be deleted and nothing is there
       any more: remove the data and drop the record.
@@ -84,6 +89,7 @@ class Plan:
     observe: tuple[tuple[str, Observed], ...] = ()
     adopt: tuple[tuple[str, Observed], ...] = ()
     lost: tuple[str, ...] = ()
+    follow: tuple[Found, ...] = ()
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     recreate: tuple[str, ...] = ()
@@ -144,12 +150,20 @@ def reconcile(facts: Facts) -> Plan:
     draft = _Draft(facts)
     sights = _by_id(facts.observed)
     for instance_id, record in facts.records.items():
+        found = sights.get(instance_id, ())
         if draft.may_judge(record):
-            draft.judge(record, sights.get(instance_id, ()))
+            draft.judge(record, found)
+        elif found and draft.is_free(record):
+            draft.judge_copies(record, found)
     for instance_id, found in sights.items():
         if instance_id not in facts.records and instance_id not in facts.busy:
             draft.judge_unrecorded(found)
     return draft.plan()
+
+
+def _newness(found: Found) -> tuple[int, bool]:
+    """Of two of one epoch the one whose creation came to its end is the newer."""
+    return found.observed.epoch, found.observed.complete
 
 
 def _by_id(observed: Mapping[str, Sequence[Observed] | None]) -> dict[str, list[Found]]:
@@ -174,15 +188,26 @@ class _Draft:
     def put(self, bucket: str, item: object) -> None:
         self._buckets[bucket].append(item)
 
+    def is_free(self, record: Instance) -> bool:
+        return record.id not in self._facts.busy and record.node == self._facts.node
+
     def may_judge(self, record: Instance) -> bool:
-        return (
-            record.id not in self._facts.busy
-            and record.node == self._facts.node
-            and record.provider in self._answered
-        )
+        return self.is_free(record) and record.provider in self._answered
+
+    def judge_copies(self, record: Instance, sights: Sequence[Found]) -> None:
+        """What bears a record's id at other providers than its own, which has not told now."""
+        newest = self._newest_elsewhere(record, sights)
+        if newest is not None:
+            self.put("follow", newest)
+        self._put_aside(record, [found for found in sights if found is not newest])
 
     def judge(self, record: Instance, sights: Sequence[Found]) -> None:
         """Put one record, and all that bears its id, into its buckets."""
+        newest = self._newest_elsewhere(record, sights)
+        if newest is not None:
+            # From the next round on what is here is the older one of the two.
+            self.put("follow", newest)
+            return
         current = self._current(record, sights)
         stale = [found for found in sights if found is not current]
         undone = bool(stale) and self._put_aside(record, stale)
@@ -211,7 +236,18 @@ class _Draft:
         own = [f for f in sights if f.provider == record.provider and self._is_ours(f)]
         if len(own) < 2:
             return own[0] if own else None
-        return max(own, key=lambda found: found.observed.epoch)
+        return max(own, key=_newness)
+
+    def _newest_elsewhere(self, record: Instance, sights: Sequence[Found]) -> Found | None:
+        """What has a newer epoch than the record and all else, at another provider.
+
+        The epoch is raised at every change of the provider, after that was written down.
+        """
+        own = [found for found in sights if self._is_ours(found)]
+        newest = max(own, key=_newness, default=None)
+        if newest is None or newest.provider == record.provider or not newest.observed.complete:
+            return None
+        return newest if newest.observed.epoch > record.epoch else None
 
     def _put_aside(self, record: Instance, stale: Sequence[Found]) -> bool:
         """End one that is older and runs, list the rest; whether there was one to end.
@@ -261,8 +297,7 @@ class _Draft:
             if wanted != DesiredState.RUNNING:
                 self.put("stop", record.id)
         elif wanted == DesiredState.RUNNING:
-            # One whose start failed is held for a human: a crash loop is not fed.
-            if record.status != InstanceStatus.ERROR:
+            if record.status != InstanceStatus.ERROR or is_tried_again(record):
                 self._when_due("start", record.id)
         elif wanted == DesiredState.DELETED:
             self._when_due("delete", record.id)

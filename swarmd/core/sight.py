@@ -32,6 +32,22 @@ def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
     return reach(record, status, now=now, **changes)
 
 
+def follow(
+    record: Instance, found_at: str, kind: str, observed: Observed, now: datetime
+) -> Instance:
+    """The record at the provider where the newest of its instances is (``reconcile.Plan.follow``).
+
+    Args:
+        record: The older.
+        found_at: The provider's name.
+        kind: The provider's type.
+        observed: What is there.
+        now: When it was seen.
+    """
+    moved = {"provider": found_at, "provider_type": kind, "epoch": observed.epoch}
+    return settle(reach(record, record.status, now=now, **moved), observed, now=now)
+
+
 def lost_failure(record: Instance) -> Failure:
     """What stands in ``last_error`` of a lost instance; ``is_lost`` knows it again."""
     return Failure(
@@ -39,7 +55,10 @@ def lost_failure(record: Instance) -> Failure:
         message=f"instance {record.ref} is no longer at provider {record.provider}",
         details={
             _LOST: True,
-            "next_step": "Look for it with swarmctl doctor; delete it if it is gone for good.",
+            "next_step": (
+                "Look for it at its provider: it is taken up again where it was. If it is gone for"
+                f" good, remove its record: swarmctl rm --force {record.ref}."
+            ),
         },
     )
 

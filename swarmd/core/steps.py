@@ -12,26 +12,26 @@ from typing import Any
 
 import msgspec
 
+from swarmd.core.breaker import says_nothing, was_not_sent
 from swarmd.core.course import (
     Outcome,
     Step,
-    all_wished,
-    begin,
+    before_step,
     config_during,
     enter,
-    fits_trash,
     in_trash,
     next_step,
 )
 from swarmd.core.fallback import elsewhere, final, given_up, not_undone
+from swarmd.core.kept import is_kept, kept
 from swarmd.core.lifecycle import after, reach
-from swarmd.core.notes import cancellation, end_of, event_of, failure_of, reason_of
+from swarmd.core.notes import cancellation, event_of, failure_of, reason_of
+from swarmd.core.recovery.again import failed_by_itself, is_automatic
 from swarmd.core.tables import Change, EventDraft, Tables
+from swarmd.core.turns import close, end, pointless
 from swarmd.errors import (
-    Conflict,
     InstanceNotFound,
     OperationCancelled,
-    ProviderUnreachable,
     SwarmError,
 )
 from swarmd.messages.enums import (
@@ -70,7 +70,7 @@ def settle(tables: Tables, outcome: Outcome, now: datetime) -> Change:
         return Change()
     instance = tables.instances.get(operation.target)
     if instance is None:
-        return _close(tables, _pointless(operation, None, now), None, now, Change())
+        return close(tables, pointless(operation, None, now), None, now, Change())
     if outcome.provider not in (None, instance.provider):
         return Change()  # a creation that goes on elsewhere: that one's late answer
     now = after(instance, now)
@@ -95,8 +95,8 @@ def _went_well(
     noted = _note(operation, instance, outcome, now)
     if outcome.step is Step.PURGE:
         gone = Change(drop_instances=(instance.id,)).plus(noted)
-        ended = _ended(operation, OperationState.SUCCEEDED, now)
-        return _close(tables, ended, None, now, gone)
+        ended = end(operation, OperationState.SUCCEEDED, now)
+        return close(tables, ended, None, now, gone)
     following = next_step(operation, instance, outcome.step)
     undoable = operation.kind in _MAKING and outcome.step in _UNDOABLE
     if operation.cancel_requested and (undoable or following is not None):
@@ -104,8 +104,8 @@ def _went_well(
     if following is not None:
         operation, instance = enter(operation, instance, following, now)
         return Change(operations=(operation,), instances=(instance,)).plus(noted)
-    ended = _ended(operation, OperationState.SUCCEEDED, now)
-    return _close(tables, ended, instance, now, noted)
+    ended = end(operation, OperationState.SUCCEEDED, now)
+    return close(tables, ended, instance, now, noted)
 
 
 def _cut_short(
@@ -122,8 +122,8 @@ def _cut_short(
         return _undo(operation, instance, error, now).plus(told)
     desired = _desired_after(operation, instance, None, cancelled=True)
     instance = msgspec.structs.replace(instance, desired=desired)
-    ended = _ended(operation, OperationState.CANCELLED, now, error)
-    return _close(tables, ended, instance, now, told)
+    ended = end(operation, OperationState.CANCELLED, now, error)
+    return close(tables, ended, instance, now, told)
 
 
 def _after(operation: Operation, instance: Instance, outcome: Outcome, now: datetime) -> Instance:
@@ -204,6 +204,8 @@ def _failed(
     now: datetime,
 ) -> Change:
     error = _why_cancelled(operation, error)
+    if is_kept(operation, error):
+        error = kept(operation, instance, error)
     story = reason_of(operation, f"{outcome.step} did not succeed", error.message, now)
     told = Change(reasons=((instance.id, story),))
     if operation.kind in _MAKING and outcome.step in _UNDOABLE:
@@ -213,13 +215,15 @@ def _failed(
             further = elsewhere(tables, refused, instance, now)
             if further is not None:
                 return told.plus(further)
+            if was_not_sent(error) and operation.origin is Origin.USER:
+                return told.plus(_undone(tables, refused, instance, now))
         return _undo(operation, instance, error, now).plus(told)
     cancelled = isinstance(error, OperationCancelled)
     if outcome.step is Step.UNDO:
         cancelled, error = False, not_undone(operation, instance, error)
     state = OperationState.CANCELLED if cancelled else OperationState.FAILED
     instance = _after_failure(operation, instance, outcome.step, error, now)
-    return _close(tables, _ended(operation, state, now, error), instance, now, told)
+    return close(tables, end(operation, state, now, error), instance, now, told)
 
 
 def _only_by_force(instance: Instance, error: SwarmError) -> SwarmError:
@@ -260,7 +264,7 @@ def _undone(tables: Tables, operation: Operation, instance: Instance, now: datet
         drop_instances=(instance.id,),
         events=(event_of(EventType.INSTANCE_PURGED, instance, operation),),
     )
-    return _close(tables, _ended(operation, state, now), None, now, gone)
+    return close(tables, end(operation, state, now), None, now, gone)
 
 
 def _after_failure(
@@ -272,10 +276,18 @@ def _after_failure(
     once it answers again, and then it is taken up. An error would hold it for a human.
     """
     cancelled = isinstance(error, OperationCancelled)
-    blind = cancelled or isinstance(error, ProviderUnreachable)
+    blind = cancelled or says_nothing(error)
     status = InstanceStatus.UNKNOWN if blind else InstanceStatus.ERROR
-    changes: dict[str, Any] = {} if cancelled else {"last_error": failure_of(error)}
-    changes["desired"] = _desired_after(operation, instance, step, cancelled=cancelled)
+    failure = failure_of(error)
+    if is_automatic(operation):
+        failure = failed_by_itself(failure)
+    changes: dict[str, Any] = {} if cancelled else {"last_error": failure}
+    if not is_kept(operation, error):
+        changes["desired"] = _desired_after(operation, instance, step, cancelled=cancelled)
+    if was_not_sent(error) and not in_trash(instance):
+        # Nothing has happened to it: it stays what it was last seen to be.
+        changes.pop("last_error", None)
+        return reach(instance, before_step(operation, step), now=now, **changes)
     if in_trash(instance):
         status = InstanceStatus.DELETED
     elif operation.kind is OperationKind.UPDATE and step in (Step.VALIDATE, Step.UPDATE):
@@ -301,87 +313,13 @@ def _desired_after(
         return DesiredState.DELETED
     if operation.origin is Origin.USER and operation.kind in _DELETING:
         return DesiredState.STOPPED
-    if operation.origin is Origin.USER and cancelled:
+    if operation.origin in (Origin.USER, Origin.POLICY) and cancelled:
         ran = operation.arguments["was"] == InstanceStatus.RUNNING.value
         if operation.kind is OperationKind.STOP:
             return DesiredState.RUNNING if ran else instance.desired
         if operation.kind is OperationKind.RESTART and not ran:
             return DesiredState.STOPPED
     return instance.desired
-
-
-def _ended(
-    operation: Operation, state: OperationState, now: datetime, error: SwarmError | None = None
-) -> Operation:
-    kept = failure_of(error) if error is not None else operation.error
-    reason = kept.message if kept is not None else operation.reason
-    return msgspec.structs.replace(
-        operation, state=state, ended_at=now, error=kept, reason=reason, step=None
-    )
-
-
-def _close(
-    tables: Tables, ended: Operation, instance: Instance | None, now: datetime, also: Change
-) -> Change:
-    """The end of an operation, and the beginning of the one that waited behind it."""
-    if instance is not None:
-        # Never older than the operation's end: ``housekeeping.tidy`` relies on it.
-        instance = msgspec.structs.replace(instance, updated_at=now)
-    shown = instance or tables.instances.get(ended.target)
-    operations, instances = (ended,), (instance,) if instance else ()
-    change = Change(operations=operations, instances=instances).plus(also)
-    change = change.plus(Change(events=(end_of(ended, shown),)))
-    waiting = tuple(each for each in tables.active_of(ended.target) if each.id != ended.id)
-    for place, operation in enumerate(waiting, 1):
-        change = change.plus(_promote(operation, instance, waiting[place:], now))
-        if change.operations[-1].state is OperationState.RUNNING:
-            break
-    return change
-
-
-def _promote(
-    waiting: Operation, instance: Instance | None, behind: tuple[Operation, ...], now: datetime
-) -> Change:
-    """Begin what waited, or end it if there is nothing left for it to do."""
-    if waiting.cancel_requested:
-        error = OperationCancelled(waiting.reason or "cancelled")
-        ended = _ended(waiting, OperationState.CANCELLED, now, error)
-        kept = _kept_from_deletion(instance, behind)
-        if kept is not None:
-            events = (end_of(ended, kept),)
-            return Change(operations=(ended,), instances=(kept,), events=events)
-    elif instance is None or (in_trash(instance) and not fits_trash(waiting)):
-        ended = _pointless(waiting, instance, now)
-    else:
-        operation, instance = begin(waiting, instance, now)
-        desired = all_wished(behind, instance.desired)
-        instance = msgspec.structs.replace(instance, desired=desired)
-        return Change(operations=(operation,), instances=(instance,))
-    return Change(operations=(ended,), events=(end_of(ended, instance),))
-
-
-def _kept_from_deletion(
-    instance: Instance | None, behind: tuple[Operation, ...]
-) -> Instance | None:
-    """The record once the delete that waited was cancelled: nobody wishes it gone any more."""
-    if instance is None or in_trash(instance) or instance.desired is not DesiredState.DELETED:
-        return None
-    if any(operation.kind in _DELETING for operation in behind):
-        return None
-    return msgspec.structs.replace(instance, desired=DesiredState.STOPPED)
-
-
-def _pointless(operation: Operation, instance: Instance | None, now: datetime) -> Operation:
-    """The end of one whose instance is gone, or lies in the trash: just that was wished, or not."""
-    if operation.kind in (*_DELETING, OperationKind.STOP):
-        return _ended(operation, OperationState.SUCCEEDED, now)
-    error: SwarmError = InstanceNotFound(f"{operation.target_ref} is gone")
-    if instance is not None:
-        error = Conflict(
-            f"{operation.target_ref} is in the trash",
-            next_step=f"Take it out first: swarmctl undelete {operation.target_ref}.",
-        )
-    return _ended(operation, OperationState.FAILED, now, error)
 
 
 def abandon(tables: Tables, outcome: Outcome, now: datetime) -> Change:

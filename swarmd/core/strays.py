@@ -21,10 +21,16 @@ _WISHED = {
 """What an adopted one goes on with: what was deleted stays in the trash, to be taken out of it."""
 
 
-def stray_of(found: Found, node: str, found_at: datetime) -> Stray:
-    """How a stray is shown."""
+def stray_of(found: Found, node: str, found_at: datetime, record: Instance | None = None) -> Stray:
+    """How a stray is shown.
+
+    Args:
+        found: What is shown.
+        node: This daemon's id.
+        found_at: When it was found first.
+        record: The instance of its id, of which it is a copy.
+    """
     observed = found.observed
-    foreign = observed.node != node
     return Stray(
         id=observed.id,
         provider=found.provider,
@@ -32,10 +38,21 @@ def stray_of(found: Found, node: str, found_at: datetime) -> Stray:
         owner=observed.owner,
         epoch=observed.epoch,
         found_at=found_at,
-        reason=f"made by node {observed.node}" if foreign else "no record explains it",
+        reason=_reason(observed, node, record),
         node=observed.node,
         running=observed.status is InstanceStatus.RUNNING,
         bytes=observed.bytes,
+    )
+
+
+def _reason(observed: Observed, node: str, record: Instance | None) -> str:
+    if observed.node != node:
+        return f"made by node {observed.node}"
+    if record is None:
+        return "no record explains it"
+    return (
+        f"a copy of {record.ref} under epoch {observed.epoch}; the instance itself is at"
+        f" {record.provider} under epoch {record.epoch}"
     )
 
 

@@ -17,7 +17,7 @@ from swarmd.core.selection import Index
 from swarmd.messages.enums import EventType, OperationState
 from swarmd.messages.instance import Instance, Reason, Stray
 from swarmd.messages.operation import Operation
-from swarmd.messages.provider import Capabilities, ProviderHealth, ProviderRecord
+from swarmd.messages.provider import BreakerInfo, Capabilities, ProviderHealth, ProviderRecord
 
 IdempotencyKey = tuple[int, str, str]
 """Uid of the caller, kind of the operation, key."""
@@ -51,7 +51,8 @@ class ProviderView:
 class Change:
     """What a decision wants written. Empty fields change nothing.
 
-    ``views`` and ``strays`` are facts of the running daemon and are not written to disk.
+    ``views``, ``breakers`` and ``strays`` are facts of the running daemon and are not written to
+    disk. A view that goes takes the breaker along.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -62,6 +63,7 @@ class Change:
     events: tuple[EventDraft, ...] = ()
     reasons: tuple[tuple[str, Reason], ...] = ()
     views: Mapping[str, ProviderView | None] = field(default_factory=dict)
+    breakers: Mapping[str, BreakerInfo] = field(default_factory=dict)
     strays: tuple[Stray, ...] | None = None
 
     @property
@@ -88,6 +90,7 @@ class Change:
             events=self.events + other.events,
             reasons=self.reasons + other.reasons,
             views={**self.views, **other.views},
+            breakers={**self.breakers, **other.breakers},
             strays=other.strays if other.strays is not None else self.strays,
         )
 
@@ -123,6 +126,7 @@ class Tables:
     keys: dict[IdempotencyKey, str] = field(default_factory=dict)
     providers: dict[str, ProviderRecord] = field(default_factory=dict)
     views: dict[str, ProviderView] = field(default_factory=dict)
+    breakers: dict[str, BreakerInfo] = field(default_factory=dict)
     strays: tuple[Stray, ...] = ()
     seq: int = 0
 
@@ -169,9 +173,15 @@ class Tables:
             }
         if change.providers is not None:
             touched["providers"] = {record.name: record for record in change.providers}
-        if change.views:
+        if change.views or change.breakers:
             merged = {**self.views, **change.views}
+            breakers = {**self.breakers, **change.breakers}
             touched["views"] = {name: view for name, view in merged.items() if view is not None}
+            touched["breakers"] = {
+                name: breaker
+                for name, breaker in breakers.items()
+                if merged.get(name, breaker) is not None
+            }
         if change.strays is not None:
             touched["strays"] = change.strays
         after = replace(self, seq=self.seq + len(change.events), **touched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from swarmd.core.naming import parse_ref, resolve
@@ -14,7 +15,7 @@ from swarmd.errors import InstanceNotFound, OperationNotFound, ValidationError
 from swarmd.messages.enums import HealthStatus, InstanceStatus, MigrationStatus
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
-from swarmd.messages.provider import ProviderHealth, ProviderInfo, ProviderRecord
+from swarmd.messages.provider import BreakerInfo, ProviderHealth, ProviderInfo, ProviderRecord
 from swarmd.messages.replies import (
     HealthCounts,
     InstanceCounts,
@@ -25,6 +26,7 @@ from swarmd.messages.requests import ListOperations
 
 NOT_SEEN = ProviderHealth(ok=False, message="not asked yet")
 DISABLED = ProviderHealth(ok=False, message="disabled")
+_COUNTED = attrgetter("status", "health", "provider")
 
 
 def find(tables: Tables, ref: str, caller: str, *, trash: bool = False) -> Instance:
@@ -124,6 +126,7 @@ def provider_info(
         region=record.region,
         labels=dict(record.labels),
         cost_per_hour=record.cost_per_hour,
+        breaker=tables.breakers.get(record.name, BreakerInfo()),
     )
 
 
@@ -186,10 +189,19 @@ def counts(tables: Tables, *, health: bool) -> dict[str, Any]:
         tables: The tables now.
         health: Whether the health of instances is watched.
     """
-    rows = tables.instances.values()
-    by_status = Counter(row.status for row in rows)
-    by_health = Counter(row.health for row in rows)
-    by_provider = Counter(row.provider for row in rows)
+    by_status: Counter[InstanceStatus] = Counter()
+    by_health: Counter[HealthStatus] = Counter()
+    by_provider: Counter[str] = Counter()
+    # One pass for all three, at C's speed: there are thousands of rows and few combinations.
+    for (status, health_status, provider), count in Counter(
+        map(_COUNTED, tables.instances.values())
+    ).items():
+        by_status[status] += count
+        by_health[health_status] += count
+        by_provider[provider] += count
+    infos = (
+        provider_info(tables, record, by_provider) for _, record in sorted(tables.providers.items())
+    )
     providers = tuple(
         ProviderCount(
             name=info.name,
@@ -200,7 +212,7 @@ def counts(tables: Tables, *, health: bool) -> dict[str, Any]:
             instance_count=info.instances,
             capabilities=info.capabilities,
         )
-        for info in provider_infos(tables)
+        for info in infos
     )
     return {
         "providers": providers,

@@ -36,7 +36,8 @@ IDEMPOTENCY_SECONDS = 86400.0
 _ENDING = (OperationKind.STOP, OperationKind.DELETE, OperationKind.PURGE)
 _REMOVING = (OperationKind.DELETE, OperationKind.PURGE)
 _MAKING = (OperationKind.CREATE, OperationKind.IMPORT)
-_RANK = {Origin.USER: 2, Origin.RECOVERY: 1, Origin.RECONCILE: 0}
+_RANK = {Origin.USER: 2, Origin.RECOVERY: 1, Origin.POLICY: 1, Origin.RECONCILE: 0}
+"""What policy began is cut off by a user alone; it cuts off nothing itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +202,12 @@ def _beaten(wish: Wish, under_way: tuple[Operation, ...]) -> tuple[Operation, ..
 
 
 def _wins(wish: Wish, running: Operation) -> bool:
-    """A user's stop or delete over all that does not end it, else the higher origin."""
+    """A user's stop or delete over all that does not end it, else the higher origin.
+
+    What a rule asks for can wait: it wins over nothing.
+    """
     outranks = _RANK[wish.origin] > _RANK[running.origin]
-    if running.kind in _REMOVING:
+    if running.kind in _REMOVING or wish.origin is Origin.POLICY:
         return False
     if running.kind is OperationKind.STOP:
         return outranks and wish.kind not in _ENDING

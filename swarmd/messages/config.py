@@ -62,9 +62,18 @@ class InstancesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     operation_timeout: Annotated[
         Duration, Meta(description="The most that one operation may take.")
     ] = Duration(600)
+    lock_timeout: Annotated[
+        Duration, Meta(description="How long one operation may wait behind another.")
+    ] = Duration(30)
     trash_retention: Annotated[
         Duration, Meta(description="How long a deleted instance can be undeleted.")
     ] = Duration(86400)
+    idle_timeout: Annotated[
+        Duration, Meta(description="Stop what nobody used for so long; 0: never.")
+    ] = Duration(0)
+    max_age: Annotated[Duration, Meta(description="Stop what runs for so long; 0: never.")] = (
+        Duration(0)
+    )
     operations_kept: Annotated[
         int, Meta(ge=10, description="Ended operations kept in the list.")
     ] = 1000
@@ -121,13 +130,48 @@ class HealthConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.MIGRATE)
     max_recovery_attempts: Annotated[
         int, Meta(ge=1, le=1000, description="Automatic starts until it is held for a human.")
-    ] = 5
+    ] = 3
     stable_time: Annotated[
         Duration, Meta(description="After so long without a failure, attempts are forgiven.")
     ] = Duration(600)
     max_parallel: Annotated[
         int, Meta(ge=1, le=64, description="Recoveries at once at one provider.")
     ] = 4
+
+
+class BreakerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a provider that fails is left alone for a while, and for how long."""
+
+    failures: Annotated[
+        int, Meta(ge=1, le=1000, description="So many within the window open its breaker.")
+    ] = 5
+    window: Annotated[
+        Duration, Meta(description="How long a failure counts; so long without an answer opens it.")
+    ] = Duration(30)
+    pause: Annotated[
+        Duration, Meta(description="Until it is asked again; doubles each time, with jitter.")
+    ] = Duration(5)
+    longest_pause: Annotated[Duration, Meta(description="The most that a pause grows to.")] = (
+        Duration(30)
+    )
+
+
+class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the daemon measures of itself and of its instances (seed 000, section 6.1)."""
+
+    enabled: Annotated[bool, Meta(description="false: nothing is measured.")] = True
+    interval: Annotated[Duration, Meta(description="Between two samples.")] = Duration(60)
+    files: Annotated[
+        int,
+        Meta(ge=1, le=10000, description="Files of 144 samples kept; 100 at 60s are ten days."),
+    ] = 100
+    listen: Annotated[
+        str,
+        Meta(
+            description="Where Prometheus may fetch /metrics: 127.0.0.1:9464; empty: nowhere. "
+            "Whoever reaches it reads it."
+        ),
+    ] = ""
 
 
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +230,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     instances: InstancesConfig = InstancesConfig()
     placement: PlacementConfig = PlacementConfig()
     health: HealthConfig = HealthConfig()
+    breaker: BreakerConfig = BreakerConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)

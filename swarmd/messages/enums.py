@@ -100,11 +100,23 @@ class OperationKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Whose wish an operation is: precedence when wishes meet (DESIGN 7)."""
+    """Whose wish an operation is: precedence when wishes meet (DESIGN 7).
+
+    ``policy`` is what ``idle_timeout`` and ``max_age`` ask for.
+    """
 
     USER = "user"
     RECOVERY = "recovery"
+    POLICY = "policy"
     RECONCILE = "reconcile"
+
+
+class BreakerState(StrEnum):
+    """The states of a provider's circuit breaker (seed 000, section 4.4)."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 class DaemonState(StrEnum):
@@ -142,6 +154,13 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
+class MetricsFormat(StrEnum):
+    """How figures are told."""
+
+    POINTS = "points"
+    PROMETHEUS = "prometheus"
+
+
 class EventType(StrEnum):
     """What an event tells (seed 000, section 3.2, and DESIGN 6)."""
 
@@ -153,6 +172,8 @@ class EventType(StrEnum):
     INSTANCE_PURGED = "instance_purged"
     INSTANCE_STATUS_CHANGED = "instance_status_changed"
     INSTANCE_HEALTH_CHANGED = "instance_health_changed"
+    INSTANCE_KEPT = "instance_kept"
+    INSTANCE_EXPIRING = "instance_expiring"
     OPERATION_STARTED = "operation_started"
     OPERATION_PROGRESS = "operation_progress"
     OPERATION_ENDED = "operation_ended"
@@ -164,3 +185,4 @@ class EventType(StrEnum):
     DAEMON_STATE_CHANGED = "daemon_state_changed"
     CONFIG_RELOADED = "config_reloaded"
     ACTOR_RESTARTED = "actor_restarted"
+    METRICS_COLLECTED = "metrics_collected"

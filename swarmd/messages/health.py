@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from swarmd.messages.activity import LastActivity
 from swarmd.messages.enums import HealthStatus
 
 
@@ -75,6 +76,7 @@ class InstanceHealth(Struct, frozen=True, kw_only=True):
         failures: Answers in a row that failed.
         checks: What each question was answered last.
         history: The latest points, oldest first.
+        activity: How it was used last; on disk alone.
     """
 
     id: str
@@ -87,4 +89,5 @@ class InstanceHealth(Struct, frozen=True, kw_only=True):
     failures: int = 0
     checks: tuple[Check, ...] = ()
     history: tuple[HealthPoint, ...] = ()
+    activity: LastActivity | None = None
     version: int = 1

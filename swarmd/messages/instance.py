@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import (
     AuthType,
     DesiredState,
@@ -125,8 +126,13 @@ class InstanceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     labels: Annotated[dict[str, str], Meta(description="For filters: team=red.")] = {}
     metadata: Annotated[dict[str, str], Meta(description="Free notes, kept as they are.")] = {}
     health: HealthCheck = HealthCheck()
-    idle_timeout: Annotated[Duration | None, Meta(description="Stop after this idle time.")] = None
-    max_age: Annotated[Duration | None, Meta(description="Stop at this age.")] = None
+    idle_timeout: Annotated[
+        Duration | None,
+        Meta(description="Stop it when nobody used it for so long; 0: never."),
+    ] = None
+    max_age: Annotated[
+        Duration | None, Meta(description="Stop it so long after its start; 0: never.")
+    ] = None
     protect: Annotated[bool, Meta(description="Refuse delete until switched off.")] = False
     swarm: Annotated[str | None, Meta(description="The swarm it belongs to.")] = None
 
@@ -145,6 +151,8 @@ class Instance(Struct, frozen=True, kw_only=True):
     ``revision`` counts changes of the wish and serves ``if_revision``; ``observation`` counts
     what was seen; ``epoch`` is raised at every change of node or provider and whenever a
     running step was abandoned, so that a late result is told from a current one.
+    ``keep_until`` is when its lease ends. ``idle`` is filled in where it is shown, and only while
+    it runs; no record has it.
     """
 
     id: str
@@ -169,6 +177,8 @@ class Instance(Struct, frozen=True, kw_only=True):
     restart_required: tuple[str, ...] = ()
     started_at: datetime | None = None
     deleted_at: datetime | None = None
+    keep_until: datetime | None = None
+    idle: Idle | None = None
     version: int = 1
 
     @property

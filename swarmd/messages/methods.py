@@ -14,6 +14,7 @@ from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import Capabilities, ProviderInfo
+from swarmd.messages.telemetry import MetricsReport
 
 
 class Kind(StrEnum):
@@ -63,6 +64,7 @@ METHODS: tuple[Method, ...] = (
     Method("instance.exec", requests.ExecInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.export", requests.ExportInstance, replies.StreamOpened, Kind.STREAM),
     Method("instance.recover", requests.RecoverInstance, Instance, Kind.OPERATION),
+    Method("instance.keep", requests.KeepInstance, Instance, Kind.COMMAND),
     Method("instance.health", requests.HealthInstance, InstanceHealth, Kind.COMMAND),
     Method("instance.stats", requests.StatsInstance, replies.StatsList, Kind.COMMAND),
     Method("instance.credentials", requests.CredentialsInstance, replies.Credentials, Kind.READ),
@@ -90,6 +92,7 @@ METHODS: tuple[Method, ...] = (
     Method("stream.write", requests.WriteStream, replies.Written, Kind.COMMAND),
     Method("stream.close", requests.CloseStream, replies.Closed, Kind.COMMAND),
     Method("daemon.status", requests.DaemonStatus, replies.StatusReport, Kind.READ),
+    Method("daemon.metrics", requests.DaemonMetrics, MetricsReport, Kind.COMMAND),
     Method("daemon.version", requests.DaemonVersion, replies.Version, Kind.READ),
     Method("daemon.ping", requests.DaemonPing, replies.Pong, Kind.READ),
     Method("daemon.reload", requests.DaemonReload, replies.ReloadReport, Kind.COMMAND),

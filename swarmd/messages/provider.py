@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarmd.messages.enums import InstanceStatus, Isolation
+from swarmd.messages.enums import BreakerState, InstanceStatus, Isolation
 from swarmd.messages.instance import InstanceConfig
 
 
@@ -103,6 +103,20 @@ class ProviderHealth(Struct, frozen=True, kw_only=True):
     checked_at: datetime | None = None
 
 
+class BreakerInfo(Struct, frozen=True, kw_only=True):
+    """The circuit breaker of a provider: unless it is closed, nothing but looks is sent there.
+
+    ``failures`` are the provider's own within the last ``breaker.window``, or those that opened
+    it; ``retry_at`` is when it is asked again by itself; ``last_error`` is the last of them.
+    """
+
+    state: BreakerState = BreakerState.CLOSED
+    failures: int = 0
+    opened_at: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None
+
+
 class ProviderInfo(Struct, frozen=True, kw_only=True):
     """One provider in a reply. ``options`` never holds a secret."""
 
@@ -119,6 +133,7 @@ class ProviderInfo(Struct, frozen=True, kw_only=True):
     region: str | None = None
     labels: dict[str, str] = {}
     cost_per_hour: float | None = None
+    breaker: BreakerInfo = BreakerInfo()
 
 
 class Address(Struct, frozen=True, kw_only=True):

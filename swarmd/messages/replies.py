@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import (
     DaemonState,
     HealthStatus,
@@ -106,11 +107,13 @@ class StatsList(Struct, frozen=True, kw_only=True):
 
 
 class Story(Struct, frozen=True, kw_only=True):
-    """Why an instance is as it is, oldest first."""
+    """Why an instance is as it is, oldest first; ``idle`` and ``keep_until``: what comes next."""
 
     id: str
     ref: str
     items: tuple[Reason, ...]
+    idle: Idle | None = None
+    keep_until: datetime | None = None
 
 
 class Credentials(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from swarmd.messages.enums import OperationKind
 from swarmd.messages.replies import HealthCounts, InstanceCounts, MigrationCounts
+from swarmd.messages.units import Duration
 
 LATENCY_BOUNDS: tuple[float, ...] = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
@@ -80,7 +81,8 @@ class SwarmMetrics(Struct, frozen=True, kw_only=True):
     """One sample (seed 000, section 6.1).
 
     Counts of instances, health and migrations are those of ``timestamp``; ``operations`` has
-    what ended in the ``seconds`` before it, so that samples can be added up.
+    what ended in the ``seconds`` before it, so that samples can be added up: it holds what the
+    ``journal`` tells up to its event ``seq`` and no sample before it held.
     """
 
     timestamp: datetime
@@ -91,4 +93,49 @@ class SwarmMetrics(Struct, frozen=True, kw_only=True):
     migrations: MigrationCounts
     operations: dict[OperationKind, OperationMetrics]
     process: ProcessMetrics = ProcessMetrics()
+    journal: str = ""
+    seq: int = 0
     version: int = 1
+
+
+class Figure(Struct, frozen=True, kw_only=True):
+    """One figure over some samples: ``last`` is that of the newest."""
+
+    min: float
+    mean: float
+    max: float
+    last: float
+
+
+class MetricsPoint(Struct, frozen=True, kw_only=True):
+    """The samples from ``at`` on, for one step.
+
+    ``samples`` is how many there are: with none of them nothing is known, and there is no
+    figure. ``seconds`` is the time in which ``operations`` ended. Figures have names such as
+    ``instances.total``, ``instances.status.running``, ``instances.provider.local``,
+    ``health.unhealthy``, ``migrations.failed``, ``providers.local.utilization`` and
+    ``process.rss_bytes``.
+    """
+
+    at: datetime
+    samples: int
+    seconds: float = 0.0
+    figures: dict[str, Figure] = {}
+    operations: dict[OperationKind, OperationMetrics] = {}
+
+
+class MetricsReport(Struct, frozen=True, kw_only=True):
+    """What was measured from ``since`` (a whole step) until ``until``.
+
+    ``total`` is all of it as one point. With ``format: "prometheus"`` there are no points but a
+    ``text`` in Prometheus' exposition format: the figures of now, and counters since the start
+    of the daemon.
+    """
+
+    since: datetime
+    until: datetime
+    step: Duration
+    interval: Duration
+    points: tuple[MetricsPoint, ...] = ()
+    total: MetricsPoint | None = None
+    text: str | None = None

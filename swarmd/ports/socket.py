@@ -20,7 +20,15 @@ from swarmd.messages.replies import (
     ReloadReport,
     StatusReport,
 )
-from swarmd.messages.requests import EventsAt, ExecInstance, LogsInstance, Mutation, Request
+from swarmd.messages.requests import (
+    DaemonMetrics,
+    EventsAt,
+    ExecInstance,
+    LogsInstance,
+    Mutation,
+    Request,
+)
+from swarmd.messages.telemetry import MetricsReport
 from swarmd.ports.provider import Session
 
 
@@ -138,6 +146,14 @@ class Commands(Protocol):
         Raises:
             Unavailable: Health is switched off, or its provider is not driven.
             DeadlineExceeded: No answer in time.
+        """
+
+    async def metrics(self, caller: Caller, request: DaemonMetrics) -> MetricsReport:
+        """What was measured over time, up to now.
+
+        Raises:
+            Unavailable: Telemetry is switched off.
+            ValidationError: The time that is asked for.
         """
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:

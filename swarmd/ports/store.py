@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +14,7 @@ from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.state import LoadedState
+from swarmd.messages.telemetry import SwarmMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class Store(Protocol):
     def resume(self) -> None:
         """Accept batches again after a failure."""
 
-    def configure(self, *, journal: JournalConfig, operations_kept: int, story_length: int) -> None:
+    def configure(
+        self, *, journal: JournalConfig, operations_kept: int, story_length: int, metrics_files: int
+    ) -> None:
         """Work by these settings from now on (the configuration was reloaded)."""
 
     def save_status(self, data: bytes) -> None:
@@ -94,6 +97,15 @@ class Store(Protocol):
 
     def health(self, instance_id: str) -> InstanceHealth | None:
         """The health of one instance as it was kept last. Reads a file."""
+
+    def keep_metrics(self, sample: SwarmMetrics) -> None:
+        """Write a sample, lazily: a crash loses at most the last seconds."""
+
+    def metrics(self, since: datetime, until: datetime) -> Iterator[SwarmMetrics]:
+        """The samples of this time that are kept, both ends included. Reads files."""
+
+    def last_metrics(self) -> SwarmMetrics | None:
+        """The newest sample on disk. Reads a file."""
 
     def story(self, instance_id: str) -> Sequence[Reason]:
         """The reasons of one instance, oldest first."""

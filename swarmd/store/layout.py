@@ -47,6 +47,11 @@ class Layout:
         return f"{self.root}/swarm-state.json"
 
     @property
+    def metrics(self) -> str:
+        """The folder of the samples; it is there once there is one."""
+        return f"{self.root}/metrics"
+
+    @property
     def ballast(self) -> str:
         """The space kept for ending a group on a full disk."""
         return f"{self.root}/ballast"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from swarmd.messages.events import Event, TableRow
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.state import LoadedState, Node, ProvidersFile
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Batch, Clock, Opening
 from swarmd.store import load
 from swarmd.store.commit import Committer, is_safe
@@ -28,6 +29,7 @@ from swarmd.store.layout import (
     set_aside,
     sweep_temporaries,
 )
+from swarmd.store.metrics import MetricsFiles
 from swarmd.store.quarantine import Quarantine
 from swarmd.store.stories import Stories
 from swarmd.store.writer import Writer
@@ -48,6 +50,7 @@ class FileStore:
         journal_config: Sizes and age of the journal.
         operations_kept: Ended operations kept, at least.
         story_length: Reasons kept per instance.
+        metrics_files: Files of samples kept.
         new_id: Makes ids, for the node and the journal.
         files: The disk; tests put another one here.
     """
@@ -60,6 +63,7 @@ class FileStore:
         journal_config: JournalConfig,
         operations_kept: int,
         story_length: int,
+        metrics_files: int,
         new_id: Callable[[], str],
         files: Files | None = None,
     ) -> None:
@@ -80,6 +84,9 @@ class FileStore:
         )
         self._stories = Stories(self._files, self._layout, story_length)
         self._healths = Healths(self._files, self._layout)
+        self._metrics = MetricsFiles(
+            self._files, self._layout.metrics, self._quarantine, metrics_files
+        )
         self._committer = Committer(
             self._files,
             self._layout,
@@ -128,7 +135,8 @@ class FileStore:
             if aside:
                 set_aside(self._files, self._layout, self._stamp())
             self._journal.open()
-            return self._read(self._journal.quarantined)
+            self._metrics.open()
+            return self._read((*self._journal.quarantined, *self._metrics.quarantined))
 
     def _read(self, told: Sequence[str] = ()) -> LoadedState:
         layout, quarantine = self._layout, self._quarantine
@@ -191,9 +199,22 @@ class FileStore:
         """The health of one instance as it was kept last; None if it never was."""
         return self._healths.read(instance_id) if is_safe(instance_id) else None
 
+    def keep_metrics(self, sample: SwarmMetrics) -> None:
+        """Write a sample, lazily."""
+        self._metrics.give(sample)
+
+    def metrics(self, since: datetime, until: datetime) -> Iterator[SwarmMetrics]:
+        """The samples of this time that are kept, one file after the other."""
+        return self._metrics.read(since, until)
+
+    def last_metrics(self) -> SwarmMetrics | None:
+        """The newest sample on disk, if there is one."""
+        return self._metrics.last()
+
     def _write_lazily(self) -> None:
         self._stories.sync()
         self._healths.sync()
+        self._metrics.sync()
 
     def save_status(self, data: bytes) -> None:
         """Write ``swarm-state.json``, lazily; of several the last."""
@@ -206,9 +227,12 @@ class FileStore:
         if data is not None:
             place(self._files, self._layout.status, data, durable=False)
 
-    def configure(self, *, journal: JournalConfig, operations_kept: int, story_length: int) -> None:
+    def configure(
+        self, *, journal: JournalConfig, operations_kept: int, story_length: int, metrics_files: int
+    ) -> None:
         """Work by these settings from now on."""
         self._operations_kept = operations_kept
+        self._metrics.configure(metrics_files)
         self._journal.configure(journal)
         self._stories.configure(story_length)
         self._committer.configure(operations_kept)

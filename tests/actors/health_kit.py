@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 from swarmd.actors.asking import Asker
-from swarmd.actors.base import CONTROLLER, REGISTRY, Context, Directory, health_actor
+from swarmd.actors.base import CONTROLLER, REGISTRY, Context, Directory, Tick, health_actor
+from swarmd.actors.idling import Idling
 from swarmd.actors.lanes import Lanes
-from swarmd.actors.monitor import HealthMonitor
+from swarmd.actors.monitor import CheckNow, HealthMonitor
+from swarmd.actors.provider import Looked
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
+from swarmd.actors.uses import Outlooks, RunningCommands
 from swarmd.core.tables import Change, ProviderView, Tables
 from swarmd.errors import SwarmError
-from swarmd.messages.config import HealthConfig
+from swarmd.messages.config import HealthConfig, InstancesConfig
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
@@ -28,6 +32,7 @@ from tests.actors.kit import AT, LOCAL, instance
 ME = health_actor("local")
 HERE = Address(host="127.0.0.1", port=8100)
 WELL = ProviderView(ProviderHealth(ok=True))
+BLIND = ProviderView(ProviderHealth(ok=False, message="no such socket"))
 YES = Answer(ok=True, seconds=0.01, message="200")
 NO = Answer(ok=False, seconds=1.0, message="timed out")
 
@@ -55,15 +60,17 @@ class SetClock:
 
     def __init__(self) -> None:
         self.at: datetime = AT + timedelta(hours=1)
+        self.seconds = 1000.0
 
     def now(self) -> datetime:
         return self.at
 
     def monotonic(self) -> float:
-        raise AssertionError("nobody here asks for it")
+        return self.seconds
 
     def forward(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+        self.seconds += seconds
 
 
 class Told(Directory):
@@ -206,13 +213,15 @@ class Bench:
         self, *rows: Instance, operations: Sequence[Operation] = (), **health: Any
     ) -> None:
         self.settings = HealthConfig(**health)
+        self.instances = InstancesConfig()
+        self.commands, self.outlooks = RunningCommands(), Outlooks()
         self.directory, self.clock = Told(), SetClock()
         self.published = Published(Tables.build(rows, tuple(operations), (LOCAL,), 0), "j")
         self.provider, self.probe, self.lanes = FakeProvider(), FakeProbe(), ByHand()
         self.store = HealthStore()
         self.context = Context(self.directory, self.clock)
         self.asker = Asker(cast(Any, self.provider), self.probe, cast(Lanes, self.lanes))
-        self.remedies = self.new_remedies()
+        self.remedies, self.idling = self.new_remedies(), self.new_idling()
         self.monitor = self.new_monitor()
         self.changes: list[Change] = []
 
@@ -228,6 +237,20 @@ class Bench:
             new_id=lambda: f"o{next(numbers)}",
         )
 
+    def new_idling(self) -> Idling:
+        numbers = iter(range(1, 1000))
+        return Idling(
+            directory=self.directory,
+            published=self.published,
+            clock=self.clock,
+            settings=lambda: self.instances,
+            lasts=lambda: 60.0,
+            new_id=lambda: f"p{next(numbers)}",
+            boot="b1",
+            commands=self.commands,
+            outlooks=self.outlooks,
+        )
+
     def new_monitor(self) -> HealthMonitor:
         """Built and not started: the test calls its handler."""
         return HealthMonitor(
@@ -238,6 +261,7 @@ class Bench:
             published=self.published,
             asker=self.asker,
             remedies=self.remedies,
+            idling=self.idling,
             store=cast(Any, self.store),
             settings=lambda: self.settings,
         )
@@ -276,6 +300,50 @@ class Bench:
     @property
     def story(self) -> list[str]:
         return [reason.what for change in self.changes for _, reason in change.reasons]
+
+
+# --- what happens to it --------------------------------------------------------------------------
+
+
+def look(bench: Bench, *rows: Instance, ok: bool = True, **changes: Any) -> None:
+    """A sweep of the provider shows these."""
+    observed = tuple(shown(row, **changes) for row in rows) if ok else None
+    bench.settle(Looked("local", time.monotonic(), observed, WELL if ok else BLIND))
+
+
+def later(bench: Bench, seconds: float = 1000.0) -> None:
+    """The next tick is so far away."""
+    bench.at = getattr(bench, "at", time.monotonic()) + seconds  # type: ignore[attr-defined]
+    bench.settle(Tick(bench.at))  # type: ignore[attr-defined]
+
+
+def ask(bench: Bench, answer: Answer) -> int:
+    """Its time comes, and this is the answer; how many were asked."""
+    later(bench)
+    asked = bench.probe.answer(answer)
+    bench.settle()
+    return asked
+
+
+def watched(*rows: Instance, **health: Any) -> Bench:
+    """One whose instances were seen, and answered once."""
+    bench = Bench(*(rows or (running(),)), **health)
+    look(bench, *bench.published.tables.instances.values())
+    if not bench.probe.open:
+        later(bench)
+    bench.probe.answer(YES)
+    bench.settle()
+    return bench
+
+
+def found(bench: Bench, number: int = 1) -> InstanceHealth:
+    """What is answered to who asks now."""
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow(f"i{number}", told.append))
+    bench.probe.answer(YES)
+    bench.settle()
+    [health] = told
+    return health
 
 
 def closing(lanes: Lanes) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from swarmd.messages.instance import Instance, InstanceConfig, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.state import LoadedState, Node
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Batch, Opening
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -87,6 +88,7 @@ class MemoryStore:
         self.providers: tuple[ProviderRecord, ...] = ()
         self.events: list[Event] = []
         self.batches: list[Batch] = []
+        self.samples: list[SwarmMetrics] = []
         self.flowing = threading.Event()
         self.flowing.set()
         self.error: SwarmError | None = None
@@ -154,6 +156,15 @@ class MemoryStore:
 
     def save_status(self, data: bytes) -> None:
         return None
+
+    def keep_metrics(self, sample: SwarmMetrics) -> None:
+        self.samples.append(sample)
+
+    def metrics(self, since: datetime, until: datetime) -> Iterator[SwarmMetrics]:
+        yield from (each for each in self.samples if since <= each.timestamp <= until)
+
+    def last_metrics(self) -> SwarmMetrics | None:
+        return self.samples[-1] if self.samples else None
 
     def story(self, instance_id: str) -> Sequence[Reason]:
         return [Reason(at=AT, what="made", why="asked", by="ana")]

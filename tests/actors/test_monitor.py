@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from swarmd.actors.base import Start, Tick, provider_actor
 from swarmd.actors.monitor import CheckNow, Noticed
 from swarmd.actors.provider import Looked, LookNow
-from swarmd.core.tables import ProviderView
 from swarmd.errors import ProviderError, Unavailable
 from swarmd.messages.enums import (
     DesiredState,
@@ -23,57 +22,25 @@ from swarmd.messages.enums import (
     ProbeKind,
 )
 from swarmd.messages.health import HealthPoint, Illness, InstanceHealth
-from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig, InstanceStats
-from swarmd.messages.provider import ProviderHealth
-from swarmd.messages.units import Duration
+from swarmd.messages.instance import HealthCheck, InstanceConfig, InstanceStats
 from swarmd.ports import Answer
-from tests.actors.health_kit import NO, WELL, YES, Bench, running, shown
+from tests.actors.health_kit import (
+    NO,
+    WELL,
+    YES,
+    Bench,
+    ask,
+    found,
+    later,
+    look,
+    running,
+    shown,
+    watched,
+)
 from tests.actors.kit import AT, instance, operation
 
 HEALTHY, UNHEALTHY = HealthStatus.HEALTHY, HealthStatus.UNHEALTHY
 DEGRADED, UNKNOWN = HealthStatus.DEGRADED, HealthStatus.UNKNOWN
-BLIND = ProviderView(ProviderHealth(ok=False, message="no such socket"))
-
-
-def look(bench: Bench, *rows: Instance, ok: bool = True, **changes: Any) -> None:
-    """A sweep of the provider shows these."""
-    observed = tuple(shown(row, **changes) for row in rows) if ok else None
-    bench.settle(Looked("local", time.monotonic(), observed, WELL if ok else BLIND))
-
-
-def later(bench: Bench, seconds: float = 1000.0) -> None:
-    """The next tick is so far away."""
-    bench.at = getattr(bench, "at", time.monotonic()) + seconds  # type: ignore[attr-defined]
-    bench.settle(Tick(bench.at))  # type: ignore[attr-defined]
-
-
-def ask(bench: Bench, answer: Answer) -> int:
-    """Its time comes, and this is the answer; how many were asked."""
-    later(bench)
-    asked = bench.probe.answer(answer)
-    bench.settle()
-    return asked
-
-
-def watched(*rows: Instance, **health: Any) -> Bench:
-    """One whose instances were seen, and answered once."""
-    bench = Bench(*(rows or (running(),)), **health)
-    look(bench, *bench.published.tables.instances.values())
-    if not bench.probe.open:
-        later(bench)
-    bench.probe.answer(YES)
-    bench.settle()
-    return bench
-
-
-def found(bench: Bench, number: int = 1) -> InstanceHealth:
-    """What is answered to who asks now."""
-    told: list[InstanceHealth] = []
-    bench.settle(CheckNow(f"i{number}", told.append))
-    bench.probe.answer(YES)
-    bench.settle()
-    [health] = told
-    return health
 
 
 def test_it_begins_with_a_look() -> None:
@@ -389,13 +356,3 @@ def test_a_monitor_that_began_anew_knows_what_was_held() -> None:
         ask(bench, NO)
     assert bench.wishes() == []
     assert bench.story.count("held") == 1
-
-
-def test_its_interval_is_its_own() -> None:
-    quick = InstanceConfig(name="q", health=HealthCheck(interval=Duration(1)))
-    bench = watched(running(1), running(2, config=quick))
-    ask(bench, YES)
-    later(bench, 3.0)
-    assert len(bench.probe.open) == 1
-    later(bench, 60.0)
-    assert len(bench.probe.open) == 2

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
+
 from swarmd.actors.base import Context, health_actor
 from swarmd.actors.monitor import HealthMonitor, Noticed
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.supervisor import Family
 from swarmd.actors.ticker import Rhythms
-from swarmd.core.tables import Tables
-from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import EventType
+from swarmd.actors.uses import Outlooks, RunningCommands
+from swarmd.core.tables import Change, Tables
+from swarmd.messages.config import HealthConfig, InstancesConfig
+from swarmd.messages.enums import EventType, OperationKind, OperationState
 from swarmd.messages.events import Event
 from tests.actors.health_kit import FakeProbe, FakeProvider, HealthStore, SetClock, Told, running
-from tests.actors.kit import AT
+from tests.actors.kit import AT, operation
 from tests.support import wait_until
 
 ME = health_actor("local")
@@ -37,7 +40,7 @@ class Hall:
         rows = (running(1), running(2, provider="box1"))
         self.directory, self.family, self.rhythms = Told(), Family(), Rhythms({})
         self.published = Published(Tables.build(rows, (), (), 0), "j")
-        self.probe = Closes()
+        self.probe, self.commands = Closes(), RunningCommands()
         self.monitors = Monitors(
             context=Context(self.directory, SetClock()),
             family=self.family,
@@ -46,8 +49,11 @@ class Hall:
             store=cast(Any, HealthStore()),
             probe=self.probe,
             settings=lambda: HealthConfig(**health),
-            lasts=lambda: 60.0,
+            instances=InstancesConfig,
             new_id=lambda: "o1",
+            boot="b1",
+            commands=self.commands,
+            outlooks=Outlooks(),
         )
 
     def tell(self, kind: EventType, target: str | None) -> list[Any]:
@@ -107,3 +113,35 @@ def test_closing_closes_what_asks() -> None:
     hall.monitors.close()
     assert hall.probe.closed == 1
     assert not asker.run("k", lambda: None)
+
+
+def test_a_user_a_command_and_a_lease_are_use() -> None:
+    hall = Hall()
+    hall.monitors.child(provider())
+    row = hall.published.tables.instances["i1"]
+    ended = operation("o1", row, kind=OperationKind.UPDATE, state=OperationState.SUCCEEDED)
+    tables = hall.published.tables.apply(Change(operations=(ended,)))
+    hall.published.tables = tables
+    event = Event(
+        seq=1, journal="j", at=AT, type=EventType.OPERATION_ENDED, target="i1", operation="o1"
+    )
+    hall.published.publish(News(tables, (event,), ("o1",)))
+    [notice] = hall.directory.take(ME)
+    assert notice.used == f"update by {ended.caller.name}"
+    assert hall.tell(EventType.INSTANCE_KEPT, "i1")[0].used.startswith("keep by")
+    for each in hall.published.tables.instances.values():
+        hall.commands.run(each, lambda: cast(Any, None))
+    assert hall.directory.take(ME) == [Noticed("i1", used="a command")]
+    hall.monitors.close()
+
+
+def test_what_is_known_of_use_outlives_a_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HealthMonitor, "start", lambda *_, **given: given["idling"])
+    hall = Hall()
+    first = hall.monitors.child(provider())
+    hall.monitors.stop("local")
+    second = hall.monitors.child(provider())
+    assert first is not None
+    assert second is not None
+    assert first.factory(1) is second.factory(1)
+    hall.monitors.close()

@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.actors.restarts import Restarts
+from swarmd.core.recovery.again import failed_by_itself
 from swarmd.core.recovery.remedy import Act, Hold, Leave, Wait
 from swarmd.core.tables import Tables
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import DesiredState, InstanceStatus, RecoveryAction
-from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig, Resources
+from swarmd.messages.instance import Failure, HealthCheck, Instance, InstanceConfig, Resources
 from swarmd.messages.units import Duration, Size
 from tests.actors.health_kit import running
 from tests.actors.kit import AT, instance
@@ -49,6 +50,25 @@ def test_what_ended_is_started_until_it_ended_too_often() -> None:
     assert isinstance(restarts.decide(DOWN, "", SETTINGS, LATER), Act)
 
 
+def test_a_start_that_failed_over_and_over_says_why_and_what_helps() -> None:
+    error = Failure(
+        type="provider_error",
+        message="port 8100 is taken by process 7",
+        details={"next_step": "Free it."},
+    )
+    row = replace(DOWN, status=InstanceStatus.ERROR, last_error=failed_by_itself(error))
+    restarts = Restarts()
+    assert restarts.which(row.id, "", SETTINGS) == "attempt 1 of 3"
+    assert restarts.which(row.id, "the memory limit was reached", SETTINGS) == "attempt 1 of 1"
+    for _ in range(3):
+        restarts.note(row.id, LATER)
+    assert row.id in restarts
+    found = restarts.decide(row, "it ended with 3", SETTINGS, LATER)
+    assert isinstance(found, Hold)
+    assert found.why.endswith("does not run although it is to: port 8100 is taken by process 7")
+    assert found.next_step("a/b") == "Free it. Then recover it (swarmctl recover a/b)."
+
+
 def test_between_two_there_is_a_pause() -> None:
     restarts = Restarts()
     restarts.note(DOWN.id, LATER)
@@ -64,7 +84,7 @@ def test_out_of_memory_it_is_tried_once_and_the_limit_is_named(words: str) -> No
     found = restarts.decide(row, words, SETTINGS, LATER)
     assert isinstance(found, Hold)
     assert "64m" in found.why
-    assert "resources.memory" in found.next_step
+    assert "swarmctl update web --memory" in found.next_step("web")
 
 
 @pytest.mark.parametrize(

@@ -9,22 +9,26 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from swarmd.core.idle.lease import until_of
+from swarmd.core.telemetry.histogram import observe
+from swarmd.core.telemetry.window import window_of
 from swarmd.errors import (
     Conflict,
     Unavailable,
     ValidationError,
 )
-from swarmd.messages import codec, replies, requests
+from swarmd.messages import codec, replies, requests, telemetry
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
     HealthStatus,
     InstanceStatus,
+    MetricsFormat,
     OperationKind,
     OperationState,
     Origin,
@@ -33,6 +37,7 @@ from swarmd.messages.events import Event
 from swarmd.messages.health import Check, CheckKind, HealthPoint, InstanceHealth
 from swarmd.messages.instance import Failure, Instance, InstanceConfig, InstanceStats
 from swarmd.messages.operation import Caller, Operation
+from swarmd.messages.units import Duration
 from swarmd.ports import Session, Upload
 from tests.api.fake_query import EPOCH, FakeQuery
 from tests.api.fake_streams import BytesSession, MemoryUpload
@@ -129,6 +134,39 @@ class FakeDaemon(FakeQuery):
             history=(point,),
         )
 
+    async def metrics(
+        self, caller: Caller, request: requests.DaemonMetrics
+    ) -> telemetry.MetricsReport:
+        """Ten minutes: one of them measured, the others a gap."""
+        self.callers.append(caller)
+        window = window_of(request, EPOCH + timedelta(seconds=599))
+        report = telemetry.MetricsReport(
+            since=window.since,
+            until=window.until,
+            step=Duration(window.step),
+            interval=Duration(60),
+        )
+        if request.format is MetricsFormat.PROMETHEUS:
+            return msgspec.structs.replace(report, text="swarmd_instances 1\n")
+        measured, steps = self.measured(len(self.by_id)), range(1, window.count)
+        gaps = (telemetry.MetricsPoint(at=window.begin(step), samples=0) for step in steps)
+        return msgspec.structs.replace(report, points=(measured, *gaps), total=measured)
+
+    def measured(self, count: int) -> telemetry.MetricsPoint:
+        """A point with a few figures."""
+        one = telemetry.Figure(min=0, mean=count / 2, max=count, last=count)
+        latency = observe(observe(telemetry.Histogram(), 0.2), 3.0)
+        created = telemetry.OperationMetrics(succeeded=1, failed=1, latency=latency)
+        names = ("instances.total", "instances.status.running", "health.unhealthy")
+        return telemetry.MetricsPoint(
+            at=EPOCH,
+            samples=1,
+            seconds=60.0,
+            figures=dict.fromkeys(names, one)
+            | {"process.rss_bytes": telemetry.Figure(min=1, mean=2, max=40 << 20, last=3)},
+            operations={OperationKind.CREATE: created},
+        )
+
     async def submit(self, caller: Caller, request: requests.Mutation) -> Operation:
         self.callers.append(caller)
         key = request.idempotency_key
@@ -168,6 +206,12 @@ class FakeDaemon(FakeQuery):
             return replies.Done()
         if isinstance(request, requests.AdoptStray):
             return self.add(request.name or "stray")
+        if isinstance(request, requests.KeepInstance):
+            found = self.instance(caller, request.id)
+            until = until_of(request, datetime.now(UTC))
+            kept = msgspec.structs.replace(found, keep_until=until)
+            self.by_id[kept.id] = kept
+            return kept
         raise Unavailable(f"{type(request).__name__} is not part of this fake")
 
     async def doctor(self, caller: Caller) -> replies.DoctorReport:

@@ -51,6 +51,7 @@ READS: list[tuple[str, dict[str, Any], str]] = [
     ("daemon.version", {}, "protocol"),
     ("daemon.ping", {}, "ok"),
     ("daemon.actors", {}, "dead_letters"),
+    ("daemon.metrics", {"since": "10m", "step": 60}, "points"),
     ("daemon.doctor", {}, "findings"),
     ("daemon.reload", {}, "applied"),
     ("rpc.discover", {}, "methods"),

@@ -18,9 +18,14 @@ MODULES = (
     "create",
     "cli",
     "probe",
+    "recover",
+    "crash_loops",
+    "history",
+    "telemetry",
     "docker_create",
     "docker_sweep",
     "docker_seen",
+    "docker_recover",
     "docker_archive",
 )
 

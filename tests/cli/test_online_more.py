@@ -159,6 +159,8 @@ def test_providers(served: Served, web: Instance) -> None:
     for words in (
         ["register", "x", "--type", "local", "--option", "cpu=2"],
         ["update", "local", "--priority", "2", "--unset", "cpu"],
+        ["update", "local", "--unset", "cost_per_hour"],
+        ["update", "local", "--cost-per-hour", "2"],
     ):
         assert "not part of this fake" in ctl("providers", *words).err
 

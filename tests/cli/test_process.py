@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import EventType
+from swarmd.messages.instance import replace
+from tests.api.fake_query import EPOCH
 from tests.cli.driver import COMMAND, clean_env, process
 from tests.cli.server import Served
 from tests.support import wait_until
@@ -42,9 +46,11 @@ def started(env: dict[str, str], *words: str, **streams: Any) -> Iterator[subpro
 class Terminal:
     """What a person sees: a pty, and everything that was written to it."""
 
-    def __init__(self, env: dict[str, str], *words: str) -> None:
+    def __init__(self, env: dict[str, str], *words: str, rows: int = 0) -> None:
         self.seen = ""
         self.pid, self.leader = pty.fork()
+        if self.pid == 0 and rows:
+            termios.tcsetwinsize(0, (rows, 80))
         if self.pid == 0:
             try:
                 os.execve(COMMAND[0], [*COMMAND, *words], env)
@@ -86,8 +92,8 @@ OpenTerminal = Callable[..., Terminal]
 def open_terminal() -> Iterator[OpenTerminal]:
     opened: list[Terminal] = []
 
-    def make(env: dict[str, str], *words: str) -> Terminal:
-        opened.append(Terminal(env, *words))
+    def make(env: dict[str, str], *words: str, rows: int = 0) -> Terminal:
+        opened.append(Terminal(env, *words, rows=rows))
         return opened[-1]
 
     yield make
@@ -220,6 +226,13 @@ def test_ls_watch_shows_what_changes(served: Served, env: dict[str, str]) -> Non
         served.on_loop(served.daemon.publish, EventType.INSTANCE_CREATED, web.id)
         assert child.stdout.readline().startswith(b"NAME")
         assert child.stdout.readline().startswith(b"ana/web")
+        # That somebody has used it is no news; another instance is.
+        idle = Idle(last_used=EPOCH, used_by="a browser")
+        served.on_loop(served.daemon.by_id.update, {web.id: replace(web, idle=idle)})
+        served.on_loop(served.daemon.publish, EventType.INSTANCE_HEALTH_CHANGED, web.id)
+        zoo = served.on_loop(served.daemon.add, "zoo")
+        served.on_loop(served.daemon.publish, EventType.INSTANCE_CREATED, zoo.id)
+        assert child.stdout.readline().startswith(b"ana/zoo")
 
 
 def test_a_command_gets_standard_input_and_gives_its_exit_code(
@@ -314,13 +327,26 @@ def test_ls_watch_redraws_a_terminal(
     served: Served, env: dict[str, str], open_terminal: OpenTerminal
 ) -> None:
     terminal = open_terminal(env, "ls", "-w")
-    terminal.until("\x1b[H\x1b[2JNAME")
+    terminal.until("\x1b[HNAME")
     wait_until(lambda: served.daemon.subscribers == 1)
     web = served.on_loop(served.daemon.add, "web")
     served.on_loop(served.daemon.publish, EventType.INSTANCE_CREATED, web.id)
     terminal.until("ana/web")
     terminal.type("\x03")
     assert terminal.finish() == 130
+
+
+def test_what_does_not_fit_a_terminal_is_counted(
+    served: Served, env: dict[str, str], open_terminal: OpenTerminal
+) -> None:
+    for number in range(40):
+        served.on_loop(served.daemon.add, f"n{number:02}")
+    terminal = open_terminal(env, "ls", "-w", rows=10)
+    terminal.until("… 33 more")
+    terminal.type("\x03")
+    assert terminal.finish() == 130
+    assert "n06" in terminal.seen
+    assert "n07" not in terminal.seen
 
 
 def test_a_closed_stderr_changes_no_exit_code(env: dict[str, str]) -> None:

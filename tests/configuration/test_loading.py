@@ -26,6 +26,7 @@ def failure(text: str) -> ConfigError:
         ("[instance]\n", "instance", "unknown key"),
         ("[instances]\nstart_timeout = '12x'", "instances.start_timeout", "expected a duration"),
         ("[instances]\nstop_grace = -1", "instances.stop_grace", "expected a duration"),
+        ("[instances]\nmax_age = 9\n[health]\nenabled = false", "instances.max_age", "no effect"),
         ("[instances]\nstory_length = 'a'", "instances.story_length", "a whole number"),
         ("[instances]\nstory_length = 3", "instances.story_length", ">= 10"),
         ("[instances]\nstart_timeout = 0", "instances.start_timeout", "more than 0"),
@@ -43,6 +44,13 @@ def failure(text: str) -> ConfigError:
         ("[health]\nmax_parallel = 65", "health.max_parallel", "<= 64"),
         ("[health]\nrecovery_actions = ['reboot']", "health.recovery_actions[0]", "one of"),
         ("[health]\ngrace = 'soon'", "health.grace", "expected a duration"),
+        ("[telemetry]\ninterval = 0", "telemetry.interval", "at least 0.05 s"),
+        ("[telemetry]\nfiles = 0", "telemetry.files", ">= 1"),
+        ("[telemetry]\nlisten = '9464'", "telemetry.listen", "an address and a port"),
+        ("[telemetry]\nlisten = 'localhost:0'", "telemetry.listen", "from 1 to 65535"),
+        ("[telemetry]\nlisten = 'web:9464'", "telemetry.listen", "an IP address"),
+        ("[telemetry]\nlisten = '0.0.0.0:9464'", "telemetry.listen", "in the clear"),
+        ("[telemetry]\nlisten = '[::]:9464'", "telemetry.listen", "in the clear"),
         ("[logging]\nlevel = 'loud'", "logging.level", "one of debug, info, warning, error"),
         ("daemon = 3", "daemon", "a table"),
         ("providers = 3", "providers", "a list"),
@@ -261,3 +269,10 @@ def test_the_shortest_times_of_health_are_taken() -> None:
     text = "[health]\ncheck_interval = '50ms'\ntimeout = '1ms'\nrecovery_actions = []"
     found = parse(text, file=None).health
     assert (found.check_interval, found.timeout, found.recovery_actions) == (0.05, 0.001, ())
+
+
+def test_figures_may_be_shown_to_other_hosts_by_who_says_that_it_is_insecure() -> None:
+    listen = "[telemetry]\nlisten = '0.0.0.0:9464'"
+    assert "daemon.insecure" in str(failure(listen).next_step)
+    assert parse(f"[daemon]\ninsecure = true\n{listen}").telemetry.listen == "0.0.0.0:9464"
+    assert parse("[telemetry]\nlisten = 'localhost:9464'").telemetry.listen == "localhost:9464"

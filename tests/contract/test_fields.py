@@ -170,8 +170,8 @@ FIELDS: dict[str, Field] = {
     "health.successes": Field(lambda case: {"health": HealthCheck(successes=2)}, kept),
     "health.grace": Field(lambda case: {"health": HealthCheck(grace=Duration(90))}, kept),
     "health.recover": Field(lambda case: {"health": HealthCheck(recover=False)}, kept),
-    "idle_timeout": Field(lambda case: {"idle_timeout": Duration(600)}, never_implemented),
-    "max_age": Field(lambda case: {"max_age": Duration(600)}, never_implemented),
+    "idle_timeout": Field(lambda case: {"idle_timeout": Duration(600)}, kept),
+    "max_age": Field(lambda case: {"max_age": Duration(600)}, kept),
     "protect": Field(lambda case: {"protect": True}, kept),
     "swarm": Field(lambda case: {"swarm": "blue"}, never_implemented),
 }

@@ -9,15 +9,24 @@ import pytest
 from swarmd.core.condition import Condition, condition_of
 from swarmd.core.doctor import NOTE, OK, PROBLEM, WARNING, Disk, Facts, examine
 from swarmd.core.tables import Change, ProviderView
-from swarmd.messages.enums import DaemonState
+from swarmd.messages.enums import BreakerState, DaemonState
 from swarmd.messages.instance import Stray
-from swarmd.messages.provider import ProviderHealth, ProviderRecord
+from swarmd.messages.provider import BreakerInfo, ProviderHealth, ProviderInfo, ProviderRecord
 from swarmd.messages.replies import ActorInfo
 from tests.core.desk import LOCAL, tables_of
 from tests.core.samples import NOW, caps, make_id, provider
 
 ILL = ProviderView(ProviderHealth(ok=False, message="no server"))
 MUTE = ProviderView(ProviderHealth(ok=False))
+
+
+OPEN = BreakerInfo(
+    state=BreakerState.OPEN, failures=5, opened_at=NOW, retry_at=NOW, last_error="no line"
+)
+LEFT_ALONE = (
+    "its circuit breaker is open since 12:00:00 UTC after 5 failures; it is asked again at"
+    " 12:00:00 UTC"
+)
 
 
 def actor(name: str, state: str, failure: str | None = None) -> ActorInfo:
@@ -64,6 +73,16 @@ OTHERS = (LOCAL, ProviderRecord(name="b", type="local"), ProviderRecord(name="a"
             ("provider local: does not answer",),
         ),
         (
+            condition(Change(views={"local": ILL}, breakers={"local": OPEN})),
+            DaemonState.DEGRADED,
+            (f"provider local: no server; {LEFT_ALONE}",),
+        ),
+        (
+            condition(Change(breakers={"local": OPEN})),
+            DaemonState.DEGRADED,
+            (f"provider local: no line; {LEFT_ALONE}",),
+        ),
+        (
             condition(actors=(actor("controller", "hung"), actor("ticker", "failed"))),
             DaemonState.DEGRADED,
             ("actor controller is hung", "actor ticker is failed"),
@@ -72,6 +91,11 @@ OTHERS = (LOCAL, ProviderRecord(name="b", type="local"), ProviderRecord(name="a"
             condition(write_error="disk full"),
             DaemonState.DEGRADED,
             ("the state cannot be written: disk full",),
+        ),
+        (
+            condition(endpoint_error="the port is taken"),
+            DaemonState.DEGRADED,
+            ("metrics: the port is taken",),
         ),
     ],
 )
@@ -235,3 +259,19 @@ def test_the_worst_comes_first_and_strays_are_listed() -> None:
     assert [each.level for each in report.findings] == [PROBLEM, WARNING, NOTE, OK]
     assert report.findings[1].subject == f"stray {make_id(7)}"
     assert report.strays == (stray(None),)
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        (provider(breaker=OPEN), "no line"),
+        (provider(breaker=OPEN, health=ILL.health), "no server"),
+    ],
+)
+def test_a_provider_that_is_left_alone(info: ProviderInfo, words: str) -> None:
+    (found,) = (
+        each for each in examine(replace(WELL, providers=(info,))).findings
+        if each.subject == "provider local" and each.level == PROBLEM
+    )  # fmt: skip
+    assert found.message == f"{words}; {LEFT_ALONE}"
+    assert "swarmctl providers enable local" in (found.next_step or "")

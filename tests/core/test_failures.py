@@ -183,7 +183,7 @@ def test_a_failure(
         (stopped(), START, 0, UNKNOWN, DesiredState.RUNNING),
         (instance(1), STOP, 0, UNKNOWN, DesiredState.STOPPED),
         (instance(1), RESTART, 1, UNKNOWN, DesiredState.RUNNING),
-        (instance(1), DELETE, 1, UNKNOWN, DesiredState.STOPPED),
+        (instance(1), DELETE, 1, UNKNOWN, DesiredState.DELETED),
         (instance(1), UPDATE, 1, RUNNING, DesiredState.RUNNING),
         (trashed(), UNDELETE, 0, DELETED, DesiredState.DELETED),
     ],

@@ -18,12 +18,12 @@ from swarmd.errors import (
     Unavailable,
     ValidationError,
 )
-from swarmd.messages.enums import AuthType
+from swarmd.messages.enums import AuthType, BreakerState
 from swarmd.messages.instance import Auth, InstanceConfig, Network, Resources
-from swarmd.messages.provider import ProviderHealth
+from swarmd.messages.provider import BreakerInfo, ProviderHealth
 from swarmd.messages.replies import Placement
 from swarmd.messages.units import Size
-from tests.core.samples import FIELDS, caps, config, provider
+from tests.core.samples import FIELDS, NOW, caps, config, provider
 
 BROKEN = ProviderHealth(ok=False, message="no server is installed")
 
@@ -337,3 +337,36 @@ def test_among_equals_the_higher_priority_counts_under_every_strategy() -> None:
 def test_the_kind_of_error_of_a_wrong_label() -> None:
     with pytest.raises(ValidationError):
         place(config(provider_labels={"a": "b"}), (LOCAL,), Rules())
+
+
+# --- providers that fail -----------------------------------------------------------------------
+
+LEFT_ALONE = BreakerInfo(state=BreakerState.OPEN, failures=5, retry_at=NOW, last_error="no line")
+PROBED = BreakerInfo(state=BreakerState.HALF_OPEN, failures=5, last_error="no line")
+ONCE, TWICE = BreakerInfo(failures=1, last_error="no"), BreakerInfo(failures=2, last_error="no")
+
+
+@pytest.mark.parametrize("breaker", [LEFT_ALONE, PROBED])
+def test_who_is_left_alone_takes_nothing(breaker: BreakerInfo) -> None:
+    """Half-open neither: the probe is a look, not somebody's instance."""
+    box = candidate("box1", breaker=breaker)
+    placement = place(config(), (box, LOCAL), Rules("box1"))
+    assert [each.provider for each in placement.ranked] == ["local"]
+    assert "its circuit breaker is open" in placement.refused[0].reason
+    assert "the last: no line" in placement.refused[0].reason
+    with pytest.raises(Unavailable) as caught:
+        place(config(provider="box1"), (box, LOCAL), Rules())
+    assert "swarmctl providers enable box1" in str(caught.value.next_step)
+
+
+def test_who_failed_lately_comes_after_all_others_also_as_the_default_one() -> None:
+    default = candidate("local", breaker=TWICE, priority=9.0)
+    box = candidate("box1", breaker=ONCE)
+    placement = place(config(), (default, box, candidate("box2")), Rules("local"))
+    assert [each.provider for each in placement.ranked] == ["box2", "local", "box1"]
+    assert placement.ranked[1].note == (
+        "daemon.default_provider; it failed 2 times lately, so that the others come first"
+    )
+    assert "it failed once lately" in placement.ranked[2].note
+    # Where there is no other one it is taken.
+    assert place(config(), (default,), Rules("local")).chosen == "local"

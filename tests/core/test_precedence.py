@@ -31,6 +31,7 @@ from tests.core.precedence import FOUND, STEPS, WEB, attempt, under_way
 from tests.core.samples import config, make_id
 
 USER, RECOVERY, RECONCILE = Origin.USER, Origin.RECOVERY, Origin.RECONCILE
+POLICY = Origin.POLICY
 
 WISHES = {
     "start": (START, USER, {}),
@@ -45,6 +46,7 @@ WISHES = {
     "recovery": (RESTART, RECOVERY, {}),
     "auto stop": (STOP, RECONCILE, {"force": False}),
     "auto purge": (PURGE, RECONCILE, {"force": False}),
+    "idle stop": (STOP, POLICY, {"force": False}),
 }
 
 
@@ -145,14 +147,24 @@ BY_NOBODY: dict[OperationKind, dict[str, str]] = {
         **row("auto start, recovery", "refused"),
     },
 }
+BY_RULE: dict[OperationKind, dict[str, str]] = {
+    STOP: {
+        **row("stop, auto stop", "join"),
+        **row(CHANGES, "pre-empt"),
+        **row("kill, rm, rm --force", "wait"),
+        **row("auto start, recovery, auto purge", "refused"),
+    },
+}
 
 
 def cases() -> list[Any]:
     made = []
-    for origin, table in ((USER, BY_USER), (RECONCILE, BY_NOBODY)):
+    for origin, table in ((USER, BY_USER), (RECONCILE, BY_NOBODY), (POLICY, BY_RULE)):
         for kind, expected in table.items():
             desired = FOUND[kind][1]
-            rest = UNWANTED if desired is DesiredState.RUNNING else {}
+            runs = desired is DesiredState.RUNNING
+            # What a rule asks for is a stop of what is to run; it wins over nothing.
+            rest = {**(UNWANTED if runs else {}), "idle stop": "conflict" if runs else "refused"}
             live = {} if kind is UNDELETE else LIVE
             full = {**live, **rest, **expected}
             assert full.keys() == WISHES.keys(), (kind, WISHES.keys() ^ full.keys())

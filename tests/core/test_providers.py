@@ -18,6 +18,7 @@ from swarmd.core.reconcile import Found
 from swarmd.core.strays import stray_of
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import SwarmError, ValidationError
+from swarmd.messages import codec
 from swarmd.messages.config import ProviderConfig
 from swarmd.messages.enums import DesiredState, InstanceStatus, OperationState
 from swarmd.messages.provider import ProviderRecord
@@ -227,6 +228,20 @@ def test_what_placement_goes_by() -> None:
     assert (far.region, far.labels, far.cost_per_hour) == ("eu", {"b": "2", "c": "3"}, 0.0)
     tables, _ = after(UpdateProvider(name="far", region=""), tables)
     assert tables.providers["far"].region is None
+    assert tables.providers["far"].cost_per_hour == 0.0
+
+
+def test_a_cost_that_is_not_known_any_more() -> None:
+    tables, _ = after(RegisterProvider(name="far", type="local", cost_per_hour=1.0))
+    changes: tuple[tuple[dict[str, Any], float | None], ...] = (
+        ({}, 1.0),
+        ({"cost_per_hour": 2.5}, 2.5),
+        ({"cost_per_hour": None}, None),
+    )
+    for sent, cost in changes:
+        request = codec.convert({"name": "far", **sent}, UpdateProvider)
+        tables, _ = after(request, tables)
+        assert tables.providers["far"].cost_per_hour == cost
 
 
 # --- refusals ---------------------------------------------------------------------------------

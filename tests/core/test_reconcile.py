@@ -13,7 +13,8 @@ from swarmd.core.reconcile import (
     next_attempt,
     reconcile,
 )
-from swarmd.core.sight import is_lost, lost_failure, settle
+from swarmd.core.recovery.again import failed_by_itself
+from swarmd.core.sight import follow, is_lost, lost_failure, settle
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Failure, Instance, replace
 from swarmd.messages.provider import Address, Observed
@@ -72,6 +73,15 @@ def test_a_crash_is_seen_and_the_instance_started_in_one_round() -> None:
 def test_one_whose_start_failed_is_held() -> None:
     held = record(status=STATUS.ERROR)
     assert plan_for(held, seen(STATUS.STOPPED)).start == ()
+
+
+def test_one_whose_automatic_start_failed_is_started_again_when_its_pause_is_over() -> None:
+    failure = failed_by_itself(Failure(type="provider_error", message="the port is taken"))
+    failed, down = record(status=STATUS.ERROR, last_error=failure), seen(STATUS.STOPPED)
+    assert plan_for(failed, down) == Plan(start=(ID,))
+    assert plan_for(failed, down, attempts={ID: (1, NOW)}).wait
+    assert plan_for(replace(failed, desired=STOPPED), down).empty
+    assert plan_for(failed, seen(STATUS.RUNNING)).start == ()
 
 
 @pytest.mark.parametrize("status", [STATUS.STOPPED, STATUS.CREATED])
@@ -149,12 +159,43 @@ def test_a_newer_epoch_than_the_records_is_taken_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "left", [seen(STATUS.STOPPED, epoch=1), seen(epoch=3), seen(epoch=1, node=OTHER)]
+    "left",
+    [
+        seen(STATUS.STOPPED, epoch=1),
+        seen(epoch=2),
+        seen(epoch=3, node=OTHER),
+        seen(STATUS.CREATED, epoch=3, complete=False),
+    ],
 )
 def test_copies_elsewhere_are_listed_and_left_alone(left: Observed) -> None:
     plan = plan_for(record(epoch=2), seen(epoch=2), elsewhere=(left,))
     assert plan == Plan(stray=(Found("box1", left),))
     assert plan.empty
+
+
+def test_a_newer_one_elsewhere_is_the_instance_and_the_record_follows() -> None:
+    """An old backup of the state was put back: the instance has moved since."""
+    here, there = seen(epoch=2), seen(epoch=3)
+    plan = plan_for(record(epoch=2), here, elsewhere=(there,))
+    assert plan == Plan(follow=(Found("box1", there),))
+    after = follow(record(epoch=2), "box1", "docker", there, later(1))
+    assert (after.provider, after.provider_type, after.epoch) == ("box1", "docker", 3)
+    again = plan_for(after, here, elsewhere=(there,))
+    assert again == Plan(undo=(Undo("local", here, remove=False),))
+
+
+def test_copies_are_found_by_the_look_of_the_other_provider_alone() -> None:
+    """Each provider tells for itself: that of the record is not asked at that moment."""
+    late, left, newer = seen(epoch=1), seen(STATUS.STOPPED, epoch=1), seen(epoch=3)
+    for there, plan in (
+        (late, Plan(undo=(Undo("box1", late, remove=False),))),
+        (left, Plan(stray=(Found("box1", left),))),
+        (newer, Plan(follow=(Found("box1", newer),))),
+    ):
+        assert plan_for(record(epoch=2), observed={"box1": (there,)}) == plan
+    busy = frozenset({ID})
+    assert plan_for(record(epoch=2), observed={"box1": (late,)}, busy=busy) == Plan()
+    assert plan_for(record(epoch=2, node=OTHER), observed={"box1": (late,)}) == Plan()
 
 
 def test_one_absence_proves_nothing() -> None:

@@ -60,7 +60,7 @@ def test_the_same_port_with_two_protocols() -> None:
     [
         ({"name": ""}, "name", "empty"),
         ({"image": "x"}, "image", "no effect at provider here"),
-        ({"idle_timeout": Duration(1)}, "idle_timeout", "no effect at provider here"),
+        ({"swarm": "blue"}, "swarm", "no effect at provider here"),
         ({"resources": Resources(pids=20)}, "resources.pids", "no effect at provider here"),
         ({"env": {"1A": ""}}, "env", "'1A' is not the name"),
         ({"env": {"A-B": ""}}, "env", "is not the name"),

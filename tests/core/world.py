@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from swarmd.core.housekeeping import sweep_operations, tidy
 from swarmd.core.lifecycle import can_move
 from swarmd.core.steps import abandon, settle
 from swarmd.core.tables import Change, Tables
+from swarmd.core.turns import late
 from swarmd.core.wishes import Verdict, accept, request_cancel
-from swarmd.errors import Conflict, InstanceNotFound
+from swarmd.errors import CircuitOpen, Conflict, InstanceNotFound, ProviderUnreachable
 from swarmd.messages.enums import (
     DesiredState,
     InstanceStatus,
@@ -37,12 +39,14 @@ from tests.core.desk import (
     Desk,
     update_arguments,
 )
-from tests.core.samples import instance, make_id, observed
+from tests.core.samples import NOW, instance, make_id, observed
 
 Choose = Callable[[Sequence[Any]], Any]
 """One of several: drawn by a property test, or by chance."""
 
 NAMES = ("web", "api")
+SILENT = ProviderUnreachable("it did not answer")
+LEFT_ALONE = CircuitOpen("it is not asked now")
 USER_KINDS = [kind for kind in OperationKind if kind not in (CREATE, IMPORT, OperationKind.PURGE)]
 AUTOMATIC_KINDS = [kind for kind in OperationKind if kind is not IMPORT]
 SEEN = (
@@ -189,7 +193,10 @@ class World:
         self.verdict(made)
         after = self.tables.instances[target]
         assert before is not None
-        if origin is not Origin.USER:
+        if origin is Origin.POLICY:
+            assert not made.cancel, "a rule ends nothing"
+            assert after.desired is DesiredState.STOPPED
+        elif origin is not Origin.USER:
             assert after.desired is before.desired, "nobody asked for that"
         elif kind in STARTED:
             assert after.desired is DesiredState.RUNNING
@@ -248,6 +255,9 @@ class World:
             arguments = update_arguments(row.config)
         self.wished(kind, target, choose((Origin.RECONCILE, Origin.RECOVERY)), **arguments)
 
+    def rule(self, choose: Choose) -> None:
+        self.wished(OperationKind.STOP, self.target(choose), Origin.POLICY, force=False)
+
     def cancel(self, choose: Choose) -> None:
         active = sorted(each for ids in self.tables.active.values() for each in ids)
         if active:
@@ -258,7 +268,7 @@ class World:
         if not running:
             return
         operation = choose(running)
-        error = choose((None, None, None, BROKEN, CANCELLED))
+        error = choose((None, None, None, BROKEN, CANCELLED, SILENT, LEFT_ALONE))
         provider = choose((None, self.tables.instances[operation.target].provider))
         seen = choose((None, *SEEN))
         sight = observed(status=seen) if seen else None
@@ -291,6 +301,16 @@ class World:
                 assert mended.operations[each.id] == each, "an ended operation was changed"
         self.ended = {each.id: each for each in mended.operations.values() if each.state.ended}
         self.before, self.change = mended, Change()
+
+    def late(self, choose: Choose) -> None:
+        """So much time has passed; what waited too long ends, and nothing else."""
+        self.desk.now += timedelta(seconds=choose((0, 20, 40)))
+        change = late(self.tables, self.desk.now, 30.0, choose((NOW, self.desk.now)))
+        waiting = {each for ids in self.tables.active.values() for each in ids[1:]}
+        assert {each.id for each in change.operations} <= waiting
+        desired = {row.id: row.desired for row in change.instances}
+        assert all(self.tables.instances[each].desired is wish for each, wish in desired.items())
+        self.apply(change)
 
     def sweep(self, choose: Choose) -> None:
         self.apply(sweep_operations(self.tables, choose(range(20)), self.desk.now))
@@ -362,10 +382,12 @@ DEEDS = (
     World.create,
     *[World.user] * 4,
     *[World.automatic] * 2,
+    World.rule,
     World.cancel,
     *[World.outcome] * 4,
     World.all_goes_well,
     World.crash,
+    World.late,
     World.sweep,
 )
 """What can happen, each as often as it should."""

@@ -37,6 +37,7 @@ STANDIN = (sys.executable, "-I", "-S", str(CHECKOUT / "tests" / "standin.py"))
 FAST = {
     "daemon": {"observe_interval": "0.2s", "reconcile_interval": "0.5s"},
     "instances": {"stop_grace": "1s", "start_timeout": "20s"},
+    "breaker": {"pause": "0.3s", "longest_pause": "1s"},
 }
 _SLOTS = 220
 _PORTS = 100

@@ -60,3 +60,32 @@ def test_a_full_disk_refuses_changes_and_nothing_is_half_written(
         daemon.call("instance.delete", id=name, force=True)
     nothing_runs(daemon)
     assert daemon.stop() == 0
+
+
+@pytest.mark.root
+def test_samples_on_a_full_disk_cost_nothing_else(
+    make_daemon: MakeDaemon, small_disk: Path
+) -> None:
+    daemon = make_daemon(settings={"telemetry": {"interval": "0.2s"}})
+    daemon.state = small_disk / "state"
+    daemon.start()
+    daemon.create("kept")
+    ballast = fill_disk(small_disk)
+
+    def state() -> str:
+        return str(daemon.call("daemon.status")["state"])
+
+    wait_until(lambda: state() == "degraded", describe=daemon.last_words)
+    told = daemon.call("daemon.metrics")["total"]
+    assert told["operations"]["create"]["succeeded"] == 1
+    assert told["figures"]["instances.status.running"]["last"] == 1
+    ballast.unlink()
+    # Nothing is asked for: the next samples show that the disk takes writes again.
+    wait_until(lambda: state() == "ready", timeout=20, describe=daemon.last_words)
+    assert all(each["state"] == "running" for each in daemon.call("daemon.actors")["items"]), (
+        daemon.call("daemon.actors")
+    )
+    daemon.call("instance.delete", id="kept", force=True)
+    nothing_runs(daemon)
+    assert daemon.stop() == 0
+    assert list((daemon.state / "metrics").iterdir())

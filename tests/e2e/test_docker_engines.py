@@ -196,13 +196,41 @@ def test_an_engine_that_hangs(make_daemon: MakeDaemon, engine: OwnEngine, own_bo
     daemon.close()
 
 
+def breaker(daemon: DaemonProcess, box: Box) -> str:
+    """The breaker of a provider, as ``swarmctl providers`` shows it."""
+    lines = [line.split() for line in daemon.ctl("providers").stdout.splitlines()]
+    column = lines[0].index("BREAKER")
+    return next(line[column] for line in lines if line[0] == box.name)
+
+
+def await_breaker(daemon: DaemonProcess, box: Box, wanted: str) -> None:
+    """Wait until the breaker of a provider is in a state."""
+    wait_until(
+        lambda: breaker(daemon, box) == wanted,
+        timeout=BACK,
+        describe=lambda: (breaker(daemon, box), health(daemon, box)),
+    )
+
+
+def automatic(daemon: DaemonProcess) -> list[tuple[str, str]]:
+    """What was done that nobody asked for: kind and instance."""
+    items = daemon.call("operation.list", limit=1000)["items"]
+    return sorted(
+        (item["kind"], item["target_ref"].partition("/")[2])
+        for item in items
+        if item["origin"] != "user"
+    )
+
+
 @pytest.mark.parametrize("live_restore", [False, True], ids=["ended", "kept"])
 def test_an_engine_that_is_killed_and_comes_back(
     make_daemon: MakeDaemon, live_restore: bool
 ) -> None:
+    """Its instances are unknown meanwhile; afterwards only what ended is started, once each."""
     with OwnEngine(live_restore=live_restore) as engine:
         box = Box(furnish(engine), url=engine.unix_url)
         daemon = make_daemon(providers=[box.table()]).start()
+        daemon.create("here", provider="local")
         made = daemon.create("there", provider=box.name)
         daemon.create("stopped", provider=box.name)
         daemon.call("instance.stop", id="stopped")
@@ -211,8 +239,17 @@ def test_an_engine_that_is_killed_and_comes_back(
         before = box.container(made["id"])["State"]["StartedAt"]
         engine.kill()
         await_health(daemon, box, ok=False)
+        await_breaker(daemon, box, "open")
+        away = daemon.call("instance.get", id="there")
+        # Nobody knows how it is; what was seen last is shown all the same.
+        assert (away["health"], away["status"]) == ("unknown", "running")
+        refused = daemon.ctl("restart", "there")
+        assert refused.returncode == 1
+        assert "is left alone: its circuit breaker is open" in refused.stderr
+        assert automatic(daemon) == []
         engine.start()
         await_health(daemon, box, ok=True)
+        await_breaker(daemon, box, "closed")
         if not live_restore:  # until its end was seen, it is told as running, as it was last
             wait_until(
                 lambda: box.container(made["id"])["State"]["StartedAt"] != before,
@@ -223,7 +260,9 @@ def test_an_engine_that_is_killed_and_comes_back(
         kept = daemon.call_stream("instance.exec", id="there", command=["cat", "kept"])
         assert output(kept).strip() == "mine"
         assert status(daemon, "stopped") == "stopped"
-        for name in ("there", "stopped"):
+        assert status(daemon, "here") == "running"
+        assert automatic(daemon) == ([] if live_restore else [("start", "there")])
+        for name in ("here", "there", "stopped"):
             daemon.call("instance.delete", id=name, force=True)
         assert box.left() == []
         daemon.close()

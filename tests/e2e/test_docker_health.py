@@ -136,7 +136,7 @@ def test_out_of_memory_it_is_started_once_and_then_held(watched: DaemonProcess, 
     )
     error = get(watched, "web")["last_error"]
     assert "its limit of 64m" in error["message"]
-    assert "resources.memory" in error["details"]["next_step"]
+    assert "swarmctl update" in error["details"]["next_step"]
     assert automatic(watched, "web") == ["reconcile start"]
     found = ask(watched, "web")
     assert (found["status"], found["illness"]) == ("unhealthy", "out_of_memory")

@@ -122,6 +122,7 @@ def make_store(
     segment_size: int = 8 << 20,
     max_size: int = 256 << 20,
     retention: float = 604800,
+    metrics_files: int = 100,
 ) -> FileStore:
     return FileStore(
         root,
@@ -131,6 +132,7 @@ def make_store(
         ),
         operations_kept=operations_kept,
         story_length=story_length,
+        metrics_files=metrics_files,
         new_id=lambda: f"id-{next(IDS)}",
         files=files,
     )

@@ -21,7 +21,7 @@ def test_smaller_settings_take_effect_without_a_restart(tmp_path: Path) -> None:
         store.write(operations=tuple(ended(f"o{n:02}", n) for n in range(30)))
         store.write(reasons=tuple(("i1", reason(f"r{n}")) for n in range(50)))
         small = JournalConfig(segment_size=Size(4096))
-        store.store.configure(journal=small, operations_kept=10, story_length=10)
+        store.store.configure(journal=small, operations_kept=10, story_length=10, metrics_files=3)
         for seq in range(1, 16):
             store.write(events=(event(seq, filler="x" * 800),))
         store.write(operations=(ended("o99", 99),), reasons=(("i1", reason("last")),))

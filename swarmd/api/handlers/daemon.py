@@ -19,6 +19,7 @@ from swarmd.messages.replies import (
 from swarmd.messages.requests import (
     DaemonActors,
     DaemonDoctor,
+    DaemonMetrics,
     DaemonPing,
     DaemonReload,
     DaemonShutdown,
@@ -26,6 +27,7 @@ from swarmd.messages.requests import (
     DaemonVersion,
     Discover,
 )
+from swarmd.messages.telemetry import MetricsReport
 from swarmd.messages.wire import PROTOCOL
 
 
@@ -33,6 +35,12 @@ from swarmd.messages.wire import PROTOCOL
 def status(call: Call, request: DaemonStatus) -> StatusReport:  # noqa: ARG001
     """``daemon.status``."""
     return call.query.status(call.caller)
+
+
+@handles(DaemonMetrics)
+async def metrics(call: Call, request: DaemonMetrics) -> MetricsReport:
+    """``daemon.metrics``."""
+    return await call.commands.metrics(call.caller, request)
 
 
 @handles(DaemonVersion)

@@ -22,6 +22,7 @@ from swarmd.messages.requests import (
     GetInstance,
     HealthInstance,
     ImportInstance,
+    KeepInstance,
     ListInstances,
     Mutation,
     RecoverInstance,
@@ -63,7 +64,22 @@ async def why(call: Call, request: WhyInstance) -> Story:
     """``instance.why``: its story is read from a file, off the loop."""
     instance = call.query.instance(call.caller, request.id)
     items = await call.from_disk(partial(call.query.story, call.caller, instance.id))
-    return Story(id=instance.id, ref=instance.ref, items=items)
+    return Story(
+        id=instance.id,
+        ref=instance.ref,
+        items=items,
+        idle=instance.idle,
+        keep_until=instance.keep_until,
+    )
+
+
+@handles(KeepInstance)
+async def keep(call: Call, request: KeepInstance) -> Instance:
+    """``instance.keep``: answers with the instance as it is kept now."""
+    instance = call.query.instance(call.caller, request.id)
+    named = msgspec.structs.replace(request, id=instance.id)
+    await call.commands.administer(call.caller, named)
+    return call.query.instance(call.caller, instance.id)
 
 
 @handles(StatsInstance)

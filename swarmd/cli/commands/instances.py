@@ -11,7 +11,7 @@ import click
 from swarmd.cli import bulk
 from swarmd.cli.app import App
 from swarmd.cli.command import command
-from swarmd.cli.commands.layouts import REASONS, details, result_line
+from swarmd.cli.commands.layouts import REASONS, details, outlook, result_line
 from swarmd.cli.commands.listing import read_all
 from swarmd.cli.render import Form
 from swarmd.errors import OperationCancelled
@@ -160,9 +160,12 @@ def undelete(app: App, params: dict[str, Any]) -> None:
 
 @command(Form(requests.WhyInstance, arguments=NAME))
 def why(app: App, params: dict[str, Any]) -> None:
-    """Each line tells when, what, why and on whose wish."""
+    """Each line tells when, what, why and on whose wish; the last ones what comes next."""
     story = app.call("instance.why", params)
     app.output.table(story, story["items"], REASONS, empty="Nothing is told of it.")
+    if app.output.format in ("table", "wide"):
+        for line in outlook(story):
+            app.output.line(line)
 
 
 def _chosen(app: App, chosen: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swarmd.cli.grid import Column, Row, column
-from swarmd.cli.text import age, clock, dash, pairs, safe, size, yes
+from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, until, yes
 
 
 def _ref(row: Row) -> str:
@@ -22,6 +22,18 @@ def _resources(row: Row) -> str:
     return " ".join(f"{key}={value}" for key, value in given.items() if value is not None) or "-"
 
 
+def _idle(row: Row, key: str) -> Any:
+    return (row.get("idle") or {}).get(key)
+
+
+def next_step(row: Row) -> str:
+    """What will be done about an instance by itself, and when: ``stop in 12m``."""
+    step, kept = _idle(row, "next_step"), row.get("keep_until")
+    if step is not None:
+        return f"{step} in {left(_idle(row, 'next_at'))}"
+    return f"kept for {left(kept)}" if kept and left(kept) != "0s" else "-"
+
+
 INSTANCES = (
     Column("NAME", _ref),
     column("STATUS", coloured=True, fixed=True),
@@ -33,6 +45,8 @@ INSTANCES = (
     column("DESIRED", wide=True, coloured=True),
     Column("RESOURCES", _resources, wide=True),
     Column("LABELS", lambda row: pairs(_config(row, "labels")), wide=True),
+    Column("IDLE", lambda row: age(_idle(row, "last_used")), wide=True),
+    Column("NEXT", next_step, wide=True),
     column("NODE", wide=True),
     Column("ERROR", lambda row: dash((row.get("last_error") or {}).get("message")), wide=True),
 )
@@ -69,6 +83,13 @@ def provider_state(row: Row) -> str:
     return "ok" if healthy else "failed"
 
 
+def breaker_state(row: Row) -> str:
+    """Whether a provider is left alone, and for how long still."""
+    breaker = row.get("breaker") or {}
+    left = until(breaker.get("retry_at"))
+    return " ".join(filter(None, (dash(breaker.get("state")), left)))
+
+
 def _limits(row: Row, of: str) -> dict[str, Any]:
     """What a provider has of something, as far as its capabilities are known."""
     limits = (row.get("capabilities") or {}).get("max_resources_per_instance") or {}
@@ -79,6 +100,7 @@ PROVIDERS = (
     column("NAME", fixed=True),
     column("TYPE", fixed=True),
     Column("STATE", provider_state, coloured=True, fixed=True),
+    Column("BREAKER", breaker_state, fixed=True),
     Column("INSTANCES", lambda row: str(row.get("instances", row.get("instance_count", 0)))),
     Column("CORES", lambda row: dash(_limits(row, "cpu").get("cores"))),
     Column("MEMORY", lambda row: size(_limits(row, "memory").get("max"))),
@@ -167,6 +189,20 @@ STRAYS = (
     Column("DISK", lambda row: size(row.get("bytes"))),
     column("REASON"),
 )
+
+
+def outlook(story: Row) -> Iterator[str]:
+    """What comes next for an instance, as far as that is known: no more than three lines."""
+    idle, kept = story.get("idle") or {}, story.get("keep_until")
+    if idle:
+        yield f"used last: {clock(idle['last_used'])} ({safe(idle['used_by'])})"
+    if kept and left(kept) != "0s":
+        yield f"kept until: {clock(kept)} (for {left(kept)})"
+    if idle.get("next_at"):
+        when = f"{clock(idle['next_at'])} (in {left(idle['next_at'])})"
+        yield f"next: {idle['next_step']} at {when}: {safe(idle['why'])}"
+    elif idle.get("why"):
+        yield f"next: nothing: {safe(idle['why'])}"
 
 
 def event_line(event: Row) -> str:

@@ -74,10 +74,15 @@ def _watch(app: App, params: dict[str, Any]) -> None:
         elif app.output.on_terminal:
             app.output.screen(_table(app, page["items"]))
         else:
-            changed = [item for item in page["items"] if before.get(item["id"]) != item]
+            changed = [item for item in page["items"] if before.get(item["id"]) != _lasting(item)]
             if changed:
                 app.output.lines(_table(app, changed, header=not before))
-            before = {item["id"]: item for item in page["items"]}
+            before = {item["id"]: _lasting(item) for item in page["items"]}
+
+
+def _lasting(item: dict[str, Any]) -> dict[str, Any]:
+    """All but its use, which passes: a line for every heartbeat is no news."""
+    return {key: value for key, value in item.items() if key != "idle"}
 
 
 def _table(app: App, items: list[dict[str, Any]], *, header: bool = True) -> Iterator[str]:

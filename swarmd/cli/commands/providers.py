@@ -17,6 +17,7 @@ from swarmd.messages import requests
 
 _HERE = "swarmd.cli.commands.providers"
 NAME = {"name": "NAME"}
+_COST = "cost_per_hour"
 
 providers = LazyGroup(
     "providers",
@@ -72,12 +73,22 @@ def register(app: App, params: dict[str, Any]) -> None:
 
 @command(
     Form(requests.UpdateProvider, arguments=NAME),
-    extra=[click.Option(["--unset"], multiple=True, metavar="OPTION", help="Back to default.")],
+    extra=[
+        click.Option(
+            ["--unset"],
+            multiple=True,
+            metavar="OPTION",
+            help="Back to default; cost_per_hour: not known any more.",
+        )
+    ],
 )
 def update_provider(app: App, params: dict[str, Any], *, unset: tuple[str, ...]) -> None:
     """A value of --option may be JSON; else it is text."""
-    if unset:
-        params["options"] = {**params.get("options", {}), **dict.fromkeys(unset)}
+    if _COST in unset:
+        params[_COST] = None
+    options = [each for each in unset if each != _COST]
+    if options:
+        params["options"] = {**params.get("options", {}), **dict.fromkeys(options)}
     if set(params) == {"name"}:
         raise click.UsageError("Nothing to change: give --priority, --option or --unset.")
     _line(app, app.call("provider.update", params))

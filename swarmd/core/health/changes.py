@@ -13,6 +13,7 @@ from swarmd.messages.enums import EventType, HealthStatus
 from swarmd.messages.instance import Instance, Reason, replace
 
 _BY = "health"
+_IS_HELD = " is held: "
 _TOLD = frozenset({HealthStatus.UNHEALTHY, HealthStatus.DEGRADED})
 """What is told in the story, and so is the way back from it. The rest is routine."""
 
@@ -61,4 +62,6 @@ def _event(before: Instance, after: Instance, found: Verdict) -> EventDraft:
 
 
 def _why(found: Verdict) -> str:
-    return found.details or str(found.status)
+    """In short where it is held: the story has just told why, and what can be done."""
+    before, held, _ = found.details.partition(_IS_HELD)
+    return before + held.rstrip(": ") or str(found.status)

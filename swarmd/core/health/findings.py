@@ -12,6 +12,7 @@ from typing import NamedTuple
 from swarmd.core.health.facts import Seen, Usage
 from swarmd.core.health.rules import Rules
 from swarmd.core.health.track import Track
+from swarmd.core.recovery.held import words_of_hold
 from swarmd.core.sight import is_lost
 from swarmd.errors import InstanceNotFound
 from swarmd.messages.enums import HealthStatus, InstanceStatus, ProbeKind
@@ -57,10 +58,19 @@ def ended(instance: Instance, seen: Seen) -> Finding:
     be made again around them: the provider shows it as stopped, and says that only its
     container was removed.
     """
+    found = _ended(instance, seen)
+    held = words_of_hold(instance)
+    return found if held is None else found._replace(words=held)
+
+
+def _ended(instance: Instance, seen: Seen) -> Finding:
     told = _told(instance, seen)
     words = next((each for each in told if each), "no reason is known")
     if _lost(instance, told):
-        return Finding(UNHEALTHY, Illness.LOST, f"it is lost: {words}")
+        step = _step_of(instance)
+        return Finding(
+            UNHEALTHY, Illness.LOST, f"it is lost: {words}" + (f". {step}" if step else "")
+        )
     if any(_NO_CONTAINER.search(each) for each in told):
         return Finding(UNHEALTHY, Illness.MISSING, f"it is missing at its provider: {words}")
     if any(is_out_of_memory(each) for each in told):
@@ -70,6 +80,12 @@ def ended(instance: Instance, seen: Seen) -> Finding:
             UNHEALTHY, Illness.OUT_OF_MEMORY, f"it reached its memory limit{named}: {words}"
         )
     return Finding(UNHEALTHY, Illness.EXITED, f"it does not run although it is to: {words}")
+
+
+def _step_of(instance: Instance) -> str:
+    """What its error says can be done."""
+    failure = instance.last_error if instance.status is InstanceStatus.ERROR else None
+    return str(failure.details.get("next_step") or "") if failure is not None else ""
 
 
 def _told(instance: Instance, seen: Seen) -> tuple[str, ...]:
@@ -122,21 +138,31 @@ def _in_grace(instance: Instance, rules: Rules, now: datetime) -> bool:
 
 # --- what it uses ----------------------------------------------------------------------------
 
+_RELIEF = {
+    "memory": "end something in it, or raise resources.memory",
+    "disk": "make room where its files lie",
+}
+
 
 def using(usage: Usage | None, rules: Rules) -> Finding:
     """What its use of memory and disk says of one that runs."""
     shares = shares_of(usage)
     if usage is None or not shares:
         return Finding(UNKNOWN, None, "its use of memory and disk is not known")
-    limits = {"memory": usage.memory_limit_bytes, "disk": usage.disk_limit_bytes}
-    scarce = [
-        f"{share * 100:.0f} % of its {what} ({Size(limits[what] or 0)})"
-        for what, share in shares.items()
-        if share >= rules.degraded_share
-    ]
+    scarce = [what for what, share in shares.items() if share >= rules.degraded_share]
     if scarce:
-        return Finding(DEGRADED, Illness.STARVED, f"it uses {' and '.join(scarce)}")
+        used = " and ".join(_used(what, shares[what], usage) for what in scarce)
+        relief = " and ".join(_RELIEF[what] for what in scarce)
+        return Finding(DEGRADED, Illness.STARVED, f"it uses {used}: {relief}")
     return Finding(HEALTHY, None, "it has memory and disk to spare")
+
+
+def _used(what: str, share: float, usage: Usage) -> str:
+    """A memory's limit is somebody's choice; of a disk it counts what is left."""
+    size = f"{Size(usage.memory_limit_bytes or 0)}"
+    if what == "disk":
+        size = f"{Size(max((usage.disk_limit_bytes or 0) - (usage.disk_bytes or 0), 0))} left"
+    return f"{share * 100:.0f} % of its {what} ({size})"
 
 
 def shares_of(usage: Usage | None) -> dict[str, float]:

@@ -47,6 +47,17 @@ class Rules:
     command: tuple[str, ...]
     recover: bool
 
+    @property
+    def pace(self) -> float:
+        """Seconds from one probe to the next, at most.
+
+        A little less than the interval: an instance that hangs right after a good answer has
+        failed ``failures`` probes ``failures`` intervals later, the last one's timeout
+        included. That holds for timeouts of up to half the interval; what a longer one takes
+        more is added, for nothing is asked more than twice an interval, nor while it is asked.
+        """
+        return max(self.interval - self.timeout / self.failures, self.interval / 2)
+
 
 def rules_of(config: HealthConfig, check: HealthCheck) -> Rules:
     """What holds for an instance: what it says itself, else what the configuration says.

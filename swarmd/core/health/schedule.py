@@ -1,4 +1,8 @@
-"""When each instance is asked next: spread out, so that thousands never ask together."""
+"""When each instance is asked next: spread out, so that thousands never ask together.
+
+Chance only ever brings a probe forward, by up to a fifth of its pace: who waits for the last of
+several failures waits for the sum of their pauses, which must not be longer than was promised.
+"""
 
 from __future__ import annotations
 
@@ -36,31 +40,31 @@ class Schedule:
         """Whether a time is planned for it: what ``due`` handed out has none."""
         return self._known.get(key) is not _NEVER
 
-    def plan(self, key: str, now: float, interval: float, chance: float) -> None:
+    def plan(self, key: str, now: float, pace: float, chance: float) -> None:
         """Plan the next probe; one that is due sooner anyway stays so.
 
         A first one is due at once, or when those that appeared with it leave room; a later one
-        after 0.9 to 1.1 intervals.
+        after 0.8 to 1 of its pace.
 
         Args:
             key: The instance's id.
-            now: Monotonic seconds.
-            interval: Seconds between two probes of it.
+            now: Monotonic seconds; of a later one, when it was asked last.
+            pace: Seconds between two probes of it, at most (``Rules.pace``).
             chance: A random number in [0, 1).
         """
-        interval = max(interval, LEAST_INTERVAL)
+        pace = max(pace, LEAST_INTERVAL)
         if key not in self._known:
-            self._put(key, self._first(now, interval, chance))
+            self._put(key, self._first(now, pace, chance))
             return
-        due, planned = now + interval * (0.9 + 0.2 * chance), self._known[key]
+        due, planned = now + pace * (1 - 0.2 * chance), self._known[key]
         if planned is _NEVER or due < planned:
             self._put(key, due)
 
-    def _first(self, now: float, interval: float, chance: float) -> float:
-        """The next free place, as long as that lies within the interval; else any within it."""
+    def _first(self, now: float, pace: float, chance: float) -> float:
+        """The next free place, as long as that lies within the pace; else any within it."""
         place = max(self._next_first, now)
-        if place - now >= interval:
-            return now + interval * chance
+        if place - now >= pace:
+            return now + pace * chance
         self._next_first = place + 1 / FIRSTS_PER_SECOND
         return place
 

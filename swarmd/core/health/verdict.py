@@ -71,7 +71,7 @@ def verdict(
 
 def _details(found: Finding, rules: Rules) -> str:
     if found.status is HealthStatus.UNHEALTHY and not rules.recover:
-        return f"{found.words}; it is not recovered by itself: that is switched off"
+        return f"{found.words}; it is not recovered by itself (swarmctl recover does it by hand)"
     return found.words
 
 

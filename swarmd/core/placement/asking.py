@@ -19,12 +19,14 @@ class Rules:
         strategy: The name of a strategy.
         fallback: Whether the next of the ranking is tried where one fails.
         insecure: Whether public access without TLS is allowed.
+        watched: Whether health is watched; what stops unused instances hangs on that.
     """
 
     default_provider: str = ""
     strategy: str = "balanced"
     fallback: bool = True
     insecure: bool = False
+    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,13 @@ def _named(name: str, candidates: Sequence[Candidate], ask: Ask, strategy: Strat
 def _rank(
     fit: Sequence[Candidate], config: InstanceConfig, strategy: Strategy, default: str
 ) -> tuple[RankedProvider, ...]:
-    """The best first: the default one, then by score, by priority, by name."""
+    """The best first: healthy ones, the default one, then by score, by priority, by name."""
     scores = {each.name: strategy.score(each, config) for each in fit}
 
-    def order(each: Candidate) -> tuple[bool, bool, float, float, str]:
+    def order(each: Candidate) -> tuple[bool, bool, bool, float, float, str]:
         score = scores[each.name]
         return (
+            _fails(each),
             each.name != default,
             not score.known,
             -score.total,
@@ -96,9 +97,21 @@ def _rank(
         )
 
     return tuple(
-        _ranked(each.name, scores[each.name], DEFAULT if each.name == default else "")
+        _ranked(each.name, scores[each.name], _why(each, default))
         for each in sorted(fit, key=order)
     )
+
+
+def _fails(candidate: Candidate) -> bool:
+    """Whether it failed lately, though not so often that it is left alone (seed 000, 4.4)."""
+    return candidate.info.breaker.failures > 0
+
+
+def _why(candidate: Candidate, default: str) -> str:
+    failures = candidate.info.breaker.failures
+    times = f"{failures} times" if failures > 1 else "once"
+    failed = f"it failed {times} lately, so that the others come first" if failures else ""
+    return "; ".join(filter(None, (DEFAULT if candidate.name == default else "", failed)))
 
 
 def _ranked(name: str, score: Score, why: str) -> RankedProvider:

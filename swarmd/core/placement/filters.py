@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from swarmd.core.breaker import refusal_of
 from swarmd.core.naming import nearest
 from swarmd.core.placement.asking import Ask, Candidate
 from swarmd.core.placement.regions import is_in
@@ -88,6 +89,11 @@ def _answers(candidate: Candidate, ask: Ask) -> SwarmError | None:
     )
 
 
+def _breaker_closed(candidate: Candidate, _ask: Ask) -> SwarmError | None:
+    """Nor half-open: the probe is a look, not somebody's instance."""
+    return refusal_of(candidate.name, candidate.info.breaker)
+
+
 def _has_room(candidate: Candidate, _ask: Ask) -> SwarmError | None:
     caps = candidate.info.capabilities
     if caps is None or not caps.max_instances or candidate.info.instances < caps.max_instances:
@@ -163,6 +169,7 @@ def _fits(candidate: Candidate, ask: Ask) -> SwarmError | None:
 FILTERS: tuple[Filter, ...] = (
     _enabled,
     _not_cordoned,
+    _breaker_closed,
     _answers,
     _has_room,
     _owner_has_room,

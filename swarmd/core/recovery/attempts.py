@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from swarmd.core.backoff import delay
@@ -46,6 +46,10 @@ class Attempts:
         if self.last is None or now - self.last >= timedelta(seconds=stable_seconds):
             return Attempts()
         return self
+
+    def excused(self) -> Attempts:
+        """Without the last one: that its provider did not answer was not the instance's fault."""
+        return replace(self, count=self.count - 1) if self.count > 1 else Attempts()
 
     def next_at(self, limits: RecoveryLimits, chance: float) -> datetime | None:
         """When the next one may begin; None: at once, as the first one may.

@@ -21,8 +21,8 @@ MEMORY_ATTEMPTS = 1
 """One that ran out of memory is started again so often: the same limit is reached again."""
 
 _BY_HAND = (
-    "Look at its log (swarmctl logs), change its configuration (swarmctl update),"
-    " or recover it (swarmctl recover)."
+    "Look at its log (swarmctl logs NAME), change its configuration (swarmctl update NAME),"
+    " or recover it (swarmctl recover NAME)."
 )
 
 
@@ -36,6 +36,8 @@ def decide(
     chance: float,
     limits: RecoveryLimits,
     memory_limit: int | None = None,
+    said: str = "",
+    step: str = "",
 ) -> Remedy:
     """What to do about one instance that is ill.
 
@@ -51,19 +53,21 @@ def decide(
         chance: A random number in [0, 1), for the jitter of the backoff.
         limits: How often, and how patiently.
         memory_limit: Bytes that it may have, to be named if it ran out of them.
+        said: What is wrong with it in full, for whoever is to look at it.
+        step: What can be done against just that, if it is known.
     """
     if illness is None:
         return Leave("nothing is wrong with it that could be helped")
     if illness in LEFT:
         return Leave(f"{WORDS[illness]}: {LEFT[illness]}")
     if illness is Illness.LOST:
-        return _lost()
+        return _lost(said or WORDS[illness])
     if not auto:
         return Leave(f"{WORDS[illness]}: automatic recovery is switched off for it")
     if illness is Illness.OUT_OF_MEMORY and attempts.count >= MEMORY_ATTEMPTS:
         return _out_of_memory(attempts, memory_limit)
     if attempts.count >= limits.max_attempts:
-        return _crash_loop(illness, attempts)
+        return _crash_loop(said or WORDS[illness], attempts, step)
     return _next(illness, rules_allow, attempts, now, chance, limits)
 
 
@@ -87,11 +91,11 @@ def _next(
     return possible[min(attempts.count, len(possible) - 1)]
 
 
-def _lost() -> Hold:
+def _lost(said: str) -> Hold:
     return Hold(
-        f"{WORDS[Illness.LOST]}, and an empty one is never put in its place",
-        "Look for it with swarmctl doctor; bring it back, or delete the instance"
-        " (swarmctl rm --force).",
+        f"{said}; an empty one is never put in its place",
+        "Bring it back and start the instance (swarmctl start NAME), or delete it for good"
+        " (swarmctl rm --force NAME). swarmctl doctor lists what no record explains.",
     )
 
 
@@ -99,12 +103,14 @@ def _out_of_memory(attempts: Attempts, memory_limit: int | None) -> Hold:
     limit = "its memory limit" if memory_limit is None else f"its limit of {Size(memory_limit)}"
     return Hold(
         f"it ran out of memory ({limit}), and starting it again ({attempts}) has not helped",
-        "Raise resources.memory (swarmctl update), or start it (swarmctl start).",
+        "Give it more (swarmctl update NAME --memory SIZE), or start it as it is"
+        " (swarmctl start NAME).",
     )
 
 
-def _crash_loop(illness: Illness, attempts: Attempts) -> Hold:
-    return Hold(f"a crash loop: {WORDS[illness]}, although it was tried {attempts}", _BY_HAND)
+def _crash_loop(said: str, attempts: Attempts, step: str) -> Hold:
+    way = f"{step} Then recover it (swarmctl recover NAME)." if step else _BY_HAND
+    return Hold(f"a crash loop: tried {attempts}, and still {said}", way)
 
 
 def _nothing_helps(illness: Illness, asked: Iterable[tuple[Action, object]]) -> Hold:

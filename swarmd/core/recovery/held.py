@@ -13,10 +13,11 @@ from swarmd.core.notes import event_of
 from swarmd.core.recovery.remedy import Hold
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import ProviderError
-from swarmd.messages.enums import DesiredState, EventType, InstanceStatus
+from swarmd.messages.enums import DesiredState, EventType, InstanceStatus, Origin
 from swarmd.messages.instance import Failure, Instance, Reason
 
 _HELD = "held"
+_WHY = "why"
 
 
 def hold(tables: Tables, instance_id: str, remedy: Hold, now: datetime) -> Change:
@@ -35,14 +36,20 @@ def hold(tables: Tables, instance_id: str, remedy: Hold, now: datetime) -> Chang
     failure = Failure(
         type=ProviderError.type,
         message=f"{record.ref} is held: {remedy.why}",
-        details={_HELD: True, "next_step": remedy.next_step},
+        details={_HELD: True, _WHY: remedy.why, "next_step": remedy.next_step(record.ref)},
     )
     after = reach(record, InstanceStatus.ERROR, now=now, last_error=failure)
     event = event_of(
         EventType.INSTANCE_STATUS_CHANGED, after, before=str(record.status), why=failure.message
     )
-    reason = Reason(at=now, what="held", why=f"{remedy.why}. {remedy.next_step}", by="recovery")
-    return Change(instances=(after,), events=(event,), reasons=((record.id, reason),))
+    reasons = ((record.id, reason_of_hold(record, remedy, now)),)
+    return Change(instances=(after,), events=(event,), reasons=reasons)
+
+
+def reason_of_hold(record: Instance, remedy: Hold, now: datetime) -> Reason:
+    """The line of the story: why nothing is done any more, and what can be."""
+    why = f"{remedy.why}. {remedy.next_step(record.ref)}"
+    return Reason(at=now, what="held", why=why, by=str(Origin.RECOVERY))
 
 
 def is_held(record: Instance) -> bool:
@@ -52,3 +59,12 @@ def is_held(record: Instance) -> bool:
         and record.last_error is not None
         and record.last_error.details.get(_HELD) is True
     )
+
+
+def words_of_hold(record: Instance) -> str | None:
+    """Why it waits for a human and what can be done; None if it does not wait."""
+    if not is_held(record) or record.last_error is None:
+        return None
+    details = record.last_error.details
+    why = details.get(_WHY) or record.last_error.message
+    return f"it is held: {why}. {details.get('next_step', '')}".rstrip()

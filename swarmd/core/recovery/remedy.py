@@ -43,10 +43,19 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing is done until a human acts; ``next_step`` says what can be done."""
+    """Nothing is done until a human acts.
+
+    Args:
+        why: What is wrong, and what was tried.
+        step: What can be done; ``NAME`` stands for the instance.
+    """
 
     why: str
-    next_step: str
+    step: str
+
+    def next_step(self, ref: str) -> str:
+        """What can be done about this instance."""
+        return self.step.replace("NAME", ref)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,35 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from swarmd.messages.enums import MetricsFormat
 from swarmd.messages.requests.base import Request
 from swarmd.messages.requests.providers import ProviderName
+from swarmd.messages.units import Duration
 
 
 class DaemonStatus(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Show the daemon's state and counts."""
+
+
+class DaemonMetrics(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Show what was measured over time.
+
+    Instances, health, operations with how long they took, and the daemon itself.
+    """
+
+    since: Annotated[
+        str, Meta(description="From when: how long ago (30m, 7d), or a time with its zone.")
+    ] = "1h"
+    until: Annotated[
+        str | None, Meta(description="Until when, in the same words; default: now.")
+    ] = None
+    step: Annotated[
+        Duration | None, Meta(description="Time of one point; default: some 30 points.")
+    ] = None
+    format: Annotated[
+        MetricsFormat,
+        Meta(description="points, or prometheus: a text for Prometheus, of now."),
+    ] = MetricsFormat.POINTS
 
 
 class DaemonVersion(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):

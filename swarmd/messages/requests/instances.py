@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -78,6 +79,18 @@ class RecoverInstance(Mutation, frozen=True, kw_only=True, forbid_unknown_fields
     action: Annotated[
         RecoveryAction, Meta(description="restart, recreate, or migrate to another provider.")
     ] = RecoveryAction.RESTART
+
+
+class KeepInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keep an instance: neither idle_timeout nor max_age stops it until then."""
+
+    id: Ref
+    duration: Annotated[
+        Duration | None, Meta(description="From now on, over a stop and a start; 0 ends it.")
+    ] = None
+    until: Annotated[
+        Annotated[datetime, Meta(tz=True)] | None, Meta(description="Until then, instead.")
+    ] = None
 
 
 class HealthInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from swarmd.messages.instance import InstanceConfig
 from swarmd.messages.requests.base import Request
@@ -64,7 +64,16 @@ class UpdateProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields=T
     labels: Annotated[dict[str, str | None] | None, Meta(description="Merge patch of labels.")] = (
         None
     )
-    cost_per_hour: Cost | None = None
+    cost_per_hour: (
+        Annotated[
+            float,
+            Meta(
+                ge=0, description="What the largest instance there costs an hour; null: not known."
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
     options: Annotated[dict[str, Any] | None, Meta(description="Merge patch of options.")] = None
 
 

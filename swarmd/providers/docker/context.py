@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from swarmd.errors import Conflict, InstanceNotFound
 from swarmd.messages.config import InstancesConfig
@@ -43,6 +44,7 @@ class Context:
         podman: Whether the engine is one: it names the files of a volume without their folder.
         counts: Whether the engine can tell what one container uses; a rootless one without
             control groups tells what the whole host does.
+        root: The engine's folder, if it is on this host.
         step: Told each point at which the state at the engine has changed: a test ends the
             process there.
     """
@@ -59,6 +61,7 @@ class Context:
     limits_storage: bool = False
     podman: bool = False
     counts: bool = True
+    root: Path | None = None
     turns: Turns = field(default_factory=Turns)
 
     @contextmanager

@@ -12,6 +12,7 @@ from swarmd.messages.provider import Capabilities, ProviderHealth
 from swarmd.providers.docker.capabilities import describe, network_note, volumes_are_limited
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.engine import EngineVersion, NotThere
+from swarmd.providers.docker.room import folders_of
 
 _FRESH_SECONDS = 10.0
 """An engine that answered so lately is not asked again whether it works."""
@@ -41,6 +42,7 @@ class Facts:
         context.limits_storage = volumes_are_limited(context, version)
         info = context.engine.info(SHORT)
         context.counts = info.get("CgroupDriver") != "none"
+        context.root = folders_of(context.options.engine, info)
         described = describe(context, info, version)
         note = network_note(ensure_network(context), context.options.network)
         found = replace(described, notes=(*described.notes, *([note] if note else [])))

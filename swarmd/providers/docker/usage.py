@@ -12,9 +12,13 @@ from swarmd.providers.docker.container import storage_of
 from swarmd.providers.docker.context import SHORT, Context
 from swarmd.providers.docker.looking import Looker, Seen
 from swarmd.providers.docker.marks import volume_name
+from swarmd.providers.docker.room import left_for
 
 _DISK_AGE = 300.0
 """Seconds that a count of the volumes is good for: the engine walks through all of them."""
+
+_DISK_AGE_NEW = 60.0
+"""The same as long as an instance runs whose volume was not there yet."""
 
 _DISK_SECONDS = 60.0
 
@@ -28,14 +32,15 @@ class Usage:
         self._lock = threading.Lock()
         self._disk: Mapping[str, int] = {}
         self._counted = float("-inf")
+        self._uncounted = False
 
     def refresh(self) -> None:
         """Count what the volumes hold, if the last count is old."""
         now = self._context.clock.monotonic()
         with self._lock:
-            if now - self._counted < _DISK_AGE:
+            if now - self._counted < (_DISK_AGE_NEW if self._uncounted else _DISK_AGE):
                 return
-            self._counted = now
+            self._counted, self._uncounted = now, False
         sizes = self._context.engine.volume_sizes(_DISK_SECONDS)
         with self._lock:
             self._disk = sizes
@@ -58,6 +63,7 @@ class Usage:
             return None  # it ended meanwhile: there is nothing to tell
         with self._lock:
             disk = self._disk.get(volume_name(seen.id))
+            self._uncounted |= disk is None
         raw = raw if self._context.counts else {}
         cpu = raw.get("cpu_stats") or {}
         nanoseconds = (cpu.get("cpu_usage") or {}).get("total_usage")
@@ -69,15 +75,22 @@ class Usage:
             memory_limit_bytes=memory.get("limit"),
             pids=(raw.get("pids_stats") or {}).get("current"),
             disk_bytes=disk,
-            disk_limit_bytes=None if disk is None else self._disk_limit(instance),
+            disk_limit_bytes=None if disk is None else self._disk_limit(instance, disk),
             taken_at=self._context.clock.now(),
         )
 
-    def _disk_limit(self, instance: Instance) -> int | None:
-        """The size of its volume, where volumes have one; what is left on its disk nobody tells."""
-        if not self._context.limits_storage:
-            return None
-        return storage_of(instance.config, self._context.options)
+    def _disk_limit(self, instance: Instance, taken: int) -> int | None:
+        """Its volume's size where volumes have one, or what it takes and what is left on the disk.
+
+        The latter where the engine is on this host, and asked each time: a disk can be full at
+        any moment.
+        """
+        context = self._context
+        left = None if context.root is None else left_for(instance, context.root)
+        limits = [] if left is None else [taken + left]
+        if context.limits_storage:
+            limits.append(storage_of(instance.config, context.options))
+        return min(limits, default=None)
 
 
 def memory_used(memory: Mapping[str, Any]) -> int | None:

@@ -1,7 +1,8 @@
 """The engine's events: what happens behind our back is known within a second (issue 3, part 2).
 
 One thread per provider reads the stream. When it breaks, it is opened again with a pause that
-grows, and whoever listens is told to look: what happened in between is found by the list.
+grows. Whoever listens is told to look when it broke, and once it stands again: what happened in
+between is found by the list.
 """
 
 from __future__ import annotations
@@ -81,10 +82,11 @@ class Watch:
                 self.problem = f"its events cannot be read: {error!r}"
                 _log.exception("events of %s", self._context.name)
             self._failures += 1
+            if self._failures == 1 and not self._closed.is_set():
+                self._changed()
             count = min(self._failures - 1, 8)
             seconds = delay(count, base=_BASE, cap=_CAP, chance=self._chance(), jitter="equal")
-            if not self._closed.wait(seconds):
-                self._changed()
+            self._closed.wait(seconds)
 
     def _read_stream(self) -> None:
         filters = {"type": ["container"], "label": [f"{PROVIDER}={self._context.name}"]}

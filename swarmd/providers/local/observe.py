@@ -17,9 +17,9 @@ from swarmd.messages.instance import Instance, InstanceConfig, InstanceStats
 from swarmd.messages.provider import Address, Observed
 from swarmd.providers.local import cgroups, tree
 from swarmd.providers.local.context import Context
-from swarmd.providers.local.data import usage
 from swarmd.providers.local.record import LocalRecord, ProcessRecord
 from swarmd.providers.local.runner import Runner
+from swarmd.providers.shared.room import room_left
 
 _log = logging.getLogger(__name__)
 _ULID = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
@@ -193,7 +193,7 @@ class Observer:
         places = [dirs.root, dirs.workspace]
         if workspace is not None and workspace.startswith("/"):
             places.append(Path(workspace))
-        left = [room for room in map(usage.room_left, places) if room is not None]
+        left = [room for room in map(room_left, places) if room is not None]
         return taken + min(left) if left else None
 
 

@@ -53,6 +53,22 @@ def test_a_new_health_is_written_told_and_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("it is held: a crash loop. Look at its log.", "it is held"),
+        ("it runs and is held: a crash loop. Look at its log.", "it runs and is held"),
+        ("it answers", "it answers"),
+        ("", "unhealthy"),
+    ],
+)
+def test_why_it_is_held_is_told_once(words: str, why: str) -> None:
+    change = note_findings(tables(instance(1, health=HEALTHY)), [found(UNHEALTHY, words=words)], AT)
+    [(_, reason)] = change.reasons
+    assert reason.why == why
+    assert change.events[0].data["why"] == words
+
+
+@pytest.mark.parametrize(
     ("before", "after", "told"),
     [
         (UNKNOWN, HEALTHY, False),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmd.core.health.rules import rules_of
+from swarmd.core.health.schedule import Schedule
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import ProbeKind
 from swarmd.messages.instance import HealthCheck
@@ -54,3 +57,59 @@ def test_what_is_fetched_follows_the_kind_of_probe(
 def test_an_instance_may_ask_for_recovery_where_the_configuration_does_not() -> None:
     assert rules_of(HealthConfig(auto_recover=False), HealthCheck(recover=True)).recover
     assert not rules_of(HealthConfig(auto_recover=False), HealthCheck()).recover
+
+
+# --- how soon a hang is found --------------------------------------------------------------------
+
+
+def found_after(check: HealthCheck, chances: list[float], tick: float) -> float:
+    """Seconds from a good answer, after which it hangs, until it has failed often enough.
+
+    It is asked as the monitor asks: at ticks, and then what is due before the next one.
+    """
+    rules = rules_of(HealthConfig(), check)
+    schedule, ended = Schedule(), 0.0
+    schedule.plan("a", 0.0, rules.pace, 0.0)
+    schedule.due(0.0)
+    asked = 0.0
+    for chance in chances[: rules.failures]:
+        schedule.plan("a", asked, rules.pace, chance)
+        due = schedule.next_due()
+        assert due is not None
+        ticks = -(-max(due - tick, ended) // tick) * tick  # the first from when it is due on
+        asked = max(ended, min(due, ticks))
+        assert schedule.due(asked + tick) == ["a"]
+        ended = asked + rules.timeout
+    return ended
+
+
+@given(
+    interval=st.floats(1, 600),
+    share=st.floats(0.01, 0.5),
+    chances=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=10),
+)
+def test_a_hang_is_found_within_failures_times_interval(
+    interval: float, share: float, chances: list[float]
+) -> None:
+    check = HealthCheck(
+        interval=Duration(interval), timeout=Duration(interval * share), failures=len(chances)
+    )
+    assert found_after(check, chances, 0.5) <= len(chances) * interval + 1e-6
+
+
+def test_by_default_that_is_a_minute_and_a_half_and_never_in_a_hurry() -> None:
+    slowest = found_after(HealthCheck(), [0.0] * 3, 0.5)
+    soonest = found_after(HealthCheck(), [0.999] * 3, 0.5)
+    assert 89 <= slowest <= 90
+    assert soonest >= 70
+
+
+@pytest.mark.parametrize(
+    ("interval", "timeout", "failures", "pace"),
+    [(30, 5, 3, 30 - 5 / 3), (30, 5, 1, 25), (10, 5, 1, 5), (1, 5, 3, 0.5), (0.5, 0.5, 2, 0.25)],
+)
+def test_the_pace_leaves_room_for_the_last_timeout(
+    interval: float, timeout: float, failures: int, pace: float
+) -> None:
+    check = HealthCheck(interval=Duration(interval), timeout=Duration(timeout), failures=failures)
+    assert rules_of(HealthConfig(), check).pace == pytest.approx(pace)

@@ -34,8 +34,10 @@ def test_of_five_thousand_no_second_holds_more_than_its_share(
     interval: float, fair: float, seed: int
 ) -> None:
     ticks = run(5000, interval, seconds=3 * interval, tick=1.0, seed=seed)
-    # The first are handed out 200 a second; by chance a later second has a few more.
-    assert max(len(each) for each in ticks) <= fair * 1.25
+    # The first are handed out 200 a second. Each round is a tenth shorter than the pace, and the
+    # second one begins before the last of the first had their turn.
+    assert max(len(each) for each in ticks) <= fair * 1.6
+    assert max(len(each) for each in ticks[-int(interval) :]) <= fair * 1.4
 
 
 def test_each_is_asked_once_an_interval_and_never_much_later() -> None:
@@ -46,8 +48,8 @@ def test_each_is_asked_once_an_interval_and_never_much_later() -> None:
             asked.setdefault(key, []).append(number * 0.5)
     assert len(asked) == 1000
     gaps = [b - a for times in asked.values() for a, b in itertools.pairwise(times)]
-    assert min(gaps) >= 9.0
-    assert max(gaps) <= 11.5
+    assert min(gaps) >= 8.0
+    assert max(gaps) <= 10.0, "chance only ever brings forward"
     assert max(times[0] for times in asked.values()) <= 1000 / FIRSTS_PER_SECOND + 0.5
 
 
@@ -68,7 +70,9 @@ def test_first_ones_lie_within_their_interval_however_many_there_are() -> None:
 
 
 @given(chances, st.floats(0.05, 1000))
-def test_a_later_one_is_due_after_about_an_interval(chance: float, interval: float) -> None:
+def test_a_later_one_is_due_after_its_pace_or_a_little_sooner(
+    chance: float, interval: float
+) -> None:
     schedule = Schedule()
     schedule.plan("a", 5.0, interval, chance)
     schedule.due(5.0)
@@ -76,7 +80,7 @@ def test_a_later_one_is_due_after_about_an_interval(chance: float, interval: flo
     schedule.plan("a", 5.0, interval, chance)
     due = schedule.next_due()
     assert due is not None
-    assert due - 5.0 == pytest.approx(interval * (0.9 + chance / 5), rel=1e-6)
+    assert due - 5.0 == pytest.approx(interval * (1 - chance / 5), rel=1e-6)
 
 
 def test_an_interval_of_nothing_is_no_busy_loop() -> None:
@@ -92,10 +96,10 @@ def test_planning_again_postpones_nothing_and_may_bring_it_forward() -> None:
     schedule = Schedule()
     schedule.soon("a", 0.0)
     schedule.due(0.0)
-    schedule.plan("a", 0.0, 100.0, 0.5)
-    schedule.plan("a", 50.0, 100.0, 0.5)
+    schedule.plan("a", 0.0, 100.0, 0.0)
+    schedule.plan("a", 50.0, 100.0, 0.0)
     assert schedule.next_due() == 100.0
-    schedule.plan("a", 50.0, 10.0, 0.5)
+    schedule.plan("a", 50.0, 10.0, 0.0)
     assert schedule.next_due() == 60.0
     assert schedule.due(60.0) == ["a"]
     assert schedule.due(500.0) == []

@@ -30,6 +30,8 @@ HEALTHY, DEGRADED = HealthStatus.HEALTHY, HealthStatus.DEGRADED
 UNHEALTHY, UNKNOWN = HealthStatus.UNHEALTHY, HealthStatus.UNKNOWN
 STOPPED, ERROR, RUNNING = InstanceStatus.STOPPED, InstanceStatus.ERROR, InstanceStatus.RUNNING
 GB = 1 << 30
+MEMORY = "end something in it, or raise resources.memory"
+DISK = "make room where its files lie"
 
 
 def failed(message: str, kind: str = "provider_error", **details: Any) -> Instance:
@@ -270,11 +272,14 @@ def test_slow_answers() -> None:
 @pytest.mark.parametrize(
     ("usage", "words"),
     [
-        (Usage(memory_bytes=9, memory_limit_bytes=10), "it uses 90 % of its memory (10b)"),
-        (Usage(disk_bytes=GB, disk_limit_bytes=GB), "it uses 100 % of its disk (1g)"),
+        (
+            Usage(memory_bytes=9, memory_limit_bytes=10),
+            f"it uses 90 % of its memory (10b): {MEMORY}",
+        ),
+        (Usage(disk_bytes=GB, disk_limit_bytes=GB), f"it uses 100 % of its disk (0b left): {DISK}"),
         (
             Usage(memory_bytes=GB, memory_limit_bytes=GB, disk_bytes=99, disk_limit_bytes=100),
-            "it uses 100 % of its memory (1g) and 99 % of its disk (100b)",
+            f"it uses 100 % of its memory (1g) and 99 % of its disk (1b left): {MEMORY} and {DISK}",
         ),
     ],
 )

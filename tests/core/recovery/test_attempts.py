@@ -61,3 +61,10 @@ def test_what_has_helped_for_long_is_forgiven() -> None:
 )
 def test_in_words(attempts: Attempts, words: str) -> None:
     assert str(attempts) == words
+
+
+def test_one_that_failed_for_its_provider_does_not_count() -> None:
+    twice = Attempts().after(NOW).after(later(5))
+    assert twice.excused() == Attempts(1, NOW, later(5))
+    assert twice.excused().excused() == Attempts()
+    assert Attempts().excused() == Attempts()

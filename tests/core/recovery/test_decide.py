@@ -123,14 +123,14 @@ def test_a_lost_workspace_is_never_replaced(auto: bool) -> None:
     remedy = decided(Illness.LOST, auto=auto)
     assert isinstance(remedy, Hold)
     assert "an empty one is never put in its place" in remedy.why
-    assert "swarmctl doctor" in remedy.next_step
+    assert "swarmctl rm --force ana/web" in remedy.next_step("ana/web")
 
 
 def test_out_of_memory_a_second_time_the_limit_is_named() -> None:
     remedy = decided(Illness.OUT_OF_MEMORY, made(1), memory_limit=512 << 20)
     assert isinstance(remedy, Hold)
     assert "its limit of 512m" in remedy.why
-    assert "resources.memory" in remedy.next_step
+    assert "swarmctl update ana/web --memory" in remedy.next_step("ana/web")
     unnamed = decided(Illness.OUT_OF_MEMORY, made(1))
     assert isinstance(unnamed, Hold)
     assert "its memory limit" in unnamed.why
@@ -140,10 +140,10 @@ def test_a_crash_loop_says_how_often_and_what_can_be_done() -> None:
     remedy = decided(Illness.EXITED, made(5, later(42)))
     assert isinstance(remedy, Hold)
     assert remedy.why == (
-        "a crash loop: it does not run although it is to, although it was tried 5 times within 42 s"
+        "a crash loop: tried 5 times within 42 s, and still it does not run although it is to"
     )
     for way in ("swarmctl logs", "swarmctl update", "swarmctl recover"):
-        assert way in remedy.next_step
+        assert f"{way} ana/web" in remedy.next_step("ana/web")
 
 
 def test_where_no_other_provider_fits_it_says_so() -> None:

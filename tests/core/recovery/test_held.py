@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swarmd.core.reconcile import Facts, reconcile
-from swarmd.core.recovery.held import hold, is_held
+from swarmd.core.recovery.held import hold, is_held, words_of_hold
 from swarmd.core.recovery.remedy import Hold
 from swarmd.core.tables import Change
 from swarmd.messages.enums import DesiredState, EventType, InstanceStatus, OperationKind, Origin
@@ -15,7 +15,7 @@ from swarmd.messages.instance import Failure, Instance
 from tests.core.desk import RESTART, START, STOP, UPDATE, Desk, tables_of, update_arguments
 from tests.core.samples import NODE, NOW, config, instance, later, make_id, observed
 
-LOOP = Hold("a crash loop: it was tried 5 times", "Look at its log (swarmctl logs).")
+LOOP = Hold("a crash loop: it was tried 5 times", "Look at its log (swarmctl logs NAME).")
 STOPPED, ERROR = InstanceStatus.STOPPED, InstanceStatus.ERROR
 
 
@@ -33,7 +33,9 @@ def test_a_hold_says_why_and_what_can_be_done() -> None:
     assert is_held(after)
     assert after.last_error is not None
     assert after.last_error.message == "ana/web is held: a crash loop: it was tried 5 times"
-    assert after.last_error.details["next_step"] == LOOP.next_step
+    step = "Look at its log (swarmctl logs ana/web)."
+    assert after.last_error.details["next_step"] == step
+    assert words_of_hold(after) == f"it is held: {LOOP.why}. {step}"
     [event] = change.events
     assert event.type is EventType.INSTANCE_STATUS_CHANGED
     assert event.data["before"] == "stopped"
@@ -41,7 +43,7 @@ def test_a_hold_says_why_and_what_can_be_done() -> None:
     [(target, reason)] = change.reasons
     assert (target, reason.what, reason.by) == (row.id, "held", "recovery")
     assert reason.at == later(5)
-    assert LOOP.next_step in reason.why
+    assert reason.why == f"{LOOP.why}. {step}"
 
 
 @pytest.mark.parametrize("desired", [DesiredState.STOPPED, DesiredState.DELETED])
@@ -71,6 +73,7 @@ def test_what_is_gone_busy_or_held_already_is_left_alone() -> None:
 )
 def test_what_is_not_held(row: Instance) -> None:
     assert not is_held(row)
+    assert words_of_hold(row) is None
 
 
 def test_reconciliation_leaves_it_alone_for_good() -> None:

@@ -11,6 +11,6 @@ def test_the_limits_are_those_of_the_configuration() -> None:
     assert limits_of(settings) == RecoveryLimits(max_attempts=7, stable_seconds=90.0)
 
 
-def test_the_defaults_hold_for_ten_minutes_and_five_attempts() -> None:
+def test_the_defaults_hold_for_ten_minutes_and_three_attempts() -> None:
     limits = limits_of(HealthConfig())
-    assert (limits.max_attempts, limits.stable_seconds) == (5, 600.0)
+    assert (limits.max_attempts, limits.stable_seconds) == (3, 600.0)

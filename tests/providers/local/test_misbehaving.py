@@ -87,12 +87,13 @@ def test_sigterm_ignored(provider: LocalProvider) -> None:
     provider.start(instance, call())
     begun = time.monotonic()
     provider.stop(instance, call())
-    assert time.monotonic() - begun >= 1.0
+    patient = time.monotonic() - begun
+    assert patient >= 1.0  # the time of grace
     assert running(instance.id) == []
     provider.start(instance, call())
     begun = time.monotonic()
     provider.stop(instance, call(), force=True)
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < patient
     assert running(instance.id) == []
 
 

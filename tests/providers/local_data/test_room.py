@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from swarmd.providers.local.data import usage
-from swarmd.providers.local.data.usage import room_left
+from swarmd.providers.local import observe
+from swarmd.providers.shared.room import room_left
 from tests.providers.local.conftest import Make, data, make
 from tests.providers.local.kit import call, make_instance
 from tests.support import require, wait_until
@@ -66,7 +66,7 @@ def test_the_limit_is_what_it_takes_and_the_least_that_is_left(
     for each in (plain, away):
         provider.create(each, call())
         provider.start(each, call())
-    monkeypatch.setattr(usage, "room_left", room)
+    monkeypatch.setattr(observe, "room_left", room)
     assert {each.disk_limit_bytes for each in provider.stats([plain, away])} <= {None}
     assert asked == []  # nothing to add it to as long as nothing is counted
     wait_until(lambda: all(each.disk_bytes for each in provider.stats([plain, away])))
@@ -75,7 +75,7 @@ def test_the_limit_is_what_it_takes_and_the_least_that_is_left(
         stats = shown[each.id]
         assert stats.disk_bytes is not None
         assert stats.disk_limit_bytes == stats.disk_bytes + left
-    monkeypatch.setattr(usage, "room_left", lambda _folder: None)
+    monkeypatch.setattr(observe, "room_left", lambda _folder: None)
     assert provider.stats([plain])[0].disk_limit_bytes is None
 
 

@@ -1,13 +1,9 @@
-"""How much disk a tree takes that nobody vouches for: bounded in depth, memory and time.
-
-And how much is left where it lies.
-"""
+"""How much disk a tree takes that nobody vouches for: bounded in depth, memory and time."""
 
 from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from swarmd.providers.local.data import folders
 from swarmd.providers.local.data.layout import InstanceDirs
@@ -17,7 +13,6 @@ ENTRIES_MOST = 5_000_000
 _WAITING_MOST = 64 << 20  # bytes of the paths of folders that are still to be looked at
 _LINKS_MOST = 200_000  # files with several names that are remembered
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def disk_usage(dirs: InstanceDirs, *, entries: int = ENTRIES_MOST) -> int:
@@ -34,28 +29,6 @@ def disk_usage(dirs: InstanceDirs, *, entries: int = ENTRIES_MOST) -> int:
             return _Count(top, entries).all()
     except FileNotFoundError:
         return 0
-
-
-def room_left(folder: Path) -> int | None:
-    """Bytes that any user may still take on the disk of a folder; a quota there counts.
-
-    None if it is no folder, or none that can be reached: an account may have put a link in the
-    place of its own, and what that names is not asked.
-
-    Args:
-        folder: Its path.
-    """
-    try:
-        place = os.open(folder, _PLACE)
-    except OSError:
-        return None
-    try:
-        disk = os.fstatvfs(place)
-    except OSError:  # a server of files that does not answer
-        return None
-    finally:
-        os.close(place)
-    return disk.f_bavail * disk.f_frsize
 
 
 class _Count:

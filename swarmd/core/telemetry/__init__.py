@@ -1,0 +1,1 @@
+"""What is measured: counted, added up, told over time (seed 000, section 6)."""

@@ -1,0 +1,1 @@
+"""Figures for Prometheus: their text, and where it is fetched."""

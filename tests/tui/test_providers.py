@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from swarmd.messages.enums import BreakerState
 from swarmd.messages.instance import InstanceConfig, Resources
+from swarmd.messages.provider import BreakerInfo
 from swarmd.messages.requests import (
     CordonProvider,
     DisableProvider,
@@ -135,6 +137,18 @@ def test_words_of_a_provider() -> None:
     assert state_of(scene.provider("a", ok=False)) == ("down", "bad")
     assert state_of(scene.provider("a", cordoned=True)) == ("cordoned", "warn")
     assert state_of(scene.provider("a", enabled=False, ok=False)) == ("disabled", "dim")
+    broken = BreakerInfo(
+        state=BreakerState.OPEN,
+        failures=5,
+        opened_at=scene.ago(90),
+        retry_at=scene.ago(-12),
+        last_error="connect: timed out",
+    )
+    info = scene.provider("a", breaker=broken)
+    assert state_of(info) == ("open", "bad")
+    text = "\n".join(plain(line) for line in details(info, Asked(), now=scene.NOW, width=80))
+    assert "open, 5 failures, since 1m 30s; asked again in 12s" in text
+    assert "connect: timed out" in text
     assert room(scene.provider("a", ok=False, instances=3), 10) == "3, limit unknown"
     info = scene.provider("a", options={"host": "h", "api_token": "s3cret"})
     text = "\n".join(plain(line) for line in details(info, Asked(), now=scene.NOW, width=80))

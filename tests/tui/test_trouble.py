@@ -10,6 +10,7 @@ import pytest
 
 from swarmd.messages import codec
 from swarmd.messages.enums import (
+    BreakerState,
     DaemonState,
     EventType,
     HealthStatus,
@@ -19,6 +20,7 @@ from swarmd.messages.enums import (
 )
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Failure, Instance
+from swarmd.messages.provider import BreakerInfo
 from tests.tui import scene
 from tui.model.rows import FIELDS, row_of
 from tui.model.snapshot import Link, LinkState, Snapshot
@@ -59,6 +61,11 @@ ERROR = ill("broken", 3, status=InstanceStatus.ERROR, last_error=BROKEN)
 LOOP = ill("loop", 4, status=InstanceStatus.ERROR, last_error=HELD, health=HealthStatus.UNHEALTHY)
 DOWN = {"box1": scene.provider("box1", "docker", ok=False)}
 OFF = {"box1": scene.provider("box1", "docker", ok=False, enabled=False)}
+OPEN = {
+    "box1": scene.provider(
+        "box1", "docker", breaker=BreakerInfo(state=BreakerState.OPEN, last_error="no answer")
+    )
+}
 STUCK = scene.operation(1, OperationKind.CREATE, WEB, started_at=scene.ago(600))
 LATE = scene.operation(2, OperationKind.STOP, WEB, deadline=scene.ago(1))
 FRESH = scene.operation(3, OperationKind.STOP, WEB)
@@ -82,6 +89,7 @@ CASES: list[tuple[Snapshot, list[tuple[Kind, str]]]] = [
     (with_status(state=DaemonState.FAILED), [(Kind.DAEMON, "daemon")]),
     (snapshot(WEB, providers=DOWN), [(Kind.PROVIDER, "provider")]),
     (snapshot(WEB, providers=OFF), []),
+    (snapshot(WEB, providers=OPEN), [(Kind.PROVIDER, "provider")]),
     (snapshot(LOOP), [(Kind.HELD, "instance")]),
     (snapshot(UNHEALTHY), [(Kind.UNHEALTHY, "instance")]),
     (snapshot(ERROR), [(Kind.UNHEALTHY, "instance")]),

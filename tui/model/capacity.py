@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from swarmd.messages.provider import Capabilities, ProviderInfo
+from swarmd.messages.enums import BreakerState
+from swarmd.messages.provider import BreakerInfo, Capabilities, ProviderInfo
 from tui.model.text import BLANK, Line, facts, line, titled
-from tui.model.words import since, size
+from tui.model.words import since, size, span
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _SECRET: Final = ("password", "token", "secret", "credential", "key")
@@ -81,11 +82,18 @@ def _bytes(value: object) -> int:
 
 
 def state_of(info: ProviderInfo) -> tuple[str, str]:
-    """One word for how a provider is, and its tone."""
+    """One or two words for how a provider is, and their tone.
+
+    Its breaker is told if it is not closed: then nothing but looks is sent there.
+    """
     if not info.enabled:
         return "disabled", "dim"
+    if info.breaker.state is BreakerState.OPEN:
+        return "open", "bad"
     if not info.health.ok:
         return "down", "bad"
+    if info.breaker.state is BreakerState.HALF_OPEN:
+        return "half open", "warn"
     return ("cordoned", "warn") if info.cordoned else ("up", "good")
 
 
@@ -127,6 +135,7 @@ def details(info: ProviderInfo, asked: Asked, *, now: datetime, width: int) -> I
         yield from facts([("says", info.health.message, "" if info.health.ok else "bad")], width)
     if not info.health.ok and info.health.next_step:
         yield from facts([("do", info.health.next_step, "")], width)
+    yield from facts(list(_breaker(info.breaker, now)), width)
     yield BLANK
     for name, part, whole, spell in (
         ("instances", info.instances, most_of(info), _count),
@@ -150,6 +159,22 @@ def details(info: ProviderInfo, asked: Asked, *, now: datetime, width: int) -> I
         yield from facts(
             [(key, _option(key, value), "") for key, value in info.options.items()], width, 20
         )
+
+
+def _breaker(breaker: BreakerInfo, now: datetime) -> Iterator[tuple[str, str, str]]:
+    """What it has against the provider, and when that is asked again."""
+    if breaker.state is BreakerState.CLOSED and not breaker.failures:
+        return
+    tone = "bad" if breaker.state is BreakerState.OPEN else "warn"
+    state = str(breaker.state).replace("_", " ")
+    told = f"{state}, {breaker.failures} failures"
+    if breaker.opened_at is not None and breaker.state is not BreakerState.CLOSED:
+        told += f", since {since(breaker.opened_at, now)}"
+    if breaker.retry_at is not None and breaker.retry_at > now:
+        told += f"; asked again in {span((breaker.retry_at - now).total_seconds())}"
+    yield "breaker", told, tone
+    if breaker.last_error:
+        yield "", breaker.last_error, "dim"
 
 
 def _count(value: float | None) -> str:

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Final
 
 from swarmd.messages.enums import (
+    BreakerState,
     DaemonState,
     EventType,
     HealthStatus,
@@ -132,14 +133,15 @@ def _daemon(snapshot: Snapshot) -> Iterator[Trouble]:
 
 def _providers(snapshot: Snapshot) -> Iterator[Trouble]:
     for each in snapshot.providers.values():
-        if each.enabled and not each.health.ok:
-            why = each.health.message or "it does not answer"
+        broken = each.breaker.state is BreakerState.OPEN
+        if each.enabled and (broken or not each.health.ok):
+            why = (each.breaker.last_error if broken else "") or each.health.message
             yield Trouble(
                 Kind.PROVIDER,
                 f"provider:{each.name}",
-                f"Provider {each.name} is down: {why}",
+                f"Provider {each.name} is down: {why or 'it does not answer'}",
                 each.health.next_step or "See what it says of itself, or disable it.",
-                since=_down_since(snapshot, each.name),
+                since=each.breaker.opened_at or _down_since(snapshot, each.name),
                 place=Place("provider", each.name, each.name),
             )
 

@@ -90,7 +90,7 @@ class HomeView(View, can_focus=True):
     def _list(self, found: tuple[Trouble, ...]) -> None:
         """The cursor stays on what it was on, wherever that is now."""
         options, here = self.query_one(Troubles), self.under_cursor
-        had_focus = options.has_focus
+        had_focus = self.has_focus or options.has_focus
         self._shown = found
         options.clear_options()
         options.add_options([Option(self._words(*pair)) for pair in zip_longest(found, found[1:])])
@@ -98,7 +98,7 @@ class HomeView(View, can_focus=True):
         if found:
             keys = [each.key for each in found]
             options.highlighted = keys.index(here) if here in keys else 0
-        if had_focus or self.has_focus:
+        if had_focus:
             self.focus_first()
 
     @property
@@ -121,7 +121,12 @@ class HomeView(View, can_focus=True):
     def focus_first(self) -> None:
         """What is wrong; if nothing is, the view has the keys itself."""
         options = self.query_one(Troubles)
-        (options if options.display else self).focus()
+        if options.display or not self.has_focus:
+            (options if options.display else self).focus()
+
+    def on_focus(self) -> None:
+        """Something may have gone wrong since the focus was asked for."""
+        self.focus_first()
 
     @on(OptionList.OptionSelected)
     def _go(self, event: OptionList.OptionSelected) -> None:

@@ -132,7 +132,7 @@ class ProvidersView(ProviderActions):
         return (
             Column("name", "NAME", 10, lambda p: p.name, order=lambda p: p.name, grow=1),
             Column("type", "TYPE", 7, lambda p: p.type, order=lambda p: p.type),
-            Column("state", "STATE", 8, _state, order=lambda p: state_of(p)[0]),
+            Column("state", "STATE", 9, _state, order=lambda p: state_of(p)[0]),
             Column("instances", "INSTANCES", 16, _instances, order=_share, grow=1),
             Column("cores", "CORES ASKED", 12, self._cores, least=60),
             Column("memory", "MEM ASKED", 11, self._memory, least=72),

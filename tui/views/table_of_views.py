@@ -11,6 +11,7 @@ from tui.views.daemon import DaemonView
 from tui.views.events import EventsView
 from tui.views.home import HomeView
 from tui.views.instances import InstancesView
+from tui.views.metrics import MetricsView
 from tui.views.operations import OperationsView
 from tui.views.provider import ProviderView
 from tui.views.providers import ProvidersView
@@ -43,5 +44,6 @@ VIEWS: Final[tuple[Entry, ...]] = (
     Entry("provider", "Provider", "", ProviderView),
     Entry("operations", "Operations", "4", OperationsView),
     Entry("events", "Events", "5", EventsView),
+    Entry("metrics", "Metrics", "7", MetricsView),
     Entry("daemon", "Daemon", "8", DaemonView),
 )

@@ -9,7 +9,7 @@ SHELL := /bin/sh
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
+PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=8 --dist=worksteal
 ROUNDS ?= 50
 CYCLES ?= 2000
 # Containers in the storm: auto (where an engine can be started), none, tiny or real.

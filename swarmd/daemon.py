@@ -28,13 +28,13 @@ from swarmd.messages.operation import Caller
 from swarmd.messages.replies import ReloadReport
 from swarmd.messages.requests import AdoptStray
 from swarmd.ports import Provider, Store
+from swarmd.settings import controller_settings
 from swarmd.wiring import (
     RHYTHM_SECONDS,
     STORE_SECONDS,
     Hooks,
     Seams,
     Wiring,
-    controller_settings,
 )
 
 log = logging.getLogger("swarmd")
@@ -137,6 +137,7 @@ class Daemon:
                 log.error("the supervisor does not end")  # noqa: TRY400
         for name in stop_all(family, directory, _ACTOR_SECONDS):
             log.error("actor %s does not end", name)
+        self.parts.alerts.close()
         self.parts.fleet.close(_LANES_SECONDS)
 
     def shutdown(self) -> None:
@@ -198,6 +199,7 @@ class Daemon:
         logging.getLogger().setLevel(self.config.logging.level.upper())
         settings = controller_settings(self.config)
         self.parts.directory.tell(CONTROLLER, NewSettings(settings))
+        self.parts.alerts.follow()
         self.parts.store.configure(
             journal=self.config.journal,
             operations_kept=self.config.instances.operations_kept,

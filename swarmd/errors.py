@@ -10,7 +10,8 @@
     ├── NotFoundError               (abstract)
     │   ├── InstanceNotFound        instance_not_found
     │   ├── ProviderNotFound        provider_not_found
-    │   └── OperationNotFound       operation_not_found
+    │   ├── OperationNotFound       operation_not_found
+    │   └── AlertNotFound           alert_not_found
     ├── ProviderError               provider_error          the provider answered no
     │   └── ProviderUnreachable     provider_error          the provider did not answer
     ├── PermissionDenied            permission_error
@@ -110,6 +111,12 @@ class OperationNotFound(NotFoundError):
     """No operation of this id."""
 
     type = "operation_not_found"
+
+
+class AlertNotFound(NotFoundError):
+    """No alert of this id."""
+
+    type = "alert_not_found"
 
 
 class ProviderError(SwarmError):

@@ -18,10 +18,11 @@ import pykka
 
 from swarmd import __version__, configuration
 from swarmd.actors.administering import Administrator
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import CONTROLLER, REGISTRY, SUPERVISOR, TICKER, Context, Directory
-from swarmd.actors.bridge import Bridge, Chances, RequestSettings
+from swarmd.actors.bridge import Bridge, Chances
 from swarmd.actors.commands import ActorCommands
-from swarmd.actors.controller import Controller, Settings
+from swarmd.actors.controller import Controller
 from swarmd.actors.fleet import Fleet
 from swarmd.actors.metering import Metering
 from swarmd.actors.monitors import Monitors
@@ -37,21 +38,20 @@ from swarmd.actors.watching import Watching
 from swarmd.api import ApiServer
 from swarmd.chance import boot_id, marks, new_id, new_password
 from swarmd.core.housekeeping import wanted_uploads
-from swarmd.core.placement import Rules
 from swarmd.core.providers import merge_records
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import SwarmError
 from swarmd.exposition.endpoint import Endpoint
 from swarmd.messages.config import Config, Places
 from swarmd.messages.enums import DaemonState, EventType
-from swarmd.messages.events import TableRow
-from swarmd.messages.instance import Instance
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from swarmd.messages.replies import ReloadReport
 from swarmd.messages.state import LoadedState
 from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Provider, Store
 from swarmd.probing.prober import Prober
+from swarmd.settings import controller_settings, placement_rules, request_settings, table_of
+from swarmd.sinks import make_sinks
 from swarmd.store import FileStore
 
 log = logging.getLogger("swarmd")
@@ -151,7 +151,9 @@ class Wiring:
             for line in state.quarantined
         )
         records = merge_records(self._config().providers, state.providers)
-        tables = Tables.build(state.instances, state.operations, records, state.last_seq)
+        tables = Tables.build(
+            state.instances, state.operations, records, state.last_seq, state.alerts
+        )
         self.published = Published(tables, state.journal)
         self.store.snapshot_rows(lambda: table_of(self.published.tables))
         self.spool = Spool(Path(self._places.state) / "uploads", new_id)
@@ -168,7 +170,27 @@ class Wiring:
             breaker=lambda: self._config().breaker,
         )
         self.metering = self._metering()
+        self.alerts = self._alerts(state.last_seq)
         self._add_children(tables)
+
+    @property
+    def _directories(self) -> tuple[tuple[str, Path], ...]:
+        """The daemon's own."""
+        return ("state", Path(self._places.state)), ("data", Path(self._places.data))
+
+    def _alerts(self, last_seq: int) -> Alerts:
+        return Alerts(
+            context=self.context,
+            family=self.family,
+            rhythms=self.rhythms,
+            published=self.published,
+            make_sinks=lambda config: make_sinks(config, self.node.id),
+            places=self._directories,
+            settings=lambda: self._config().alerting,
+            health=lambda: self._config().health,
+            new_id=new_id,
+            last_seq=last_seq,
+        )
 
     def _metering(self) -> Metering:
         return Metering(
@@ -215,6 +237,7 @@ class Wiring:
             if record.enabled:
                 self._add_provider(record)
         add(Child(CONTROLLER, self._controller, vital=True))
+        self.alerts.start()
         # The last to start is the first to end: its last sample still finds the registry.
         if (telemetry := self.metering.child()) is not None:
             add(telemetry)
@@ -293,6 +316,7 @@ class Wiring:
             rules=lambda: placement_rules(self._config()),
             health=lambda: self._config().health.enabled,
             idle=self.outlooks.get,
+            alerts=self.alerts,
         )
         self.bridge = Bridge(
             directory=self.directory,
@@ -323,12 +347,13 @@ class Wiring:
             published=self.published,
             directory=self.directory,
             family=self.family,
-            places=(("state", Path(self._places.state)), ("data", Path(self._places.data))),
+            places=self._directories,
             problems=self.store.problems,
             insecure=lambda: self._config().daemon.insecure,
             health=lambda: self._config().health,
             commands=self.running,
             endpoint_error=lambda: self.endpoint.problem,
+            sinks=self.alerts.infos,
         )
         self.administrator = Administrator(
             bridge=self.bridge,
@@ -347,6 +372,7 @@ class Wiring:
             watching=watching,
             metering=self.metering,
             spool=self.spool,
+            alerts=self.alerts,
             reload=hooks.reload,
             shutdown=hooks.shutdown,
         )
@@ -357,52 +383,3 @@ def prometheus_text(sample: SwarmMetrics, accept: str) -> tuple[bytes, str]:
     from swarmd.exposition.prometheus import render
 
     return render(sample, accept, __version__)
-
-
-def controller_settings(config: Config) -> Settings:
-    """What the controller needs of the configuration."""
-    return Settings(
-        reconcile_interval=config.daemon.reconcile_interval,
-        trash_retention=config.instances.trash_retention,
-        operation_timeout=config.instances.operation_timeout,
-        operations_kept=config.instances.operations_kept,
-        lock_timeout=config.instances.lock_timeout,
-        health=config.health,
-    )
-
-
-def request_settings(config: Config) -> RequestSettings:
-    """What requests are judged by."""
-    return RequestSettings(
-        operation_timeout=config.instances.operation_timeout,
-        rules=placement_rules(config),
-    )
-
-
-def placement_rules(config: Config) -> Rules:
-    """What decides where instances go."""
-    return Rules(
-        default_provider=config.daemon.default_provider,
-        strategy=config.placement.strategy,
-        fallback=config.placement.fallback,
-        insecure=config.daemon.insecure,
-        watched=config.health.enabled,
-    )
-
-
-def table_of(tables: Tables) -> tuple[int, list[TableRow]]:
-    """The table that opens a journal segment, and the last event that is in it."""
-    return tables.seq, [row_of(row) for row in tables.instances.values()]
-
-
-def row_of(instance: Instance) -> TableRow:
-    """An instance in the table that opens a journal segment."""
-    return TableRow(
-        id=instance.id,
-        owner=instance.owner,
-        name=instance.name,
-        provider=instance.provider,
-        desired=instance.desired,
-        status=instance.status,
-        health=instance.health,
-    )

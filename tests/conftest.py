@@ -25,6 +25,21 @@ settings.register_profile(
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+
+def pytest_configure() -> None:
+    """Let interrupts reach what tests start.
+
+    A shell lets the programs that it starts with ``&`` ignore them, and so would their children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers for each core: half of a test's time is spent waiting for processes."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 LEAVING = 5.0
 """Seconds that what a test ended may take to be gone."""
 

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import pytest
 
+from tests.ports import port_range
 from tests.support import (
     CHECKOUT,
     Process,
@@ -34,7 +35,6 @@ BIN = Path(sys.executable).parent
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 STANDIN = (sys.executable, "-I", "-S", str(CHECKOUT / "tests" / "standin.py"))
-_slots = itertools.count(os.getpid())
 
 
 class Refused(Exception):
@@ -322,12 +322,6 @@ class DaemonProcess:
         pids = (pid for pid in all_pids() - {os.getpid()} if mentions(pid, self.data))
         found = (process for pid in pids if (process := read_process(pid)) is not None)
         return [process for process in found if not process.command.endswith(str(BIN / "swarmd"))]
-
-
-def port_range() -> str:
-    """A thousand ports below those that the kernel gives to outgoing connections."""
-    first = 10_000 + next(_slots) % 20 * 1000
-    return f"{first}-{first + 999}"
 
 
 def _account() -> dict[str, object]:

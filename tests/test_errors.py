@@ -22,7 +22,14 @@ SEED_TYPES = {
     "migration_error", "validation_error", "permission_error", "resource_limit_error",
     "internal_error",
 }  # fmt: skip
-ADDED_TYPES = {"conflict", "operation_cancelled", "timeout", "unavailable", "operation_not_found"}
+ADDED_TYPES = {
+    "conflict",
+    "operation_cancelled",
+    "timeout",
+    "unavailable",
+    "operation_not_found",
+    "alert_not_found",
+}
 LATER = {"migration_error"}
 
 

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers": BORDERS | {"core", "setup"},
     "probing": BORDERS,
     "exposition": BORDERS | {"core"},
+    "sinks": BORDERS | {"core"},
     "store": BORDERS | {"core"},
     "actors": BORDERS | {"core"},
     "api": BORDERS | {"core"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Room → rooms it may import, itself and the version (``swarmd``) always among them."""
 
-JOINS_ALL = {"daemon", "wiring", "__main__"}
+JOINS_ALL = {"daemon", "settings", "wiring", "__main__"}
 
 THIRD_PARTIES: dict[str, set[str]] = {
     "msgspec": set(MAY_IMPORT) | JOINS_ALL,
@@ -45,6 +46,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "pykka": {"actors"} | JOINS_ALL,
     "click": {"cli"},
     "docker": {"providers"},
+    "httpx": {"sinks"},
     "requests": {"providers"},
     "urllib3": {"providers"},
     "_typeshed": {"providers"},  # exists for the type checker alone
@@ -153,7 +155,7 @@ def test_files_stay_readable() -> None:
         str(file.relative_to(CHECKOUT)): lines
         for files in rooms().values()
         for file in files
-        if (lines := file.read_text().count("\n")) > 500
+        if (lines := file.read_text().count("\n")) > 420
     }
     assert long == {}
 

@@ -22,14 +22,16 @@ from swarmd.actors.controller import Submit
 from swarmd.actors.published import News, Published
 from swarmd.actors.registry import Decision, Transact
 from swarmd.core import views, wishes
+from swarmd.core.alerts.book import acknowledge
 from swarmd.core.intake import Intake, decide
 from swarmd.core.placement import Rules
 from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
 from swarmd.messages import codec
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import EventType
 from swarmd.messages.events import Event
 from swarmd.messages.operation import Caller, Operation
-from swarmd.messages.requests import Mutation
+from swarmd.messages.requests import AcknowledgeAlert, Mutation
 from swarmd.ports import Clock
 
 ACCEPT_SECONDS = 30.0
@@ -269,6 +271,12 @@ class Bridge:
             ) from None
         finally:
             self._deciding.discard(future)
+
+    async def acknowledge(self, caller: Caller, request: AcknowledgeAlert) -> Alert:
+        """Take an alert over. See ``ports.Commands``."""
+        now = self._clock.now()
+        decided = partial(acknowledge, ref=request.id, by=caller.name, note=request.note, now=now)
+        return await self.transact(decided)  # type: ignore[no-any-return]
 
     # --- events ------------------------------------------------------------------------------
 

@@ -6,17 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from swarmd.actors.administering import Administrator
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.bridge import Bridge
 from swarmd.actors.metering import Metering
 from swarmd.actors.pools import Pool
 from swarmd.actors.uploads import Spool, SpooledUpload
 from swarmd.actors.watching import Watching
+from swarmd.messages.alert import Alert
 from swarmd.messages.events import Event
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import InstanceStats
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.replies import DoctorReport, ReloadReport
 from swarmd.messages.requests import (
+    AcknowledgeAlert,
     DaemonMetrics,
     ExecInstance,
     LogsInstance,
@@ -46,6 +49,7 @@ class ActorCommands:
         watching: Watching,
         metering: Metering,
         spool: Spool,
+        alerts: Alerts,
         reload: Callable[[], Awaitable[ReloadReport]],
         shutdown: Callable[[], None],
     ) -> None:
@@ -56,6 +60,7 @@ class ActorCommands:
         # Of their own: figures are asked for just when calls of providers hang.
         self._figures = Pool("figures", _FIGURES_AT_ONCE)
         self._spool = spool
+        self._alerts = alerts
         self._reload = reload
         self._shutdown = shutdown
 
@@ -74,6 +79,11 @@ class ActorCommands:
     async def administer(self, caller: Caller, request: Request) -> object:
         """Providers, and the strays that the doctor found."""
         return await self._administrator.administer(caller, request)
+
+    async def acknowledge(self, caller: Caller, request: AcknowledgeAlert) -> Alert:
+        """Take an alert over."""
+        self._alerts.require()
+        return await self._bridge.acknowledge(caller, request)
 
     async def doctor(self, caller: Caller) -> DoctorReport:
         """Look at everything once."""

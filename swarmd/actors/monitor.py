@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,12 +19,14 @@ import msgspec
 
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
+from swarmd.actors.heard import Answered, CheckNow, Measured, Noticed, Restored
 from swarmd.actors.idling import Idling
 from swarmd.actors.provider import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.wards import Sight, Wards
+from swarmd.core.health.ailments import ailment_of
 from swarmd.core.health.changes import Finding, note_findings
 from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
@@ -46,45 +48,6 @@ _KEEP_SECONDS = 5.0
 
 TICK_SECONDS = 0.5
 """Seconds between two ticks."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckNow:
-    """Ask one instance now; ``reply`` gets what was found, on this actor's thread."""
-
-    instance_id: str
-    reply: Callable[[InstanceHealth], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """An operation of an instance has ended, or its status has changed.
-
-    Args:
-        used: What uses it, if that is what there is to notice.
-    """
-
-    instance_id: str
-    used: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    instance_id: str
-    life: datetime | None
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Restored:
-    """What the store kept of these; None: nothing."""
-
-    kept: dict[str, InstanceHealth | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    stats: Sequence[InstanceStats]
 
 
 class HealthMonitor(SwarmActor):
@@ -139,11 +102,11 @@ class HealthMonitor(SwarmActor):
                 self._looked(message)
             case Noticed():
                 self._noticed(message)
-            case _Answered():
+            case Answered():
                 self._answered(message)
-            case _Restored():
+            case Restored():
                 self._restored(message)
-            case _Measured():
+            case Measured():
                 self._measured(message.stats)
             case CheckNow():
                 self._check_now(message)
@@ -220,12 +183,12 @@ class HealthMonitor(SwarmActor):
         directory, name, store = self.context.directory, self.name, self._store
 
         def read() -> None:
-            directory.tell(name, _Restored({each: store.health(each) for each in missing}))
+            directory.tell(name, Restored({each: store.health(each) for each in missing}))
 
         if self._asker.run("#kept", read):
             self._reading |= missing
 
-    def _restored(self, message: _Restored) -> None:
+    def _restored(self, message: Restored) -> None:
         self._reading -= message.kept.keys()
         instances = self._published.tables.instances
         rows = [instances[each] for each in message.kept if each in instances]
@@ -275,11 +238,11 @@ class HealthMonitor(SwarmActor):
         directory, name, life = self.context.directory, self.name, row.started_at
 
         def told(answer: Answer) -> None:
-            directory.tell(name, _Answered(row.id, life, answer))
+            directory.tell(name, Answered(row.id, life, answer))
 
         self._asker.ask(row, self._wards.rules(row), address, told)
 
-    def _answered(self, message: _Answered) -> None:
+    def _answered(self, message: Answered) -> None:
         asked_at = self._asked.pop(message.instance_id, None)
         row = self._published.tables.instances.get(message.instance_id)
         if row is None:
@@ -301,7 +264,9 @@ class HealthMonitor(SwarmActor):
                 if answer.ok:
                     self._idling.answered(row, answer.message)
         self._judge((row,))
-        self._reply(row.id)
+        if self._sight is not None:
+            # An answer to the monitor before this one may come before the first look.
+            self._reply(row.id)
 
     def _plan_next(self, row: Instance, asked_at: float, *, same: bool) -> None:
         """From when it was asked: a timeout is no reason to wait for longer."""
@@ -318,7 +283,7 @@ class HealthMonitor(SwarmActor):
         directory, name = self.context.directory, self.name
 
         def told(stats: Sequence[InstanceStats]) -> None:
-            directory.tell(name, _Measured(stats))
+            directory.tell(name, Measured(stats))
 
         self._asker.measure(running, told)
 
@@ -349,9 +314,11 @@ class HealthMonitor(SwarmActor):
                 found = replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
             self._wards.note_judged(row)
+            known = tables.ailments.get(row.id)
             if found.status is not row.health:
-                findings.append(Finding(row.id, found))
                 self._wards.note_changed(row.id)
+            if found.status is not row.health or ailment_of(found, known) != known:
+                findings.append(Finding(row.id, found))
             self._treat(row, rules, found)
             if self._idling.consider(row, found.status, track.failures):
                 self._ask(row, time.monotonic())

@@ -9,9 +9,10 @@ import pykka
 
 from swarmd.actors.asking import Asker, no_refusal
 from swarmd.actors.base import Context, health_actor
+from swarmd.actors.heard import Noticed
 from swarmd.actors.idling import Idling
 from swarmd.actors.lanes import Lanes
-from swarmd.actors.monitor import TICK_SECONDS, HealthMonitor, Noticed
+from swarmd.actors.monitor import TICK_SECONDS, HealthMonitor
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
 from swarmd.actors.supervisor import Child, Family, dismiss

@@ -22,9 +22,10 @@ class Owed:
     def __init__(self) -> None:
         self._instances: set[str] = set()
         self._operations: set[str] = set()
+        self._alerts = False
 
     def __bool__(self) -> bool:
-        return bool(self._instances or self._operations)
+        return bool(self._instances or self._operations or self._alerts)
 
     def add(self, change: Change) -> None:
         """This change could not be written, or only in part."""
@@ -32,6 +33,7 @@ class Owed:
         self._instances.update(change.drop_instances)
         self._operations.update(each.id for each in change.operations)
         self._operations.update(change.drop_operations)
+        self._alerts = self._alerts or change.alerts is not None
 
     def pay(self, published: Tables, change: Change) -> Change:
         """The change with what is owed written before it; then nothing is owed any more."""
@@ -42,8 +44,9 @@ class Owed:
             instances=_there(published.instances, self._instances),
             drop_operations=tuple(sorted(self._operations - published.operations.keys())),
             drop_instances=tuple(sorted(self._instances - published.instances.keys())),
+            alerts=published.alerts if self._alerts else None,
         )
-        self._instances, self._operations = set(), set()
+        self._instances, self._operations, self._alerts = set(), set(), False
         both = first.plus(change)
         written = {each.id for each in change.instances}
         begun = {each.id for each in change.operations}

@@ -8,10 +8,12 @@ from datetime import datetime
 from itertools import takewhile
 
 from swarmd import __version__
+from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import Directory
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
+from swarmd.core.alerts.selecting import select
 from swarmd.core.intake import where
 from swarmd.core.past import later, opened, page_of
 from swarmd.core.placement import Rules
@@ -23,9 +25,16 @@ from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance, Reason, replace
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.replies import ActorList, PastTable, Placement, StatusReport
+from swarmd.messages.replies import (
+    ActorList,
+    AlertList,
+    PastTable,
+    Placement,
+    StatusReport,
+)
 from swarmd.messages.requests import (
     EventsAt,
+    ListAlerts,
     ListInstances,
     ListOperations,
     PlacementProvider,
@@ -42,6 +51,7 @@ class SnapshotQuery:
         rules: What decides where instances go, now.
         health: Tells whether the health of instances is watched.
         idle: What is known of the use of one, by its id.
+        alerts: Tells whether anything is judged.
     """
 
     def __init__(
@@ -57,6 +67,7 @@ class SnapshotQuery:
         rules: Callable[[], Rules],
         health: Callable[[], bool],
         idle: Callable[[str], Idle | None],
+        alerts: Alerts,
     ) -> None:
         self._published = published
         self._store = store
@@ -68,6 +79,7 @@ class SnapshotQuery:
         self._rules = rules
         self._health = health
         self._idle = idle
+        self._alerts = alerts
 
     def instance(self, caller: Caller, ref: str) -> Instance:
         """By id, ``owner/name``, own ``name`` or unique id prefix."""
@@ -129,8 +141,16 @@ class SnapshotQuery:
             journal=self._published.journal,
             last_seq=tables.seq,
             quarantined=self._store.quarantined(),
+            alerts=len(tables.alerts.active) if self._alerts.enabled else 0,
             **views.counts(tables, health=self._health()),
         )
+
+    def alerts(self, caller: Caller, request: Request) -> AlertList:
+        """Those that fit, the newest first."""
+        if not isinstance(request, ListAlerts):
+            raise TypeError(type(request).__name__)
+        self._alerts.require()
+        return select(self._published.tables.alerts, request)
 
     def condition(self) -> tuple[DaemonState, tuple[str, ...]]:
         """The daemon's state and the reasons for it."""

@@ -121,9 +121,14 @@ class Registry(SwarmActor):
         state = self._store.reload()
         before = self._published.tables
         providers = self._providers_of(state.providers)
-        fresh = Tables.build(state.instances, state.operations, providers, state.last_seq)
+        fresh = Tables.build(
+            state.instances, state.operations, providers, state.last_seq, state.alerts
+        )
         kept = Change(
-            views=dict(before.views), breakers=dict(before.breakers), strays=before.strays
+            views=dict(before.views),
+            breakers=dict(before.breakers),
+            strays=before.strays,
+            ailments=dict(before.ailments),
         )
         self._working = fresh.apply(kept)
         # What the one before had written but not told: watchers must not miss an event.
@@ -266,4 +271,5 @@ def batch_of(change: Change, events: tuple[Event, ...]) -> Batch:
         drop_instances=change.drop_instances,
         drop_operations=change.drop_operations,
         providers=change.providers,
+        alerts=change.alerts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from swarmd.actors.controller import Submit
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.core.breaker import is_left_alone
+from swarmd.core.health.ailments import ailment_of
 from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
 from swarmd.core.recovery.attempts import Attempts
@@ -132,7 +134,7 @@ class Remedies:
         if isinstance(remedy, Hold):
             self._ill.pop(row.id, None)
             self._attempts.pop(row.id, None)
-            self._tell_held(row, remedy, now)
+            self._tell_held(row, remedy, found, now)
         elif isinstance(remedy, Act) and self._has_turn(tables, settings):
             self._ill.pop(row.id, None)
             self._attempts[row.id] = attempts.after(now)
@@ -147,13 +149,17 @@ class Remedies:
         """Whether fewer than allowed are being brought back, or about to be."""
         return len(self._sent) + under_way(tables, self._provider) < settings.max_parallel
 
-    def _tell_held(self, row: Instance, remedy: Hold, now: datetime) -> None:
-        """It runs on, ill as it is: its story says why nothing more is done."""
+    def _tell_held(self, row: Instance, remedy: Hold, found: Verdict, now: datetime) -> None:
+        """It runs on, ill as it is: its story says why nothing more is done, and an alert."""
         reason = (row.id, told := reason_of_hold(row, remedy, now))
         self._held[row.id] = row.started_at, told.why
+        next_step = remedy.next_step(row.ref)
 
-        def decided(_tables: Tables) -> tuple[Change, None]:
-            return Change(reasons=(reason,)), None
+        def decided(tables: Tables) -> tuple[Change, None]:
+            ill = ailment_of(found, tables.ailments.get(row.id))
+            if ill is not None:
+                ill = replace(ill, held=remedy.why, next_step=next_step)
+            return Change(reasons=(reason,), ailments={row.id: ill}), None
 
         self._directory.tell(REGISTRY, Transact(decided))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from swarmd.actors.base import Directory, health_actor
 from swarmd.actors.fleet import Fleet
-from swarmd.actors.monitor import CheckNow
+from swarmd.actors.heard import CheckNow
 from swarmd.actors.pools import Pool
 from swarmd.actors.published import Published
 from swarmd.actors.repeating import pause, repeated
@@ -23,6 +23,7 @@ from swarmd.actors.uses import RunningCommands
 from swarmd.core import views
 from swarmd.core.doctor import Disk, Facts, examine
 from swarmd.errors import Conflict, DeadlineExceeded, ProviderError, Unavailable
+from swarmd.messages.alert import SinkInfo
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.health import InstanceHealth
@@ -52,6 +53,7 @@ class Watching:
         health: ``[health]``, now.
         commands: Told of every command that is run.
         endpoint_error: Why figures cannot be fetched, if they cannot.
+        sinks: How those fare that are told of alerts.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Watching:
         health: Callable[[], HealthConfig],
         commands: RunningCommands,
         endpoint_error: Callable[[], str | None],
+        sinks: Callable[[], Sequence[SinkInfo]],
     ) -> None:
         self._fleet = fleet
         self._published = published
@@ -78,6 +81,7 @@ class Watching:
         self._health = health
         self._commands = commands
         self._endpoint_error = endpoint_error
+        self._sinks = sinks
         self.streams = Pool("stream", MOST_STREAMS)
         self.short = Pool("call", _SHORT_CALLS)
 
@@ -94,6 +98,7 @@ class Watching:
             write_error=self._published.write_error,
             insecure=self._insecure(),
             endpoint_error=self._endpoint_error(),
+            sinks=self._sinks(),
         )
         return examine(facts)
 

@@ -34,5 +34,7 @@ EVENT_DATA: Final[dict[EventType, str]] = {
     EventType.CONFIG_RELOADED: "applied, restart_required: the keys that changed",
     EventType.METRICS_COLLECTED: "instances, running, unhealthy: counts; operations, failed: "
     "of those that ended in the seconds since the sample before",
+    EventType.ALERT: "id: the alert's; state: raised, acknowledged or resolved; type, severity, "
+    "subject, message, details; by and note, if acknowledged",
     EventType.ACTOR_RESTARTED: "restarts: how often by now; cause: what it died of",
 }

@@ -16,10 +16,10 @@ NARROWEST = 4
 
 _COLOURS = {
     "green": "running healthy succeeded ready ok",
-    "red": "error failed unhealthy problem",
+    "red": "error failed unhealthy problem active",
     "yellow": "degraded warning cancelled creating starting stopping updating migrating "
     "recovering deleting pending initializing shutting_down",
-    "bright_black": "stopped deleted unknown note",
+    "bright_black": "stopped deleted unknown note resolved",
 }
 COLOURS = {word: colour for colour, words in _COLOURS.items() for word in words.split()}
 

@@ -49,6 +49,7 @@ TABLE = {
         "ops": f"{_HERE}.operations:ops",
         "providers": f"{_HERE}.providers:providers",
         "events": f"{_HERE}.streams:events",
+        "alerts": f"{_HERE}.alerts:alerts",
         "doctor": f"{_HERE}.doctor:doctor",
         "actors": f"{_HERE}.daemon:actors",
         "reload": f"{_HERE}.daemon:reload",

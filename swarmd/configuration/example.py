@@ -14,6 +14,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct
 
+from swarmd.configuration.problems import struct_in_tuple
 from swarmd.messages import codec
 from swarmd.messages.config import Config, ProviderConfig
 from swarmd.messages.units import Duration
@@ -89,6 +90,22 @@ def _render_keys(
             yield f"# {field.encode_name}: not set\n"
         else:
             yield f"#{field.encode_name} = {_toml(value)}\n"
+        if inner := struct_in_tuple(field.type):
+            yield from _render_table(inner)
+
+
+def _render_table(kind: type[Struct]) -> Iterator[str]:
+    """One of many tables, as prose: there is none by default."""
+    yield _prose(f"{_summary(kind).replace('``', '')} A dash: it has to be said.")
+    for field in msgspec.structs.fields(kind):
+        value = "-" if field.required else _toml(field.default)
+        yield from _indented(f"{field.encode_name} = {value}", comment_of(field.type))
+
+
+def _indented(key: str, description: str) -> Iterator[str]:
+    yield f"#   {key}\n"
+    for line in textwrap.wrap(description, 91):
+        yield f"#       {line}\n"
 
 
 def comment_of(kind: Any) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from swarmd.configuration.alerting import check_alerting
 from swarmd.configuration.places import default_file, resolve_places
 from swarmd.configuration.problems import Problem, find_problems
 from swarmd.core.naming import nearest
@@ -158,6 +159,7 @@ def _check_values(config: Config) -> Iterator[Problem]:
         if getattr(config.instances, key) and not config.health.enabled:
             hint = "Switch health on, or leave this at 0."
             yield Problem(f"instances.{key}", "has no effect with health.enabled = false", hint)
+    yield from check_alerting(config.alerting)
     yield from _check_strategy(config.placement.strategy)
     yield from _check_listen(config.telemetry.listen, insecure=config.daemon.insecure)
     yield from _check_providers(config.providers)

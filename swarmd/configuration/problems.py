@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -38,7 +38,7 @@ def find_problems(value: object, kind: Any, path: str = "") -> Iterator[Problem]
         kind: A Struct, a tuple of Structs, or any type that msgspec converts.
         path: Where ``value`` stands, as people write it: ``providers[1].options``.
     """
-    inner = _struct_in_tuple(kind)
+    inner = struct_in_tuple(kind)
     if inner is not None and isinstance(value, list):
         for index, item in enumerate(value):
             yield from find_problems(item, inner, f"{path}[{index}]")
@@ -96,7 +96,10 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _struct_in_tuple(kind: Any) -> type[Struct] | None:
+def struct_in_tuple(kind: Any) -> type[Struct] | None:
+    """The Struct of ``tuple[Struct, ...]``; None of every other type."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     if get_origin(kind) is not tuple:
         return None
     inner = get_args(kind)[0]

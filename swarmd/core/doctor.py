@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swarmd.core.breaker import refusal_of, words_of
+from swarmd.messages.alert import SinkInfo
 from swarmd.messages.enums import BreakerState
 from swarmd.messages.instance import Stray
 from swarmd.messages.provider import ProviderInfo
@@ -39,6 +40,7 @@ class Facts:
     write_error: str | None
     insecure: bool
     endpoint_error: str | None = None
+    sinks: Sequence[SinkInfo] = ()
 
 
 def examine(facts: Facts) -> DoctorReport:
@@ -53,6 +55,7 @@ def examine(facts: Facts) -> DoctorReport:
         *_writing(facts.write_error),
         *_insecure(insecure=facts.insecure),
         *_endpoint(facts.endpoint_error),
+        *(finding for sink in facts.sinks for finding in _sink(sink)),
     ]
     order = {PROBLEM: 0, WARNING: 1, NOTE: 2, OK: 3}
     findings.sort(key=lambda finding: order[finding.level])
@@ -115,8 +118,7 @@ def _disk(disk: Disk) -> Finding:
             next_step="Make the directory, or name another in the configuration.",
         )
     free = f"{disk.free / (1 << 30):.1f} GiB of {disk.total / (1 << 30):.1f} GiB free"
-    low = disk.free < _LOW_BYTES or disk.free < disk.total * _LOW_SHARE
-    if low:
+    if disk.free < least_free(disk):
         return Finding(
             level=WARNING,
             subject=f"disk of {disk.what}",
@@ -124,6 +126,11 @@ def _disk(disk: Disk) -> Finding:
             next_step="Free some: swarmctl ls --trash shows what swarmctl rm --force removes.",
         )
     return Finding(level=OK, subject=f"disk of {disk.what}", message=f"{free} ({disk.path})")
+
+
+def least_free(disk: Disk) -> int:
+    """Bytes that should be free on a disk: 1 GiB, and 5 % of a large one."""
+    return int(max(_LOW_BYTES, disk.total * _LOW_SHARE))
 
 
 def _quarantine(files: Sequence[str]) -> list[Finding]:
@@ -160,6 +167,42 @@ def _writing(error: str | None) -> list[Finding]:
             next_step="Free disk space, or make the state directory writable again.",
         )
     ]
+
+
+def _sink(sink: SinkInfo) -> list[Finding]:
+    """How one that is told of alerts fares."""
+    subject, findings = f"alerts to {sink.name}", []
+    if sink.failing_since is not None:
+        findings.append(
+            Finding(
+                level=PROBLEM,
+                subject=subject,
+                message=f"fails since {sink.failing_since:%Y-%m-%d %H:%M:%S} UTC,"
+                f" {sink.waiting} waiting: {sink.error}",
+                next_step=f"Mend it, or change {sink.name} in [alerting] and swarmctl reload.",
+            )
+        )
+    else:
+        findings.append(Finding(level=OK, subject=subject, message=f"{sink.where} takes them"))
+    if sink.given_up:
+        findings.append(
+            Finding(
+                level=WARNING,
+                subject=subject,
+                message=f"{sink.given_up} given up since the daemon's start; last: {sink.error}",
+                next_step="Look at all of them: swarmctl alerts list --state resolved.",
+            )
+        )
+    if sink.insecure:
+        findings.append(
+            Finding(
+                level=WARNING,
+                subject=subject,
+                message=f"{sink.where} is sent alerts in the clear",
+                next_step="Give it an https:// URL and take insecure = true away.",
+            )
+        )
+    return findings
 
 
 def _insecure(*, insecure: bool) -> list[Finding]:

@@ -13,6 +13,7 @@ from swarmd.core.breaker import refusal_of
 from swarmd.core.changes import merge_patch
 from swarmd.core.fallback import planned
 from swarmd.core.idle.rules import check_watched
+from swarmd.core.kept import LASTING
 from swarmd.core.naming import check_name, check_owner
 from swarmd.core.notes import reason_of
 from swarmd.core.placement import Rules, place, told
@@ -62,10 +63,6 @@ _KINDS: Mapping[type[Mutation], OperationKind] = {
 }
 
 
-_KEPT = (OperationKind.STOP, OperationKind.DELETE)
-"""Wishes that are kept for a provider that does not answer: the desired state says them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Chance, time, ids and settings for one request.
@@ -104,7 +101,8 @@ def decide(tables: Tables, request: Mutation, intake: Intake) -> Verdict:
         return _new(tables, request, wish, intake)
     instance = _target(tables, request, intake)
     check_driven(tables, instance.provider)
-    if kind not in _KEPT:
+    if kind not in LASTING:
+        # The others are written down, and carried out once it answers.
         check_answering(tables, instance.provider)
     arguments = _arguments(tables, request, instance, intake)
     return accept(tables, replace(wish, arguments=arguments), instance.id)

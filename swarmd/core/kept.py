@@ -1,4 +1,4 @@
-"""Wishes that outlive their operation: a user's stop or delete that could not be carried out yet.
+"""Wishes that outlive their operation: a user's start, stop or delete that has to wait.
 
 The desired state says them, durably; reconciliation carries them out once it can (DESIGN 7).
 """
@@ -13,13 +13,20 @@ from swarmd.messages.enums import OperationKind, Origin
 from swarmd.messages.instance import Failure, Instance
 from swarmd.messages.operation import Operation
 
-_LASTING = (OperationKind.STOP, OperationKind.DELETE)
+LASTING = (OperationKind.START, OperationKind.STOP, OperationKind.DELETE)
+"""What the desired state says by itself."""
+
+_PROMISES = {
+    OperationKind.START: "is started",
+    OperationKind.STOP: "is stopped",
+    OperationKind.DELETE: "is put into the trash",
+}
 _KEPT = "kept"
 
 
 def lasts(operation: Operation) -> bool:
     """Whether an operation stands for a wish that is kept if it ends too early."""
-    return operation.origin is Origin.USER and operation.kind in _LASTING
+    return operation.origin is Origin.USER and operation.kind in LASTING
 
 
 def is_kept(operation: Operation, error: SwarmError) -> bool:
@@ -61,13 +68,12 @@ def too_late(operation: Operation, message: str, details: dict[str, Any]) -> Dea
 
 
 def _promise(operation: Operation) -> str:
-    if operation.kind is OperationKind.STOP:
-        return f"{operation.target_ref} is stopped"
-    return f"{operation.target_ref} is put into the trash"
+    return f"{operation.target_ref} {_PROMISES[operation.kind]}"
 
 
 def _undo(operation: Operation) -> str:
-    return f"to take that back: swarmctl start {operation.target_ref}."
+    verb = "stop" if operation.kind is OperationKind.START else "start"
+    return f"to take that back: swarmctl {verb} {operation.target_ref}."
 
 
 def _copy(error: SwarmError, next_step: str) -> SwarmError:

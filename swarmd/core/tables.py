@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from swarmd.core.health.ailments import Ailment
 from swarmd.core.selection import Index
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.enums import EventType, OperationState
 from swarmd.messages.instance import Instance, Reason, Stray
 from swarmd.messages.operation import Operation
@@ -51,8 +53,9 @@ class ProviderView:
 class Change:
     """What a decision wants written. Empty fields change nothing.
 
-    ``views``, ``breakers`` and ``strays`` are facts of the running daemon and are not written to
-    disk. A view that goes takes the breaker along.
+    ``views``, ``breakers``, ``strays`` and ``ailments`` are facts of the running daemon and are
+    not written to disk. A view that goes takes the breaker along. ``alerts`` is the whole new book
+    or None.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -65,6 +68,8 @@ class Change:
     views: Mapping[str, ProviderView | None] = field(default_factory=dict)
     breakers: Mapping[str, BreakerInfo] = field(default_factory=dict)
     strays: tuple[Stray, ...] | None = None
+    ailments: Mapping[str, Ailment | None] = field(default_factory=dict)
+    alerts: AlertBook | None = None
 
     @property
     def durable(self) -> bool:
@@ -77,6 +82,7 @@ class Change:
             or self.providers is not None
             or self.events
             or self.reasons
+            or self.alerts is not None
         )
 
     def plus(self, other: Change) -> Change:
@@ -92,6 +98,8 @@ class Change:
             views={**self.views, **other.views},
             breakers={**self.breakers, **other.breakers},
             strays=other.strays if other.strays is not None else self.strays,
+            ailments={**self.ailments, **other.ailments},
+            alerts=other.alerts if other.alerts is not None else self.alerts,
         )
 
 
@@ -115,7 +123,8 @@ class Tables:
 
     ``names`` holds those that are not in the trash, and of two of one name the newer (such a
     pair can only come out of the trash of a provider); ``index`` all of them, sorted;
-    ``active`` the operations under way of each instance, the running one first.
+    ``active`` the operations under way of each instance, the running one first; ``ailments``
+    what is wrong with those instances that are ill.
     """
 
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -129,6 +138,8 @@ class Tables:
     breakers: dict[str, BreakerInfo] = field(default_factory=dict)
     strays: tuple[Stray, ...] = ()
     seq: int = 0
+    ailments: dict[str, Ailment] = field(default_factory=dict)
+    alerts: AlertBook = AlertBook()
 
     @classmethod
     def build(
@@ -137,6 +148,7 @@ class Tables:
         operations: Iterable[Operation],
         providers: Iterable[ProviderRecord],
         seq: int,
+        alerts: AlertBook = AlertBook(),  # noqa: B008 - it is frozen
     ) -> Tables:
         """The tables of what a start found on disk."""
         by_id = {record.id: record for record in instances}
@@ -147,6 +159,7 @@ class Tables:
             index=index,
             providers={record.name: record for record in providers},
             seq=seq,
+            alerts=alerts,
         )
         for operation in sorted(operations, key=_in_turn):
             _note_operation(tables, operation)
@@ -184,9 +197,18 @@ class Tables:
             }
         if change.strays is not None:
             touched["strays"] = change.strays
+        if change.alerts is not None:
+            touched["alerts"] = change.alerts
+        if change.ailments or any(each in self.ailments for each in change.drop_instances):
+            touched["ailments"] = self._ailments_after(change)
         after = replace(self, seq=self.seq + len(change.events), **touched)
         _note_all(after, change)
         return after
+
+    def _ailments_after(self, change: Change) -> dict[str, Ailment]:
+        gone = set(change.drop_instances)
+        merged = {**self.ailments, **change.ailments}
+        return {each: ill for each, ill in merged.items() if ill is not None and each not in gone}
 
     def _reindexed(self, change: Change) -> Index:
         latest: dict[str, Instance | None] = {each.id: each for each in change.instances}

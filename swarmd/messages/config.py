@@ -174,6 +174,98 @@ class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = ""
 
 
+class WebhookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ``[[alerting.webhooks]]`` table: who is told of alerts over HTTP."""
+
+    name: Annotated[
+        str,
+        Meta(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", description="How it is called."),
+    ]
+    url: Annotated[
+        str,
+        Meta(
+            description='Where alerts are posted, or "file:/path", "env:NAME" or "credential:NAME" '
+            "(of systemd) if the URL itself is a secret."
+        ),
+    ]
+    token: Annotated[
+        str,
+        Meta(
+            description='What proves who we are, as "file:/path", "env:NAME" or "credential:NAME": '
+            "never the token itself."
+        ),
+    ] = ""
+    header: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9-]{1,100}$",
+            description="The header that carries it; in Authorization it stands behind Bearer.",
+        ),
+    ] = "Authorization"
+    timeout: Annotated[Duration, Meta(description="For one attempt.")] = Duration(10)
+    deadline: Annotated[
+        Duration, Meta(description="How long an alert that is not taken is offered again.")
+    ] = Duration(3600)
+    insecure: Annotated[
+        bool, Meta(description="Send to http:// beyond this machine, in the clear.")
+    ] = False
+
+
+class AlertingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody is to be told of, and how (seed 000, section 6.3)."""
+
+    enabled: Annotated[bool, Meta(description="false: nothing is judged and nobody is told.")] = (
+        True
+    )
+    provider_utilization: Annotated[
+        float, Meta(gt=0, le=1, description="Share of a provider's instances that is taken.")
+    ] = 0.8
+    unhealthy_instances: Annotated[
+        float, Meta(gt=0, le=1, description="Share of all instances that is unhealthy.")
+    ] = 0.2
+    failed_migrations: Annotated[
+        float, Meta(gt=0, le=1, description="Share of all migrations that failed.")
+    ] = 0.2
+    operation_latency: Annotated[
+        Duration, Meta(description="The p95 of operations in the window.")
+    ] = Duration(30)
+    error_rate: Annotated[
+        float, Meta(gt=0, le=1, description="Share of operations in the window that failed.")
+    ] = 0.1
+    window: Annotated[
+        Duration, Meta(description="How far back operations are looked at for these two.")
+    ] = Duration(600)
+    min_operations: Annotated[
+        int, Meta(ge=1, le=100000, description="With fewer in the window these two say nothing.")
+    ] = 5
+    margin: Annotated[
+        float,
+        Meta(ge=0, le=0.9, description="A threshold's alert ends this share of it below it."),
+    ] = 0.1
+    raise_after: Annotated[
+        Duration, Meta(description="A threshold must be passed for so long.")
+    ] = Duration(60)
+    resolve_after: Annotated[
+        Duration, Meta(description="What has no threshold must be over for so long.")
+    ] = Duration(30)
+    resolved_kept: Annotated[
+        int, Meta(ge=1, le=10000, description="Resolved alerts kept in the list.")
+    ] = 200
+    log: Annotated[bool, Meta(description="Write alerts to the daemon's log.")] = True
+    command: Annotated[
+        tuple[str, ...],
+        Meta(description="argv of a program that gets each alert as JSON on its standard input."),
+    ] = ()
+    command_timeout: Annotated[Duration, Meta(description="For one run of it.")] = Duration(10)
+    command_env: Annotated[
+        tuple[str, ...],
+        Meta(description="Further names of the daemon's environment that it gets."),
+    ] = ()
+    webhooks: Annotated[
+        tuple[WebhookConfig, ...], Meta(description="Who is told over HTTP, each in order.")
+    ] = ()
+
+
 class JournalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The journal of events."""
 
@@ -232,6 +324,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     health: HealthConfig = HealthConfig()
     breaker: BreakerConfig = BreakerConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+    alerting: AlertingConfig = AlertingConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)

@@ -161,6 +161,44 @@ class MetricsFormat(StrEnum):
     PROMETHEUS = "prometheus"
 
 
+class AlertType(StrEnum):
+    """What can be wrong (seed 000, section 6.3, and what is noticed at once)."""
+
+    PROVIDER_UTILIZATION = "provider_utilization"
+    UNHEALTHY_INSTANCES = "unhealthy_instances"
+    FAILED_MIGRATIONS = "failed_migrations"
+    OPERATION_LATENCY = "operation_latency"
+    ERROR_RATE = "error_rate"
+    PROVIDER_DOWN = "provider_down"
+    INSTANCE_HELD = "instance_held"
+    INSTANCE_LOST = "instance_lost"
+    INSTANCE_STARVED = "instance_starved"
+    DISK_FULL = "disk_full"
+
+
+class AlertSeverity(StrEnum):
+    """How bad it is."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class AlertState(StrEnum):
+    """The states of an alert; it stays acknowledged until it is resolved."""
+
+    ACTIVE = "active"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class AlertChange(StrEnum):
+    """What happens to an alert: the ``state`` of its events."""
+
+    RAISED = "raised"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
 class EventType(StrEnum):
     """What an event tells (seed 000, section 3.2, and DESIGN 6)."""
 
@@ -184,5 +222,6 @@ class EventType(StrEnum):
     FILE_QUARANTINED = "file_quarantined"
     DAEMON_STATE_CHANGED = "daemon_state_changed"
     CONFIG_RELOADED = "config_reloaded"
+    ALERT = "alert"
     ACTOR_RESTARTED = "actor_restarted"
     METRICS_COLLECTED = "metrics_collected"

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from swarmd.messages import replies, requests
+from swarmd.messages.alert import Alert
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
@@ -84,6 +85,8 @@ METHODS: tuple[Method, ...] = (
     Method("provider.disable", requests.DisableProvider, ProviderInfo, Kind.COMMAND),
     Method("provider.cordon", requests.CordonProvider, ProviderInfo, Kind.COMMAND),
     Method("provider.drain", requests.DrainProvider, replies.Drain, Kind.COMMAND),
+    Method("alert.list", requests.ListAlerts, replies.AlertList, Kind.READ),
+    Method("alert.acknowledge", requests.AcknowledgeAlert, Alert, Kind.COMMAND),
     Method("events.subscribe", requests.SubscribeEvents, replies.StreamOpened, Kind.STREAM),
     Method("events.unsubscribe", requests.UnsubscribeEvents, replies.Closed, Kind.COMMAND),
     Method("events.history", requests.HistoryEvents, replies.EventPage, Kind.COMMAND),

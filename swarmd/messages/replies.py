@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from swarmd.messages.activity import Idle
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import (
     DaemonState,
     HealthStatus,
@@ -98,6 +99,13 @@ class Placement(Struct, frozen=True, kw_only=True):
     strategy: str
     ranked: tuple[RankedProvider, ...]
     refused: tuple[RefusedProvider, ...] = ()
+
+
+class AlertList(Struct, frozen=True, kw_only=True):
+    """Alerts, newest first; ``total`` counts those that fit beyond the limit, too."""
+
+    items: tuple[Alert, ...]
+    total: int
 
 
 class StatsList(Struct, frozen=True, kw_only=True):
@@ -206,7 +214,10 @@ class MigrationCounts(Struct, frozen=True, kw_only=True):
 
 
 class StatusReport(Struct, frozen=True, kw_only=True):
-    """The daemon in one look (seed 000, section 5.1)."""
+    """The daemon in one look (seed 000, section 5.1).
+
+    ``alerts`` counts those that go on, acknowledged or not.
+    """
 
     state: DaemonState
     reasons: tuple[str, ...]
@@ -224,6 +235,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     operations_running: int
     strays: int
     quarantined: int
+    alerts: int = 0
 
 
 class Version(Struct, frozen=True, kw_only=True):

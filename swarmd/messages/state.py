@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderRecord
@@ -36,3 +37,4 @@ class LoadedState(Struct, frozen=True, kw_only=True):
     operations: tuple[Operation, ...] = ()
     providers: tuple[ProviderRecord, ...] = ()
     quarantined: tuple[str, ...] = ()
+    alerts: AlertBook = AlertBook()

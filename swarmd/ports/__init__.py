@@ -7,6 +7,7 @@ socket sees. Only ``daemon.py`` knows which classes stand behind them.
 from swarmd.ports.clock import Clock
 from swarmd.ports.probe import Answer, Probe, Question
 from swarmd.ports.provider import Call, Provider, ProviderFactory, Session, UpdateOutcome
+from swarmd.ports.sink import Endurance, Sink
 from swarmd.ports.socket import Commands, Page, Query, Upload
 from swarmd.ports.store import Batch, Opening, Store
 
@@ -16,6 +17,7 @@ __all__ = [
     "Call",
     "Clock",
     "Commands",
+    "Endurance",
     "Opening",
     "Page",
     "Probe",
@@ -24,6 +26,7 @@ __all__ = [
     "Query",
     "Question",
     "Session",
+    "Sink",
     "Store",
     "UpdateOutcome",
     "Upload",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import DaemonState
 from swarmd.messages.events import Event
 from swarmd.messages.health import InstanceHealth
@@ -14,6 +15,7 @@ from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
     ActorList,
+    AlertList,
     DoctorReport,
     PastTable,
     Placement,
@@ -21,6 +23,7 @@ from swarmd.messages.replies import (
     StatusReport,
 )
 from swarmd.messages.requests import (
+    AcknowledgeAlert,
     DaemonMetrics,
     EventsAt,
     ExecInstance,
@@ -87,6 +90,9 @@ class Query(Protocol):
             SwarmError: Nowhere; as a create would be refused.
         """
 
+    def alerts(self, caller: Caller, request: Request) -> AlertList:
+        """Newest first (``ListAlerts``). Raises ``Unavailable`` if alerting is off."""
+
     def status(self, caller: Caller) -> StatusReport:
         """The daemon's state and counts (seed 000, section 5.1)."""
 
@@ -133,6 +139,15 @@ class Commands(Protocol):
 
     async def administer(self, caller: Caller, request: Request) -> object:
         """The other changes: providers, doctor's adopt and discard; the method's reply."""
+
+    async def acknowledge(self, caller: Caller, request: AcknowledgeAlert) -> Alert:
+        """Take an alert over; one that is acknowledged already stays as it is.
+
+        Raises:
+            AlertNotFound: There is none.
+            Conflict: It was resolved.
+            Unavailable: Alerting is switched off.
+        """
 
     async def doctor(self, caller: Caller) -> DoctorReport:
         """Look for strays, quarantined files, full disks, missing servers."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.config import JournalConfig
 from swarmd.messages.events import Event, TableRow
 from swarmd.messages.health import InstanceHealth
@@ -23,7 +24,8 @@ class Batch:
 
     ``operations``, ``instances``: records to write. ``drop_*``: ids whose files go.
     ``events`` are appended to the journal, ``reasons`` to the stories, after the records.
-    ``providers`` is the whole new ``providers.json`` or None.
+    ``providers`` is the whole new ``providers.json`` or None, ``alerts`` the whole new
+    ``alerts.json``.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -33,6 +35,7 @@ class Batch:
     drop_instances: tuple[str, ...] = ()
     drop_operations: tuple[str, ...] = ()
     providers: tuple[ProviderRecord, ...] | None = None
+    alerts: AlertBook | None = None
 
 
 @dataclass(frozen=True, slots=True)

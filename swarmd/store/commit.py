@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from swarmd.errors import InternalError
 from swarmd.messages import codec
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Reason
 from swarmd.messages.operation import Operation
@@ -59,6 +60,8 @@ def _keys(batch: Batch) -> list[Key]:
     keys += [("instances", one) for one in batch.drop_instances]
     if batch.providers is not None:
         keys.append(("providers", ""))
+    if batch.alerts is not None:
+        keys.append(("alerts", ""))
     return keys
 
 
@@ -104,6 +107,11 @@ class Group:
         lists = [batch.providers for batch in self.batches if batch.providers is not None]
         return lists[-1] if lists else None
 
+    def alerts(self) -> AlertBook | None:
+        """The last book, if any batch has one."""
+        books = [batch.alerts for batch in self.batches if batch.alerts is not None]
+        return books[-1] if books else None
+
     def events(self) -> list[Event]:
         """All, in order."""
         return [event for batch in self.batches for event in batch.events]
@@ -128,8 +136,8 @@ class Group:
 class Committer:
     """Puts groups on disk; everything here runs on the writer's thread.
 
-    The order is operations, providers, instances, events, reasons, removals, each on disk
-    before the next begins: what a crash leaves is a prefix.
+    The order is operations, providers, instances, alerts, events, reasons, removals, each on
+    disk before the next begins: what a crash leaves is a prefix.
 
     Args:
         files: The disk.
@@ -294,7 +302,11 @@ def _records(group: Group, layout: Layout) -> list[_Record]:
     providers = group.providers()
     if providers is not None:
         records.append(_Record(layout.root, layout.providers, ProvidersFile(providers=providers)))
-    return records + of("instances", group.instances())
+    records += of("instances", group.instances())
+    alerts = group.alerts()
+    if alerts is not None:
+        records.append(_Record(layout.root, layout.alerts, alerts))
+    return records
 
 
 def _check_ids(group: Group) -> None:

@@ -42,6 +42,11 @@ class Layout:
         return f"{self.root}/providers.json"
 
     @property
+    def alerts(self) -> str:
+        """What is wrong, who knows of it, and who is still to be told."""
+        return f"{self.root}/alerts.json"
+
+    @property
     def status(self) -> str:
         """The daemon's status as it last wrote it, for people and scripts."""
         return f"{self.root}/swarm-state.json"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swarmd.errors import StateError
 from swarmd.messages import codec
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.config import JournalConfig
 from swarmd.messages.events import Event, TableRow
 from swarmd.messages.health import InstanceHealth
@@ -36,6 +37,7 @@ from swarmd.store.writer import Writer
 
 _node = codec.decoder(Node).decode
 _providers = codec.decoder(ProvidersFile).decode
+_alerts = codec.decoder(AlertBook).decode
 
 
 class FileStore:
@@ -144,6 +146,7 @@ class FileStore:
             instances, bad_instances = load.read_instances(layout.folder("instances"), quarantine)
             operations, bad = load.read_operations(layout.folder("operations"), quarantine)
         providers, bad_providers = load.read_single(layout.providers, _providers, quarantine)
+        alerts, bad_alerts = load.read_single(layout.alerts, _alerts, quarantine)
         node, bad_node = self._read_node(instances)
         swept = {one.id for one in load.oldest_ended(operations, self._operations_kept)}
         operations = [one for one in operations if one.id not in swept]
@@ -156,7 +159,8 @@ class FileStore:
             instances=tuple(instances),
             operations=tuple(operations),
             providers=providers.providers if providers else (),
-            quarantined=(*told, *bad_node, *bad_providers, *bad_instances, *bad),
+            quarantined=(*told, *bad_node, *bad_providers, *bad_alerts, *bad_instances, *bad),
+            alerts=alerts or AlertBook(),
         )
 
     def _read_node(self, instances: Sequence[Instance]) -> tuple[Node, Sequence[str]]:

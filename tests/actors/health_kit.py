@@ -11,9 +11,10 @@ from typing import Any, cast
 
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import CONTROLLER, REGISTRY, Context, Directory, Tick, health_actor
+from swarmd.actors.heard import CheckNow
 from swarmd.actors.idling import Idling
 from swarmd.actors.lanes import Lanes
-from swarmd.actors.monitor import CheckNow, HealthMonitor
+from swarmd.actors.monitor import HealthMonitor
 from swarmd.actors.provider import Looked
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies

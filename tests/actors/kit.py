@@ -16,6 +16,7 @@ from swarmd.actors.published import News, Published
 from swarmd.actors.registry import Registry, Transact
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.errors import SwarmError
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
@@ -86,6 +87,7 @@ class MemoryStore:
         self.instances: dict[str, Instance] = {}
         self.operations: dict[str, Operation] = {}
         self.providers: tuple[ProviderRecord, ...] = ()
+        self.alerts = AlertBook()
         self.events: list[Event] = []
         self.batches: list[Batch] = []
         self.samples: list[SwarmMetrics] = []
@@ -127,6 +129,8 @@ class MemoryStore:
             self.operations.pop(each, None)
         if batch.providers is not None:
             self.providers = batch.providers
+        if batch.alerts is not None:
+            self.alerts = batch.alerts
         self.events += batch.events
 
     def resume(self) -> None:
@@ -149,6 +153,7 @@ class MemoryStore:
             instances=tuple(self.instances.values()),
             operations=tuple(self.operations.values()),
             providers=self.providers,
+            alerts=self.alerts,
         )
 
     def open(self, *, set_aside: bool = False) -> LoadedState:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.actors.base import Tick
-from swarmd.actors.monitor import Noticed
+from swarmd.actors.heard import Noticed
 from swarmd.actors.provider import Looked
 from swarmd.actors.uses import RunningCommands
 from swarmd.core.tables import ProviderView

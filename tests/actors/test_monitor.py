@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.actors.base import Start, Tick, provider_actor
-from swarmd.actors.monitor import CheckNow, Noticed
+from swarmd.actors.heard import CheckNow, Noticed
 from swarmd.actors.provider import Looked, LookNow
 from swarmd.errors import ProviderError, Unavailable
 from swarmd.messages.enums import (
@@ -25,6 +25,7 @@ from swarmd.messages.health import HealthPoint, Illness, InstanceHealth
 from swarmd.messages.instance import HealthCheck, InstanceConfig, InstanceStats
 from swarmd.ports import Answer
 from tests.actors.health_kit import (
+    ME,
     NO,
     WELL,
     YES,
@@ -217,12 +218,15 @@ def test_a_full_disk_degrades_and_is_left() -> None:
     later(bench)
     assert bench.row().health is DEGRADED
     assert found(bench).illness is Illness.STARVED
+    ailment = bench.published.tables.ailments["i1"]
+    assert (ailment.illness, ailment.value, ailment.limit) == (Illness.STARVED, 0.99, 0.9)
     assert bench.wishes() == []
     bench.provider.figures = [stats(disk_bytes=9, disk_limit_bytes=100)]
     later(bench)
     bench.probe.answer(YES)
     bench.settle()
     assert bench.row().health is HEALTHY
+    assert bench.published.tables.ailments == {}
 
 
 def test_figures_of_what_is_gone_or_unknown_are_passed_over() -> None:
@@ -251,6 +255,23 @@ def test_who_asks_before_the_first_look_waits_for_it() -> None:
     assert bench.probe.answer(YES) == 1
     bench.settle()
     assert [each.status for each in told] == [HEALTHY, HEALTHY]
+
+
+def test_an_answer_to_the_monitor_before_this_one_tells_nothing() -> None:
+    """Nothing was concluded yet: who asks waits for the first look."""
+    before = watched()
+    later(before)
+    bench, told = Bench(running()), list[InstanceHealth]()
+    bench.settle(CheckNow("i1", told.append))
+    before.probe.answer(YES)
+    late = [each for each in before.directory.take(ME) if type(each).__name__ == "Answered"]
+    assert len(late) == 1
+    bench.settle(*late)
+    assert told == []
+    look(bench, running())
+    bench.probe.answer(YES)
+    bench.settle()
+    assert [len(each.checks) for each in told] == [4]
 
 
 def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:

@@ -8,7 +8,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from swarmd.actors.base import Tick
-from swarmd.actors.monitor import TICK_SECONDS, Noticed
+from swarmd.actors.heard import Noticed
+from swarmd.actors.monitor import TICK_SECONDS
 from swarmd.messages.enums import HealthStatus
 from swarmd.messages.instance import HealthCheck, InstanceConfig
 from swarmd.messages.units import Duration

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from swarmd.actors.base import Context, health_actor
-from swarmd.actors.monitor import HealthMonitor, Noticed
+from swarmd.actors.heard import Noticed
+from swarmd.actors.monitor import HealthMonitor
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
 from swarmd.actors.supervisor import Family

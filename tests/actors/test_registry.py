@@ -12,14 +12,18 @@ import pytest
 from swarmd.actors.base import Tick
 from swarmd.actors.owed import Owed
 from swarmd.actors.registry import Durable, Transact, batch_of
+from swarmd.core.health.ailments import Ailment
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import Conflict, InternalError, ResourceLimitError
-from swarmd.messages.enums import EventType, OperationState
+from swarmd.messages.alert import AlertBook, Move
+from swarmd.messages.enums import AlertChange, EventType, OperationState
+from swarmd.messages.health import Illness
 from swarmd.messages.provider import ProviderHealth, ProviderRecord
 from tests.actors.kit import LOCAL, Answer, World, instance, operation
 from tests.support import wait_until
 
 FULL = ResourceLimitError("the disk is full")
+RAISED = AlertChange.RAISED
 
 
 def shown_error(world: World) -> str | None:
@@ -181,6 +185,33 @@ def accepted(answer: Answer) -> bool:
     except ResourceLimitError:
         return False
     return True
+
+
+def test_a_book_that_was_refused_does_not_come_alive_at_the_next_start(world: World) -> None:
+    """What a failed write may have left on disk is written over: here an acknowledgement."""
+    owed, published = Owed(), world.published.tables
+    owed.add(Change(alerts=AlertBook(moves=(Move(alert="a1", change=RAISED, seq=1),))))
+    assert owed
+    assert owed.pay(published, Change(instances=(instance(2),))).alerts == AlertBook()
+    assert not owed
+    owed.add(Change(alerts=AlertBook()))
+    newer = AlertBook(moves=(Move(alert="a2", change=RAISED, seq=2),))
+    assert owed.pay(published, Change(alerts=newer)).alerts == newer
+
+
+def test_alerts_and_ailments_outlive_a_registry(world: World) -> None:
+    world.listen("supervisor")
+    ref = world.registry()
+    book = AlertBook(moves=(Move(alert="a1", change=RAISED, seq=1),))
+    ailment = Ailment(Illness.HUNG, "it hangs")
+    world.transact(lambda _: (Change(alerts=book, ailments={"i1": ailment}), None)).get()
+    world.strike("registry", Transact)
+    world.write(instance(3))
+    wait_until(lambda: not ref.is_alive())
+    world.registry(2)
+    wait_until(lambda: world.news[-1].restarted)
+    assert world.published.tables.alerts == book
+    assert world.published.tables.ailments == {"i1": ailment}
 
 
 def test_the_error_stays_shown_until_a_write_succeeds(world: World) -> None:

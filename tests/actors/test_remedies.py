@@ -163,6 +163,9 @@ def test_what_hangs_over_and_over_is_held_once_until_it_was_started_anew() -> No
     assert "a crash loop" in reason.why
     assert "3 times" in reason.why
     assert "swarmctl recover" in reason.why  # a start would find it running
+    ailment = bench.published.tables.ailments["i1"]
+    assert "a crash loop" in str(ailment.held)  # for the alert
+    assert "swarmctl recover" in str(ailment.next_step)
     assert reason.by == "recovery"
     assert consider(bench, bench.row()) == []
     bench.write()

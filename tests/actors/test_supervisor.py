@@ -87,7 +87,13 @@ class Home:
         before = self.generation_of(name)
         self.world.strike(name, Boom)
         self.tell(name, Boom())
-        wait_until(lambda: self.generation_of(name) > before or self.state(name) == "failed")
+        wait_until(
+            # Counted before it can be told something: what is said earlier goes to the dead one.
+            lambda: (
+                (self.generation_of(name) > before and self.lives(name))
+                or self.state(name) == "failed"
+            )
+        )
 
     def generation_of(self, name: str) -> int:
         return self.family.get(name).generation  # type: ignore[union-attr]

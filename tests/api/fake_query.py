@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from swarmd.core import naming, selection
+from swarmd.core.alerts.selecting import select
 from swarmd.core.past import later, opened, page_of
 from swarmd.errors import (
     OperationNotFound,
     ProviderNotFound,
 )
 from swarmd.messages import replies, requests
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.enums import (
     DaemonState,
     InstanceStatus,
@@ -51,6 +53,7 @@ class FakeQuery:
         self.kept_from = 1
         self.passwords: dict[str, str] = {}
         self.callers: list[Caller] = []
+        self.book = AlertBook()
         self._providers = {
             "local": ProviderInfo(
                 name="local",
@@ -123,6 +126,10 @@ class FakeQuery:
             ),
         )
 
+    def alerts(self, caller: Caller, request: requests.Request) -> replies.AlertList:
+        assert isinstance(request, requests.ListAlerts)
+        return select(self.book, request)
+
     def status(self, caller: Caller) -> replies.StatusReport:
         by_status: dict[InstanceStatus, int] = {}
         for instance in self.by_id.values():
@@ -156,6 +163,7 @@ class FakeQuery:
             operations_running=sum(not op.state.ended for op in self.ops.values()),
             strays=0,
             quarantined=0,
+            alerts=len(self.book.active),
         )
 
     def condition(self) -> tuple[DaemonState, tuple[str, ...]]:

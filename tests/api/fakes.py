@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from swarmd.core.alerts.book import acknowledge
 from swarmd.core.idle.lease import until_of
+from swarmd.core.tables import Tables
 from swarmd.core.telemetry.histogram import observe
 from swarmd.core.telemetry.window import window_of
 from swarmd.errors import (
@@ -23,6 +25,7 @@ from swarmd.errors import (
     ValidationError,
 )
 from swarmd.messages import codec, replies, requests, telemetry
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import (
     DesiredState,
     EventType,
@@ -117,6 +120,14 @@ class FakeDaemon(FakeQuery):
         return len(self._subscribers)
 
     # --- Commands ----------------------------------------------------------------------------
+
+    async def acknowledge(self, caller: Caller, request: requests.AcknowledgeAlert) -> Alert:
+        tables = Tables(alerts=self.book)
+        change, alert = acknowledge(
+            tables, request.id, by=caller.name, note=request.note, now=self._now()
+        )
+        self.book = change.alerts or self.book
+        return alert
 
     async def health(self, caller: Caller, ref: str) -> InstanceHealth:
         self.callers.append(caller)

@@ -26,6 +26,7 @@ from swarmd.providers.docker.provider import DockerProvider
 from tests.contract.cases import ProviderCase, make_vsix
 from tests.docker_engine import engine_client, engine_url, leftovers, remove_all, run_inside
 from tests.docker_images import HOME, other, real, tiny
+from tests.ports import port_range
 from tests.providers.local import kit
 from tests.support import all_pids, read_process
 
@@ -33,13 +34,6 @@ ID = "dev.swarmd.id"
 PROVIDER = "dev.swarmd.provider"
 JOB = "dev.swarmd.job"
 EXTENSIONS = f"{HOME}/.local/share/code-server/extensions"
-
-
-def port_range() -> str:
-    """Ports of this test process: workers of one run do not meet."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    start = 22000 + int(worker) * 1000 + (os.getpid() % 50) * 20
-    return f"{start}-{start + 19}"
 
 
 class DockerCase(ProviderCase):
@@ -67,7 +61,7 @@ class DockerCase(ProviderCase):
             "engine": engine_url(),
             "image": image,
             "network": network,
-            "port_range": port_range(),
+            "port_range": port_range(1),
             "pull": "never",
             "roots": [str(self._roots)],
         }

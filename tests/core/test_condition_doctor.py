@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from swarmd.core.condition import Condition, condition_of
 from swarmd.core.doctor import NOTE, OK, PROBLEM, WARNING, Disk, Facts, examine
 from swarmd.core.tables import Change, ProviderView
+from swarmd.messages.alert import SinkInfo
 from swarmd.messages.enums import BreakerState, DaemonState
 from swarmd.messages.instance import Stray
 from swarmd.messages.provider import BreakerInfo, ProviderHealth, ProviderInfo, ProviderRecord
@@ -115,6 +118,15 @@ WELL = Facts(
 )
 
 
+OPS = SinkInfo(name="ops", where="https://a.example.org")
+
+
+def down(sink: SinkInfo) -> SinkInfo:
+    """The same, failing for a while."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    return msgspec.structs.replace(sink, waiting=3, failing_since=since, error="no answer")
+
+
 def stray(name: str | None) -> Stray:
     return Stray(
         id=make_id(7),
@@ -131,6 +143,28 @@ def stray(name: str | None) -> Stray:
     ("facts", "level", "subject", "message", "next_step"),
     [
         (WELL, OK, "state", "can be written", None),
+        (replace(WELL, sinks=(OPS,)), OK, "alerts to ops", f"{OPS.where} takes them", None),
+        (
+            replace(WELL, sinks=(down(OPS),)),
+            PROBLEM,
+            "alerts to ops",
+            "fails since 2026-01-01 00:00:00 UTC, 3 waiting: no answer",
+            "Mend it, or change ops in [alerting] and swarmctl reload.",
+        ),
+        (
+            replace(WELL, sinks=(msgspec.structs.replace(OPS, given_up=2, error="no answer"),)),
+            WARNING,
+            "alerts to ops",
+            "2 given up since the daemon's start; last: no answer",
+            "Look at all of them: swarmctl alerts list --state resolved.",
+        ),
+        (
+            replace(WELL, sinks=(msgspec.structs.replace(OPS, insecure=True),)),
+            WARNING,
+            "alerts to ops",
+            "https://a.example.org is sent alerts in the clear",
+            "Give it an https:// URL and take insecure = true away.",
+        ),
         (
             replace(WELL, write_error="no space left"),
             PROBLEM,

@@ -179,6 +179,18 @@ def test_a_crash_between_the_two_files_of_its_end_loses_no_wish(
     assert mended.instances[before.id].desired is desired is desk.record().desired
 
 
+def test_a_start_outlives_it_too_and_is_taken_back_by_a_stop() -> None:
+    desk = Desk(instance(1, status=InstanceStatus.STOPPED, desired=DesiredState.STOPPED))
+    start = desk.ask(START)
+    desk.fail(start, CircuitOpen("it is left alone"))
+    error = desk.of(start).error
+    assert error is not None
+    assert "ana/web is started once provider local answers again" in error.details["next_step"]
+    assert "swarmctl stop ana/web" in error.details["next_step"]
+    record = desk.record()
+    assert (record.desired, record.status) == (DesiredState.RUNNING, InstanceStatus.STOPPED)
+
+
 def test_a_creation_is_not_kept() -> None:
     desk = Desk()
     creation = desk.create(kind=CREATE)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -31,41 +29,15 @@ from swarmd.core.reconcile import Facts, Plan, reconcile
 from swarmd.daemon import Daemon
 from swarmd.messages.provider import Observed
 from swarmd.ports import Provider, Store
+from tests.ports import Ports
 from tests.support import CHECKOUT, all_pids, mentions, read_process, wait_until
 
 STANDIN = (sys.executable, "-I", "-S", str(CHECKOUT / "tests" / "standin.py"))
 FAST = {
-    "daemon": {"observe_interval": "0.2s", "reconcile_interval": "0.5s"},
+    "daemon": {"observe_interval": "0.2s", "reconcile_interval": "0.1s"},
     "instances": {"stop_grace": "1s", "start_timeout": "20s"},
     "breaker": {"pause": "0.3s", "longest_pause": "1s"},
 }
-_SLOTS = 220
-_PORTS = 100
-
-
-class Ports:
-    """A hundred ports below those that the kernel gives to outgoing connections.
-
-    No two daemons of all the tests that run on this machine have the same: a name in the
-    abstract namespace is held meanwhile, and goes with its process.
-    """
-
-    def __init__(self) -> None:
-        for slot in random.sample(range(_SLOTS), _SLOTS):
-            self._held = socket.socket(socket.AF_UNIX)
-            try:
-                self._held.bind(f"\0swarmd-test-ports-{slot}")
-            except OSError:
-                self._held.close()
-                continue
-            first = 10_000 + slot * _PORTS
-            self.range = f"{first}-{first + _PORTS - 1}"
-            return
-        raise RuntimeError("every range of ports is taken by a test")
-
-    def close(self) -> None:
-        """Let others have them."""
-        self._held.close()
 
 
 def account() -> dict[str, object]:

@@ -102,7 +102,10 @@ def line() -> Line:
 @pytest.fixture
 def boxed(settings: Settings) -> Settings:
     """``local`` and ``box``."""
-    options = {"command": list(STANDIN), "port_range": settings.ports.range, **account()}
+    first = int(settings.ports.range.partition("-")[0])
+    settings.options["port_range"] = f"{first}-{first + 49}"
+    ports = f"{first + 50}-{first + 99}"  # of its own: a stopped one's port is nobody else's
+    options = {"command": list(STANDIN), "port_range": ports, **account()}
     settings.providers = [{"name": "box", "type": "local", "options": options}]
     settings.tables["placement"] = {"strategy": "least_instances"}
     settings.tables["breaker"] = {"failures": 2}
@@ -131,7 +134,7 @@ def test_one_that_is_out_holds_up_nobody_and_loses_no_wish(
     boxed.tables["breaker"] = {"pause": "60s", "longest_pause": "60s"}
     boxed.write()
     daemon = running_daemon(wrap_provider=line.wrap)
-    for name in ("runs", "stops", "goes", "waits"):
+    for name in ("runs", "stops", "goes", "waits", "stays"):
         daemon.create(name, provider="box")
     daemon.create("here", provider="local")
     daemon.call("instance.stop", id="waits")
@@ -160,7 +163,6 @@ def test_one_that_is_out_holds_up_nobody_and_loses_no_wish(
         # What a user asks of it is refused at once, and nothing is sent.
         line.sent.clear()
         for method, params in (
-            ("instance.start", {"id": "waits"}),
             ("instance.restart", {"id": "runs"}),
             ("instance.create", {"config": {"name": "new", "provider": "box"}}),
             ("instance.logs", {"id": "runs"}),
@@ -170,15 +172,19 @@ def test_one_that_is_out_holds_up_nobody_and_loses_no_wish(
                 daemon.call(method, **params)
             assert time.monotonic() - begun < 5
             assert "swarmctl providers enable box" in (refused.value.next_step or "")
-        # A stop and a delete fail as well, but are kept.
+        # A start, a stop and a delete fail as well, but are kept, and can be taken back.
         for method, name, word in (
-            ("instance.stop", "stops", "stopped"),
+            ("instance.start", "waits", "is started"),
+            ("instance.stop", "stops", "is stopped"),
             ("instance.delete", "goes", "trash"),
+            ("instance.delete", "stays", "trash"),
+            ("instance.start", "stays", "is started"),
         ):
             with pytest.raises(Unavailable) as kept:
                 daemon.call(method, id=name)
             assert word in (kept.value.next_step or "")
-            assert daemon.status_of(name) == "running"
+            assert daemon.status_of(name) == ("stopped" if name == "waits" else "running")
+        assert daemon.call("instance.get", id="stays")["desired"] == "running"
         assert daemon.call("instance.get", id="stops")["desired"] == "stopped"
         assert daemon.call("instance.get", id="goes")["desired"] == "deleted"
         assert not line.sent
@@ -188,14 +194,15 @@ def test_one_that_is_out_holds_up_nobody_and_loses_no_wish(
         events.until("provider_updated", breaker="half_open")
         events.until("provider_updated", breaker="closed")
     daemon.wait_status("stops", "stopped")
+    daemon.wait_status("waits", "running")
     wait_until(lambda: daemon.call("instance.list", trash=True)["items"])
     daemon.ready()
     daemon.check_consistent()
-    assert daemon.status_of("runs") == "running"
+    assert daemon.status_of("runs") == daemon.status_of("stays") == "running"
     assert sorted((each["kind"], each["target_ref"].partition("/")[2]) for each in
                   automatic(daemon)) in (
-        [("delete", "goes"), ("stop", "goes"), ("stop", "stops")],
-        [("delete", "goes"), ("stop", "stops")],
+        [("delete", "goes"), ("start", "waits"), ("stop", "goes"), ("stop", "stops")],
+        [("delete", "goes"), ("start", "waits"), ("stop", "stops")],
     )  # fmt: skip
     assert set(boxed.processes()) < {*before, *boxed.processes()}
     assert breaker(daemon) == {"state": "closed", "failures": 0, "opened_at": None,

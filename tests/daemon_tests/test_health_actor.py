@@ -27,10 +27,10 @@ HANDLERS = [
     ("Noticed", 1),
     ("CheckNow", 1),
     ("CheckNow", 3),
-    ("_Restored", 1),
-    ("_Answered", 1),
-    ("_Answered", 5),
-    ("_Measured", 1),
+    ("Restored", 1),
+    ("Answered", 1),
+    ("Answered", 5),
+    ("Measured", 1),
 ]
 
 
@@ -87,7 +87,7 @@ def test_killed_over_one_that_hangs(running_daemon: RunDaemon, settings: Setting
     """What was counted is lost with the actor, and counted again: the end is the same."""
     settings.tables["health"] = HEALTH
     settings.write()
-    strike = Strike(MONITOR, "_Answered", 1, RuntimeError("struck"))
+    strike = Strike(MONITOR, "Answered", 1, RuntimeError("struck"))
     daemon = running_daemon(settings, fault=strike)
     daemon.create("web")
     wait_until(lambda: health_of(daemon) == "healthy")

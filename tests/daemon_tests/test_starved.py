@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,11 +33,18 @@ def wait_health(daemon: Running, status: str) -> None:
     wait_until(lambda: get() == status, describe=get)
 
 
+def alerts(daemon: Running, state: str) -> list[dict[str, Any]]:
+    params: dict[str, Any] = {"state": [state], "type": ["instance_starved"]}
+    items: list[dict[str, Any]] = daemon.call("alert.list", **params)["items"]
+    return items
+
+
 @pytest.mark.root
 def test_a_full_disk_makes_an_instance_degraded_until_there_is_room(
     settings: Settings, small_disk: Path, running_daemon: RunDaemon
 ) -> None:
     settings.tables["health"] = {"check_interval": "0.2s"}
+    settings.tables["alerting"] = {"resolve_after": "0s"}
     settings.write()
     daemon = running_daemon()
     made = daemon.create("web")
@@ -56,10 +64,16 @@ def test_a_full_disk_makes_an_instance_degraded_until_there_is_room(
     resources = next(check for check in found["checks"] if check["kind"] == "resources")
     assert resources["verdict"] == "degraded"
     assert resources["value"] == 1.0
+    wait_until(lambda: alerts(daemon, "active"))
+    [alert] = alerts(daemon, "active")
+    assert (alert["severity"], alert["subject"]) == ("warning", made["owner"] + "/web")
+    assert (alert["details"]["value"], alert["details"]["threshold"]) == (1.0, 0.9)
 
     ballast.unlink()
     wait_health(daemon, "healthy")
     assert daemon.call("instance.health", id="web")["illness"] is None
+    wait_until(lambda: alerts(daemon, "resolved"))
+    assert alerts(daemon, "active") == []
     told = [each["what"] for each in daemon.call("instance.why", id="web")["items"]]
     assert "health: healthy → degraded" in told
     assert "health: degraded → healthy" in told

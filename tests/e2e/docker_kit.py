@@ -11,8 +11,9 @@ from typing import Any
 import docker
 from docker.errors import NotFound
 
-from tests.daemon import DaemonProcess, port_range
+from tests.daemon import DaemonProcess
 from tests.docker_engine import engine_client, engine_url, leftovers, remove_all
+from tests.ports import port_range
 from tests.support import wait_until
 
 ID = "dev.swarmd.id"

@@ -31,6 +31,7 @@ from tests.docker_images import real, tiny
 from tests.docker_own import OwnEngine, copy_image
 from tests.e2e import stormcheck
 from tests.e2e.docker_kit import Box
+from tests.ports import port_range
 
 WORKERS = 4
 NAMES_EACH = 2
@@ -253,7 +254,7 @@ def add_engine(stack: ExitStack, wanted: str, chance: random.Random) -> Engine |
         print(f"without containers: {reason}", flush=True)
         return None
     print(f"with containers of {image}", flush=True)
-    return Engine(own, Box(image, own.unix_url), chance)
+    return Engine(own, Box(image, own.unix_url, ports=port_range(10)), chance)
 
 
 def main() -> int:
@@ -276,6 +277,7 @@ def main() -> int:
     with ExitStack() as stack:
         engine = add_engine(stack, options.docker, chance)
         server = {} if options.standin else stormcheck.real_command()
+        server |= {"port_range": port_range(10)}
         providers = [engine.box.table()] if engine else []
         daemon = stack.enter_context(DaemonProcess(folder, options=server, providers=providers))
         problems = Storm(daemon, chance, engine).run(options.rounds)

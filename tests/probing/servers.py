@@ -37,13 +37,13 @@ def says(*pieces: bytes) -> Behaviour:
 
 def read_question(connection: socket.socket) -> bytes:
     """The request up to its empty line."""
-    told = b""
-    while b"\r\n\r\n" not in told:
+    told = bytearray()
+    while told.find(b"\r\n\r\n", -4099) < 0:  # in the last piece and what may end before it
         piece = connection.recv(4096)
         if not piece:
             break
         told += piece
-    return told
+    return bytes(told)
 
 
 def never(connection: socket.socket) -> None:

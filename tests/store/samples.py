@@ -12,8 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from swarmd.messages.alert import Alert, AlertBook
 from swarmd.messages.config import JournalConfig
 from swarmd.messages.enums import (
+    AlertSeverity,
+    AlertState,
+    AlertType,
     DesiredState,
     EventType,
     InstanceStatus,
@@ -176,6 +180,27 @@ def opened(root: Path, *, set_aside: bool = False, **options: Any) -> Iterator[O
         close(store)
 
 
+def alerts(*ids: str, ended: tuple[str, ...] = ()) -> AlertBook:
+    """A book in which these go on, and those have ended."""
+
+    def one(alert_id: str, state: AlertState) -> Alert:
+        return Alert(
+            id=alert_id,
+            type=AlertType.PROVIDER_DOWN,
+            severity=AlertSeverity.ERROR,
+            state=state,
+            subject="local",
+            target=alert_id,
+            message="it is down",
+            raised_at=NOW,
+        )
+
+    return AlertBook(
+        active=tuple(one(each, AlertState.ACTIVE) for each in ids),
+        resolved=tuple(one(each, AlertState.RESOLVED) for each in ended),
+    )
+
+
 def put_file(root: Path, name: str, content: bytes) -> Path:
     """Put a file into a state directory."""
     path = root / name
@@ -192,4 +217,5 @@ def write_one(root: Path) -> None:
             instances=(instance("i1"),),
             events=(event(1),),
             providers=(ProviderRecord(name="local", type="local", options={"a": 1}),),
+            alerts=alerts("a1"),
         )

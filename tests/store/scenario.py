@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from swarmd.messages.alert import AlertBook
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.provider import ProviderRecord
 from swarmd.ports import Batch, Store
 from swarmd.store import FileStore
 from swarmd.store.files import Files
 from tests.store import samples
-from tests.store.samples import ended, event, instance, operation, reason
+from tests.store.samples import alerts, ended, event, instance, operation, reason
 
 STORY_LENGTH = 10
 _STOPPED = {"status": InstanceStatus.STOPPED, "revision": 2}
@@ -38,7 +39,7 @@ GROUPS: tuple[tuple[Batch, ...], ...] = (
             reasons=(("i2", reason("made")), ("i1", reason("a neighbour came"))),
         ),
         Batch(operations=(operation("o3"), operation("o4")), instances=(instance("i3"),)),
-        Batch(events=(event(4, pad="x" * 1200),)),
+        Batch(events=(event(4, pad="x" * 1200),), alerts=alerts("a1")),
     ),
     (
         Batch(
@@ -55,6 +56,7 @@ GROUPS: tuple[tuple[Batch, ...], ...] = (
             drop_instances=("i2",),
             drop_operations=("o4",),
             events=(event(6),),
+            alerts=alerts("a2", ended=("a1",)),
         ),
         Batch(instances=(instance("i3", **_STOPPED),), reasons=(("i3", reason("stopped")),)),
     ),
@@ -68,6 +70,7 @@ class Picture:
     operations: dict[str, Any] = field(default_factory=dict)
     instances: dict[str, Any] = field(default_factory=dict)
     providers: tuple[ProviderRecord, ...] = ()
+    alerts: AlertBook = AlertBook()
     last_seq: int = 0
     stories: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -101,6 +104,9 @@ def _steps(group: tuple[Batch, ...]) -> Iterator[Step]:
     for batch in group:
         for made in batch.instances:
             yield partial(_put, table="instances", key=made.id, value=made)
+    for batch in group:
+        if batch.alerts is not None:
+            yield partial(replace, alerts=batch.alerts)
     yield from _later_steps(group)
 
 
@@ -142,6 +148,7 @@ def look(store: Store, state: Any) -> Picture:
         operations={one.id: one for one in state.operations},
         instances={one.id: one for one in state.instances},
         providers=state.providers,
+        alerts=state.alerts,
         last_seq=state.last_seq,
         stories={key: lines for key, lines in stories.items() if lines},
     )

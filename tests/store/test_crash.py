@@ -14,7 +14,7 @@ from swarmd.store.files import Files
 from tests.store import crash_child, scenario
 from tests.store.crash import EXIT, SteppedFiles
 from tests.store.samples import Opened, close, event, instance, operation
-from tests.support import CHECKOUT
+from tests.support import CHECKOUT, untraced
 
 ALL = tuple(scenario.pictures())
 
@@ -50,6 +50,7 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", crash_child.__name__, str(tmp_path)],
         cwd=CHECKOUT,
+        env=untraced(),
         capture_output=True,
         text=True,
         check=True,

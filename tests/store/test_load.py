@@ -184,7 +184,8 @@ def test_new_fields_of_a_newer_minor_version_are_tolerated(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["instances/i1.json", "operations/o1.json", "node.json", "providers.json"]
+    "name",
+    ["instances/i1.json", "operations/o1.json", "node.json", "providers.json", "alerts.json"],
 )
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_newer_version_refuses_the_start(tmp_path: Path, name: str, readable: bool) -> None:

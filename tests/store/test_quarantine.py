@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from swarmd.messages import codec
+from swarmd.messages.alert import AlertBook
 from swarmd.store import load
 from tests.store.samples import (
     SetClock,
+    alerts,
     instance,
     opened,
     put_file,
@@ -115,6 +117,19 @@ def test_broken_provider_records_are_set_aside(tmp_path: Path) -> None:
         assert len(store.state.quarantined) == 1
 
 
+def test_a_broken_book_of_alerts_is_set_aside(tmp_path: Path) -> None:
+    root = tmp_path / "state"
+    write_one(root)
+    with opened(root) as store:
+        assert store.state.alerts == alerts("a1")
+    (root / "alerts.json").write_bytes(b'{"active": 3}')
+    with opened(root) as store:
+        assert store.state.alerts == AlertBook()
+        assert len(store.state.instances) == 1
+        [line] = store.state.quarantined
+        assert "alerts.json" in line
+
+
 def test_a_disk_that_cannot_be_read_sets_the_file_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +141,7 @@ def test_a_disk_that_cannot_be_read_sets_the_file_aside(
 
     monkeypatch.setattr(load, "read_file", refuse)
     with opened(root) as store:
-        assert len(store.state.quarantined) == 4
+        assert len(store.state.quarantined) == 5
 
 
 def test_the_clock_names_what_is_set_aside(tmp_path: Path) -> None:

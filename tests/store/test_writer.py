@@ -25,6 +25,7 @@ from swarmd.store.commit import Group
 from tests.store.crash import FailingFiles, SteppedFiles
 from tests.store.samples import (
     SetClock,
+    alerts,
     close,
     ended,
     event,
@@ -118,6 +119,7 @@ def test_progress_of_one_operation_is_written_once_per_group() -> None:
         (Batch(drop_instances=("i1",)), Batch(instances=(instance("i1"),))),
         (Batch(drop_operations=("o1",)), Batch(operations=(operation("o1"),))),
         (Batch(operations=(operation("o1"),), providers=()), Batch(providers=())),
+        (Batch(operations=(operation("o1"),), alerts=alerts("a1")), Batch(alerts=alerts())),
     ],
 )
 def test_a_record_is_not_rewritten_within_a_group_if_a_prefix_would_be_lost(
@@ -144,6 +146,7 @@ def test_the_order_on_disk(tmp_path: Path) -> None:
             instances=(instance("i1"),),
             operations=(operation("o1"),),
             providers=(ProviderRecord(name="local", type="local"),),
+            alerts=alerts("a1"),
             drop_instances=("i0",),
             drop_operations=("o0",),
             reasons=(("i1", reason("made")), ("i0", reason("not kept"))),
@@ -153,6 +156,7 @@ def test_the_order_on_disk(tmp_path: Path) -> None:
             "rename o1.json",
             "rename providers.json",
             "rename i1.json",
+            "rename alerts.json",
             "append_to i1.jsonl",
             "unlink i0.json",
             "unlink i0.jsonl",

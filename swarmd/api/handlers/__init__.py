@@ -1,6 +1,7 @@
 """One handler per request, in one file per noun. Importing this fills ``call.HANDLERS``."""
 
 from swarmd.api.handlers import (
+    alerts,
     daemon,
     draining,
     events,
@@ -10,4 +11,13 @@ from swarmd.api.handlers import (
     streams,
 )
 
-__all__ = ["daemon", "draining", "events", "instances", "operations", "providers", "streams"]
+__all__ = [
+    "alerts",
+    "daemon",
+    "draining",
+    "events",
+    "instances",
+    "operations",
+    "providers",
+    "streams",
+]

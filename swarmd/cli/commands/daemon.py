@@ -37,6 +37,9 @@ def _status_lines(app: App, report: dict[str, Any]) -> Iterator[str]:
         plural = "" if count == 1 else "s"
         yield f"provider {words}: {provider_state(provider)}, {count} instance{plural}"
     yield f"operations running: {report['operations_running']}"
+    if report.get("alerts"):
+        yield f"alerts: {report['alerts']}"
+        yield "  see swarmctl alerts"
     if report["strays"] or report["quarantined"]:
         yield f"strays: {report['strays']}, in quarantine: {report['quarantined']}"
         yield "  see swarmctl doctor"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from swarmd.core.health.ailments import Ailment, ailment_of
 from swarmd.core.health.facts import Verdict
 from swarmd.core.notes import event_of
 from swarmd.core.tables import Change, EventDraft, Tables
@@ -27,7 +28,7 @@ class Finding:
 
 
 def note_findings(tables: Tables, findings: Sequence[Finding], now: datetime) -> Change:
-    """Write down those that differ from the records: all in one change.
+    """Write down those that differ from the records, and what is wrong with them.
 
     Args:
         tables: The tables now.
@@ -37,9 +38,15 @@ def note_findings(tables: Tables, findings: Sequence[Finding], now: datetime) ->
     instances: list[Instance] = []
     events: list[EventDraft] = []
     reasons: list[tuple[str, Reason]] = []
+    ailments: dict[str, Ailment | None] = {}
     for each in findings:
         record = tables.instances.get(each.instance_id)
-        if record is None or record.health is each.verdict.status:
+        if record is None:
+            continue
+        known = tables.ailments.get(record.id)
+        if (ailment := ailment_of(each.verdict, known)) != known:
+            ailments[record.id] = ailment
+        if record.health is each.verdict.status:
             continue
         after = replace(record, health=each.verdict.status)
         instances.append(after)
@@ -47,7 +54,12 @@ def note_findings(tables: Tables, findings: Sequence[Finding], now: datetime) ->
         if record.health in _TOLD or after.health in _TOLD:
             what = f"health: {record.health} → {after.health}"
             reasons.append((record.id, Reason(at=now, what=what, why=_why(each.verdict), by=_BY)))
-    return Change(instances=tuple(instances), events=tuple(events), reasons=tuple(reasons))
+    return Change(
+        instances=tuple(instances),
+        events=tuple(events),
+        reasons=tuple(reasons),
+        ailments=ailments,
+    )
 
 
 def _event(before: Instance, after: Instance, found: Verdict) -> EventDraft:

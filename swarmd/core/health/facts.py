@@ -33,7 +33,9 @@ class Usage:
 
     @property
     def disk_share(self) -> float | None:
-        """Disk in use, as a share of its room."""
+        """Disk in use, as a share of its room; of no room at all everything is in use."""
+        if self.disk_bytes is not None and self.disk_limit_bytes == 0:
+            return 1.0
         return _share(self.disk_bytes, self.disk_limit_bytes)
 
 

@@ -96,6 +96,7 @@ def _lost(said: str) -> Hold:
         f"{said}; an empty one is never put in its place",
         "Bring it back and start the instance (swarmctl start NAME), or delete it for good"
         " (swarmctl rm --force NAME). swarmctl doctor lists what no record explains.",
+        Illness.LOST,
     )
 
 

@@ -14,6 +14,7 @@ from swarmd.core.recovery.remedy import Hold
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import ProviderError
 from swarmd.messages.enums import DesiredState, EventType, InstanceStatus, Origin
+from swarmd.messages.health import Illness
 from swarmd.messages.instance import Failure, Instance, Reason
 
 _HELD = "held"
@@ -36,7 +37,12 @@ def hold(tables: Tables, instance_id: str, remedy: Hold, now: datetime) -> Chang
     failure = Failure(
         type=ProviderError.type,
         message=f"{record.ref} is held: {remedy.why}",
-        details={_HELD: True, _WHY: remedy.why, "next_step": remedy.next_step(record.ref)},
+        details={
+            _HELD: True,
+            _WHY: remedy.why,
+            "next_step": remedy.next_step(record.ref),
+            "illness": remedy.illness,
+        },
     )
     after = reach(record, InstanceStatus.ERROR, now=now, last_error=failure)
     event = event_of(
@@ -50,6 +56,14 @@ def reason_of_hold(record: Instance, remedy: Hold, now: datetime) -> Reason:
     """The line of the story: why nothing is done any more, and what can be."""
     why = f"{remedy.why}. {remedy.next_step(record.ref)}"
     return Reason(at=now, what="held", why=why, by=str(Origin.RECOVERY))
+
+
+def held_with(record: Instance) -> Illness | None:
+    """What is wrong with one that is held; None if that is not known, or it is not held."""
+    if not is_held(record) or record.last_error is None:
+        return None
+    illness = record.last_error.details.get("illness")
+    return Illness(illness) if illness in tuple(Illness) else None
 
 
 def is_held(record: Instance) -> bool:

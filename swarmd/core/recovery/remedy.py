@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from swarmd.messages.enums import OperationKind, RecoveryAction
+from swarmd.messages.health import Illness
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,12 @@ class Hold:
     Args:
         why: What is wrong, and what was tried.
         step: What can be done; ``NAME`` stands for the instance.
+        illness: What is wrong, by its name.
     """
 
     why: str
     step: str
+    illness: Illness | None = None
 
     def next_step(self, ref: str) -> str:
         """What can be done about this instance."""

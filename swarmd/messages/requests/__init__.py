@@ -3,6 +3,7 @@
 The methods' names, replies and kinds stand in ``methods.py``.
 """
 
+from swarmd.messages.requests.alerts import AcknowledgeAlert, ListAlerts
 from swarmd.messages.requests.base import Limit, Mutation, Ref, Request
 from swarmd.messages.requests.daemon import (
     AdoptStray,
@@ -68,6 +69,7 @@ from swarmd.messages.requests.providers import (
 from swarmd.messages.requests.streams import CloseStream, OpenUpload, WriteStream
 
 __all__ = [
+    "AcknowledgeAlert",
     "AdoptStray",
     "CancelOperation",
     "CloseStream",
@@ -100,6 +102,7 @@ __all__ = [
     "ImportInstance",
     "KeepInstance",
     "Limit",
+    "ListAlerts",
     "ListInstances",
     "ListOperations",
     "ListProviders",

@@ -17,7 +17,7 @@ from swarmd.providers.docker.room import left_for
 _DISK_AGE = 300.0
 """Seconds that a count of the volumes is good for: the engine walks through all of them."""
 
-_DISK_AGE_NEW = 60.0
+_DISK_AGE_NEW = 30.0
 """The same as long as an instance runs whose volume was not there yet."""
 
 _DISK_SECONDS = 60.0

@@ -27,4 +27,5 @@ def room_left(folder: Path) -> int | None:
         return None
     finally:
         os.close(place)
-    return disk.f_bavail * disk.f_frsize
+    # One that counts no blocks at all has none of its own: nothing is known of it.
+    return disk.f_bavail * disk.f_frsize if disk.f_blocks else None

@@ -11,7 +11,8 @@ from swarmd.core.health.rules import Rules, rules_of
 from swarmd.core.health.track import Track
 from swarmd.core.health.verdict import verdict
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.health import Check, CheckKind
+from swarmd.messages.enums import HealthStatus
+from swarmd.messages.health import Check, CheckKind, Illness
 from swarmd.messages.instance import HealthCheck, Instance
 from tests.core.samples import NOW, instance, later
 
@@ -49,3 +50,7 @@ def judged(
 
 def check(found: Verdict, kind: CheckKind) -> Check:
     return next(each for each in found.checks if each.kind is kind)
+
+
+def outcome(found: Verdict) -> tuple[HealthStatus, Illness | None]:
+    return found.status, found.illness

@@ -19,7 +19,7 @@ from tests.core.samples import NOW
         ({"memory_bytes": 5}, None, None),
         ({"memory_bytes": 5, "memory_limit_bytes": 10}, 0.5, None),
         ({"disk_bytes": 9, "disk_limit_bytes": 10}, None, 0.9),
-        ({"disk_bytes": 0, "disk_limit_bytes": 0}, None, None),
+        ({"disk_bytes": 0, "disk_limit_bytes": 0}, None, 1.0),
         (
             {"memory_bytes": 0, "memory_limit_bytes": 1, "disk_bytes": 3, "disk_limit_bytes": 2},
             0,

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from swarmd.core.health.facts import Seen, Usage, Verdict
 from swarmd.core.health.track import Track
-from swarmd.core.health.verdict import is_out_of_memory, verdict
+from swarmd.core.health.verdict import is_out_of_memory
 from swarmd.core.lifecycle import BUSY
 from swarmd.core.sight import lost_failure
 from swarmd.messages.enums import (
@@ -23,7 +20,7 @@ from swarmd.messages.enums import (
 from swarmd.messages.health import CheckKind, Illness
 from swarmd.messages.instance import Failure, Instance, Resources
 from swarmd.messages.units import Size
-from tests.core.health.samples import FAR, THERE, asked, check, judged, rules
+from tests.core.health.samples import FAR, THERE, asked, check, judged, outcome
 from tests.core.samples import NOW, config, instance, later
 
 HEALTHY, DEGRADED = HealthStatus.HEALTHY, HealthStatus.DEGRADED
@@ -42,10 +39,6 @@ def failed(message: str, kind: str = "provider_error", **details: Any) -> Instan
 def down(words: str | None = None, **values: Any) -> Verdict:
     record = instance(status=STOPPED, **values)
     return judged(record=record, seen=replace(THERE, exit=words))
-
-
-def outcome(found: Verdict) -> tuple[HealthStatus, Illness | None]:
-    return found.status, found.illness
 
 
 # --- above every illness -----------------------------------------------------------------------
@@ -277,6 +270,7 @@ def test_slow_answers() -> None:
             f"it uses 90 % of its memory (10b): {MEMORY}",
         ),
         (Usage(disk_bytes=GB, disk_limit_bytes=GB), f"it uses 100 % of its disk (0b left): {DISK}"),
+        (Usage(disk_bytes=0, disk_limit_bytes=0), f"it uses 100 % of its disk (0b left): {DISK}"),
         (
             Usage(memory_bytes=GB, memory_limit_bytes=GB, disk_bytes=99, disk_limit_bytes=100),
             f"it uses 100 % of its memory (1g) and 99 % of its disk (1b left): {MEMORY} and {DISK}",
@@ -376,67 +370,3 @@ def test_one_list_that_lacks_it_is_no_proof_and_no_illness(
     found = judged(asked(*answers), seen=Seen(present=False), probe=probe)
     assert outcome(found) == (status, None)
     assert check(found, CheckKind.EXISTS).verdict is DEGRADED
-
-
-# --- whatever the facts are --------------------------------------------------------------------
-
-WORDS = st.sampled_from(
-    ["", "exit status 1", "its folder is gone", "its container was removed", "out of memory"]
-)
-RECORDS = st.builds(
-    instance,
-    desired=st.sampled_from(DesiredState),
-    status=st.sampled_from(InstanceStatus),
-    started_at=st.sampled_from([None, NOW, later(3590)]),
-    last_error=st.none()
-    | st.builds(
-        Failure,
-        type=st.sampled_from(["provider_error", "instance_not_found"]),
-        message=WORDS,
-        details=st.sampled_from([{}, {"lost": True}, {"exit": "OOMKilled"}]),
-    ),
-)
-SIGHTS = st.builds(
-    Seen,
-    provider_ok=st.booleans(),
-    present=st.sampled_from([None, True, False]),
-    busy=st.none() | st.sampled_from(Origin),
-    exit=st.none() | WORDS,
-)
-SHARES = st.none() | st.integers(0, 10)
-TRACKS = st.builds(asked, st.booleans(), st.booleans(), seconds=st.sampled_from([0.1, 3.0])) | (
-    st.lists(st.booleans(), max_size=6).map(lambda answers: asked(*answers))
-)
-PROBES = st.sampled_from(ProbeKind)
-
-
-@given(RECORDS, SIGHTS, TRACKS, PROBES, SHARES)
-def test_there_is_always_a_verdict_with_four_checks_and_always_the_same(
-    record: Instance, seen: Seen, track: Track, probe: ProbeKind, share: int | None
-) -> None:
-    track.used(Usage(memory_bytes=share, memory_limit_bytes=10), NOW)
-    first = verdict(record, track, rules(probe=probe), seen=seen, now=FAR)
-    assert first == verdict(record, track, rules(probe=probe), seen=seen, now=FAR)
-    assert tuple(each.kind for each in first.checks) == tuple(CheckKind)
-    assert all(each.message for each in first.checks)
-    assert first.details
-    ill = first.illness not in (None, Illness.PROVIDER)
-    assert ill is (first.status is UNHEALTHY or first.illness in (Illness.SLOW, Illness.STARVED))
-
-
-@given(RECORDS, SIGHTS, TRACKS)
-def test_a_provider_that_is_down_and_a_wish_not_to_run_make_nothing_ill(
-    record: Instance, seen: Seen, track: Track
-) -> None:
-    found = judged(track, record, seen=seen)
-    if not seen.provider_ok:
-        assert outcome(found) == (UNKNOWN, Illness.PROVIDER)
-    elif record.desired is not DesiredState.RUNNING:
-        assert outcome(found) == (UNKNOWN, None)
-
-
-def test_every_status_and_wish_is_judged() -> None:
-    for status, desired in itertools.product(InstanceStatus, DesiredState):
-        found = judged(record=instance(status=status, desired=desired))
-        standing = check(found, CheckKind.STATUS)
-        assert (standing.value, standing.limit) == (status.value, desired.value)

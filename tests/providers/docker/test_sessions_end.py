@@ -36,12 +36,15 @@ def busy(docker_client: docker.DockerClient, engine: Engine) -> Iterator[Box]:
     def build(client: docker.DockerClient, name: str) -> None:
         files = RootFiles()
         add_account(files)
-        files.copy(Path(path), "/bin/busybox")
+        for top in ("lib", "lib64"):  # its libraries', if it is not static
+            files.folder(f"/usr/{top}")
+            files.link(f"/{top}", f"usr/{top}")
+        files.program(Path(path), "/bin/busybox")
         for applet in APPLETS:
             files.link(f"/bin/{applet}", "busybox")
         load(client, name, [files.tar()])
 
-    image = cached(docker_client, "busybox", [*source_of(), program, repr(APPLETS).encode()], build)
+    image = cached(docker_client, "busybox", [*source_of(Path(__file__)), program], build)
     with box(docker_client, engine, image) as made:
         yield made
 

@@ -34,6 +34,11 @@ def test_what_is_no_folder_has_no_room(tmp_path: Path) -> None:
     assert room_left(tmp_path / "nothing") is None
 
 
+def test_a_disk_that_counts_nothing_has_no_room_that_is_known() -> None:
+    assert os.statvfs("/proc").f_blocks == 0
+    assert room_left(Path("/proc")) is None
+
+
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

@@ -1,0 +1,1 @@
+"""What somebody should look at: sights become conditions, conditions become episodes."""

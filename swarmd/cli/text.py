@@ -38,7 +38,7 @@ def _length(seconds: int) -> str:
 
 
 def left(moment: str | None, now: datetime | None = None) -> str:
-    """How long until an RFC 3339 time: ``1h 59m``, ``12s``; nothing without one, or once it is over.
+    """How long until an RFC 3339 time: ``1h 59m``, ``12s``; nothing if it is over.
 
     A second that has begun counts: what is to last for two hours does so for ``2h`` at first.
     """

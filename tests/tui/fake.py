@@ -12,11 +12,13 @@ import msgspec
 from swarmd.core.past import Moment, later, page_of
 from swarmd.errors import DaemonUnreachable, InternalError, SwarmError
 from swarmd.messages import codec
+from swarmd.messages.alert import Alert
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
+    AlertList,
     EventPage,
     InstancePage,
     OperationList,
@@ -31,6 +33,7 @@ from swarmd.messages.requests import (
     DaemonVersion,
     EventsAt,
     HistoryEvents,
+    ListAlerts,
     ListInstances,
     ListOperations,
     ListProviders,
@@ -79,7 +82,9 @@ class FakeDaemon:
             ListInstances: self._instances,
             HistoryEvents: self._history,
             EventsAt: self._at,
+            ListAlerts: self._alerts,
         }
+        self.alerts: dict[str, Alert] = {}
         self.past = Moment(0, scene.ago(86400), {})
         self.streams: dict[type[Request], Callable[[Any], Iterable[Chunk]]] = {}
 
@@ -162,6 +167,10 @@ class FakeDaemon:
         before = seq is not None and seq < self.past.seq
         moment = replace(later(self.past, gone), gap=self.past.gap or before)
         return page_of(moment, self.journal, request)
+
+    def _alerts(self, request: ListAlerts) -> AlertList:
+        some = tuple(each for each in self.alerts.values() if each.state in request.state)
+        return AlertList(items=some[: request.limit], total=len(some))
 
     def _operations(self, request: ListOperations) -> OperationList:
         rows = sorted(self.operations.values(), key=lambda each: each.id, reverse=True)

@@ -100,6 +100,13 @@ def test_a_stretch_is_walked_to_its_ends() -> None:
         (event(1, EventType.ACTOR_RESTARTED, restarts=2), "restarts=2", "warn"),
         (event(1, EventType.PROVIDER_UPDATED, ok=False, message="gone"), "gone  ok=False", "bad"),
         (event(1, EventType.CONFIG_RELOADED), "-", ""),
+        (
+            event(1, EventType.ALERT, state="raised", severity="error", message="no room"),
+            "raised  no room  severity=error",
+            "bad",
+        ),
+        (event(1, EventType.ALERT, state="resolved", severity="error"), "resolved  severity=error",
+         "good"),
     ],
 )  # fmt: skip
 def test_an_event_in_words(told: Event, said: str, tone: str) -> None:

@@ -37,6 +37,7 @@ class Stale:
     operations: frozenset[str] = frozenset()
     providers: bool = False
     status: bool = False
+    alerts: bool = False
 
     def plus(self, other: Stale) -> Stale:
         """Both."""
@@ -45,12 +46,14 @@ class Stale:
             operations=self.operations | other.operations,
             providers=self.providers or other.providers,
             status=self.status or other.status,
+            alerts=self.alerts or other.alerts,
         )
 
     @property
     def empty(self) -> bool:
         """Whether nothing has to be asked for."""
-        return not (self.instances or self.operations or self.providers or self.status)
+        known = (self.instances, self.operations, self.providers, self.status, self.alerts)
+        return not any(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _take(draft: _Draft, event: Event) -> Stale:
         return Stale() if settled else Stale(instances=frozenset({target}))
     # A provider that fails or works again is what most often changes the daemon's state.
     daemon = event.type is EventType.DAEMON_STATE_CHANGED
-    return Stale(status=daemon, providers=daemon)
+    return Stale(status=daemon, providers=daemon, alerts=event.type is EventType.ALERT)
 
 
 def _patched(row: Row, event: Event) -> Row:

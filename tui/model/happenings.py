@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from swarmd.messages.enums import EventType
+from swarmd.messages.enums import AlertChange, AlertSeverity, EventType
 from swarmd.messages.events import Event
 from tui.model.fuzzy import fuzzy
 from tui.model.text import BLANK, Line, facts
@@ -47,6 +47,9 @@ def entries(events: Iterable[Event], *, gap_before: bool = False) -> dict[str, E
 
 
 _QUIET: Final = frozenset({"name", "provider", "kind", "state", "status", "health", "before"})
+
+
+_ALERT_TONES: Final = {AlertChange.ACKNOWLEDGED: "busy", AlertChange.RESOLVED: "good"}
 
 
 def words(event: Event) -> str:
@@ -90,6 +93,11 @@ def tone_of(event: Event) -> str:
     data = event.data
     if event.type in (EventType.ACTOR_RESTARTED, EventType.FILE_QUARANTINED, EventType.STRAY_FOUND):
         return "warn"
+    if event.type is EventType.ALERT:
+        raised = "bad" if data.get("severity") == AlertSeverity.ERROR else "warn"
+        return _ALERT_TONES.get(data.get("state", ""), raised)
+    if event.type is EventType.METRICS_COLLECTED:
+        return "dim"
     if event.type is EventType.INSTANCE_HEALTH_CHANGED:
         return HEALTH_TONES.get(data.get("health", ""), "")
     if event.type.startswith("operation_"):

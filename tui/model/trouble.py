@@ -9,6 +9,8 @@ from enum import IntEnum
 from typing import Final
 
 from swarmd.messages.enums import (
+    AlertState,
+    AlertType,
     BreakerState,
     DaemonState,
     EventType,
@@ -76,6 +78,7 @@ def troubles(snapshot: Snapshot, now: datetime) -> tuple[Trouble, ...]:
         *_some(_providers(snapshot), "providers"),
         *_some(_held(snapshot.instances.values()), "instances"),
         *_some(_unhealthy(snapshot.instances.values()), "instances"),
+        *_some(_alerts(snapshot), "alerts"),
         *_some(_stuck(snapshot.operations.values(), now), "operations"),
         *_disks(snapshot),
         *_notes(snapshot),
@@ -189,6 +192,30 @@ def _unhealthy(rows: Iterable[Row]) -> Iterator[Trouble]:
 
 def _of(row: Row) -> Place:
     return Place("instance", row.id, row.ref)
+
+
+def _alerts(snapshot: Snapshot) -> Iterator[Trouble]:
+    """What nobody has taken over yet, unless it has a line of its own above."""
+    rows = snapshot.instances
+    for each in snapshot.alerts.values():
+        row = rows.get(each.target)
+        told = each.type is AlertType.PROVIDER_DOWN or (
+            each.type in (AlertType.INSTANCE_HELD, AlertType.INSTANCE_LOST)
+            and row is not None
+            and row.held
+        )
+        if told or each.state is not AlertState.ACTIVE:
+            continue
+        step = each.details.get("next_step")
+        full = each.type is AlertType.DISK_FULL
+        yield Trouble(
+            Kind.DISK if full else Kind.ALERT,
+            f"alert:{each.id}",
+            each.message[:1].upper() + each.message[1:],
+            str(step or "Look at it; a takes it over (acknowledges it)."),
+            since=each.raised_at,
+            place=_view("alerts"),
+        )
 
 
 def _stuck(operations: Iterable[Operation], now: datetime) -> Iterator[Trouble]:

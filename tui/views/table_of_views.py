@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tui.navigation import Place
+from tui.views.alerts import AlertsView
 from tui.views.daemon import DaemonView
 from tui.views.events import EventsView
 from tui.views.home import HomeView
@@ -44,6 +45,7 @@ VIEWS: Final[tuple[Entry, ...]] = (
     Entry("provider", "Provider", "", ProviderView),
     Entry("operations", "Operations", "4", OperationsView),
     Entry("events", "Events", "5", EventsView),
+    Entry("alerts", "Alerts", "6", AlertsView),
     Entry("metrics", "Metrics", "7", MetricsView),
     Entry("daemon", "Daemon", "8", DaemonView),
 )

@@ -76,11 +76,11 @@ def details(alert: Alert, now: datetime, width: int) -> Iterator[Line]:
         pairs.append(("resolved", _when(alert.resolved_at, now), "good"))
     if (step := alert.details.get("next_step")) is not None:
         pairs.append(("do", str(step), ""))
-    yield from facts(pairs, width)
+    yield from facts(pairs, width, 16)
     rest = [(key, _shown(value), "") for key, value in alert.details.items() if key != "next_step"]
     if rest:
         yield BLANK
-        yield from facts(rest, width)
+        yield from facts(rest, width, 16)
 
 
 def _when(moment: datetime, now: datetime) -> str:

@@ -150,7 +150,10 @@ def _providers(snapshot: Snapshot) -> Iterator[Trouble]:
 
 
 def _down_since(snapshot: Snapshot, name: str) -> datetime | None:
-    """When it was told last that a provider does not work, as far as the events at hand go."""
+    """When it was told last that a provider does not work: by an alert, or the events at hand."""
+    for alert in snapshot.alerts.values():
+        if alert.type is AlertType.PROVIDER_DOWN and alert.target == name:
+            return alert.raised_at
     for event in reversed(snapshot.events):
         told = event.type is EventType.PROVIDER_UPDATED and event.target == name
         if told and event.data.get("ok") is False:

@@ -22,6 +22,8 @@ from tui.navigation import Place
 from tui.views.view import View
 from tui.widgets.rich_text import rich
 
+_SETTLE_SECONDS = 0.4
+
 
 class Troubles(OptionList):
     """What is wrong, each in two lines: what and since when; what to do."""
@@ -59,6 +61,7 @@ class HomeView(View, can_focus=True):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._shown: tuple[Trouble, ...] = ()
+        self._due = False
 
     def compose(self) -> ComposeResult:
         """The verdict, what is wrong, the counts, what to do next."""
@@ -69,8 +72,16 @@ class HomeView(View, can_focus=True):
             yield Static(id="next")
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:  # noqa: ARG002
-        """All of it: it is small."""
-        self._draw(again=changed.everything)
+        """All of it, but not for each of many changes: it counts every instance."""
+        if changed.everything or changed.link:
+            self._draw(again=True)
+        elif not self._due:
+            self._due = True
+            self.set_timer(_SETTLE_SECONDS, self._settle)
+
+    def _settle(self) -> None:
+        self._due = False
+        self._draw(again=False)
 
     def tick(self) -> None:
         """How long ago things were is different; something may be stuck by now."""

@@ -115,7 +115,8 @@ class MetricsView(View, can_focus=True):
             yield from sparks(charts(self._report), width)
             return
         if not self._problem[0]:
-            yield line("Asking the daemon.", "dim")
+            online = self.snapshot.link.online
+            yield line("Asking the daemon." if online else "It is asked once it answers.", "dim")
             return
         yield line("")
         for text, tone in zip(self._problem, ("warn", ""), strict=True):

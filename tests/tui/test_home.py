@@ -91,8 +91,12 @@ def test_an_ill_one(snap_compare: Any, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_daemon(snap_compare: Any, size: tuple[int, int]) -> None:
+def test_no_daemon(
+    snap_compare: Any, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says how to start one, and tries again by itself."""
+    for name in ("tui.link._RETRY_BASE", "tui.link._RETRY_CAP"):
+        monkeypatch.setattr(name, 600.0)  # the picture is taken at the first attempt
     daemon = FakeDaemon()
     daemon.die()
     app = app_of(daemon)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -12,28 +10,25 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from swarmd.core.past import Moment
 from swarmd.errors import SwarmError
 from swarmd.messages.events import Event, PastRow
-from swarmd.messages.requests import EventsAt, HistoryEvents
+from swarmd.messages.requests import HistoryEvents
 from tui.model import happenings
 from tui.model.happenings import Entry, entries
-from tui.model.reel import Reel, reel_at
+from tui.model.reel import Reel
 from tui.model.scrubbing import live_line, past_line
 from tui.model.snapshot import Changed, Snapshot
-from tui.model.words import HEALTH_TONES, clock, tone_of_status
 from tui.navigation import Place
+from tui.rewinding import read_reel
 from tui.screens.ask_moment import AskMoment
 from tui.screens.details import Details
+from tui.views.event_columns import EVENT_COLUMNS, PAST_COLUMNS
 from tui.views.view import View
-from tui.widgets.columns import Cell, Column
 from tui.widgets.rich_text import rich
 from tui.widgets.table import Table
 
 _KEPT = 2000
 _BEFORE = 500
-_AROUND = 100
-_PAGE = 1000
 
 
 class EventsView(View):
@@ -69,10 +64,10 @@ class EventsView(View):
         self.new = 0
         self.reel: Reel | None = None
         self.table: Table[Entry] = Table(
-            _EVENT_COLUMNS, fits=happenings.fits, empty="Nothing has happened yet.", id="events"
+            EVENT_COLUMNS, fits=happenings.fits, empty="Nothing has happened yet.", id="events"
         )
         self.past: Table[PastRow] = Table(
-            _PAST_COLUMNS, sort="name", empty="There was no instance then.", id="past"
+            PAST_COLUMNS, sort="name", empty="There was no instance then.", id="past"
         )
 
     def compose(self) -> ComposeResult:
@@ -236,29 +231,13 @@ class EventsView(View):
     @work(exclusive=True, group="past", exit_on_error=False)
     async def _go_back(self, *, seq: int | None = None, time: datetime | None = None) -> None:
         try:
-            reel = await self._reel(seq, time)
+            reel = await read_reel(self.swarmd.link.ask, seq, time)
         except SwarmError as error:
             self._tell(error)
             return
         self.add_class("-past")
         self._stand(reel)
         self.refresh_bindings()
-
-    async def _reel(self, seq: int | None, time: datetime | None) -> Reel:
-        """The stretch around a moment, and the table before it."""
-        ask = self.swarmd.link.ask
-        here = await ask(EventsAt(seq=seq, time=time, limit=1))
-        begin = max(0, here.seq - _AROUND)
-        page = await ask(EventsAt(seq=begin, limit=_PAGE))
-        rows = {row.id: row for row in page.items}
-        while page.next_cursor is not None:
-            page = await ask(EventsAt(seq=page.seq, limit=_PAGE, cursor=page.next_cursor))
-            rows |= {row.id: row for row in page.items}
-        oldest = page.gap and page.seq > begin  # not as asked: there is no older table
-        base = Moment(page.seq, page.at, rows, gap=page.gap and not oldest)
-        history = await ask(HistoryEvents(since=base.seq, limit=_AROUND * 2))
-        reel = reel_at(base, history.items, here.seq, history.last_seq)
-        return replace(reel, oldest=oldest)
 
     def _stand(self, reel: Reel) -> None:
         """Show the table as it was there."""
@@ -300,38 +279,3 @@ class EventsView(View):
     def tick(self) -> None:
         """How long ago it was is different."""
         self._say()
-
-
-def _what(entry: Entry) -> Cell:
-    if entry.event is None:
-        return Cell("··· a gap ···", "warn")
-    return Cell(str(entry.event.type), happenings.tone_of(entry.event))
-
-
-def _words(entry: Entry) -> str:
-    if entry.event is not None:
-        return happenings.words(entry.event)
-    return f"{entry.missing} events are not kept" if entry.missing else "the earlier are not kept"
-
-
-def _of(entry: Entry) -> str:
-    return "" if entry.event is None else entry.event.ref or entry.event.target or ""
-
-
-_EVENT_COLUMNS: Sequence[Column[Entry]] = (
-    Column("at", "AT", 8, lambda e: "" if e.event is None else clock(e.event.at)),
-    Column("seq", "SEQ", 7, lambda e: str(e.seq), right=True, least=100),
-    Column("type", "EVENT", 24, _what),
-    Column("of", "OF", 16, _of, grow=1),
-    Column("what", "WHAT", 24, _words, grow=4),
-)  # fmt: skip
-
-_PAST_COLUMNS: Sequence[Column[PastRow]] = (
-    Column("name", "NAME THEN", 16, lambda r: r.name, order=lambda r: (r.name, r.owner), grow=2),
-    Column("owner", "OWNER", 8, lambda r: r.owner, order=lambda r: r.owner, grow=1),
-    Column("provider", "PROVIDER", 9, lambda r: r.provider, order=lambda r: r.provider),
-    Column("status", "STATUS", 10, lambda r: Cell(str(r.status), tone_of_status(r.status)),
-           order=lambda r: str(r.status)),
-    Column("health", "HEALTH", 10, lambda r: Cell(str(r.health), HEALTH_TONES[r.health]),
-           order=lambda r: str(r.health)),
-)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -70,6 +71,7 @@ class SwarmdApp(App[None]):
         self.now = clock
         self.path = Path((Place(HOME.name, title=HOME.title),))
         self._views: dict[str, View] = {}
+        self._walking = asyncio.Lock()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What the style sheet uses and not every theme names."""
@@ -113,7 +115,7 @@ class SwarmdApp(App[None]):
         if changed.link or changed.everything:
             self.screen_stack[0].query_one(Banner).show(snapshot.link)
             self.refresh_bindings()
-        if self.view is not None and self.view.is_attached:
+        if self.view is not None and self.view.ready and self.view.is_attached:
             self.view.show(snapshot, changed)
 
     def _title(self) -> None:
@@ -147,10 +149,17 @@ class SwarmdApp(App[None]):
 
     def _walk(self, path: Path) -> None:
         self.path = path
-        self.run_worker(self._arrive(), exclusive=True, group="walk")
+        self.run_worker(self._arrive(), group="walk")
 
     async def _arrive(self) -> None:
-        """Show the view of this place; those that are not on the path any more are let go."""
+        """Show the view of this place; those that are not on the path any more are let go.
+
+        One after the other: cut off while a view comes or goes it would leave half of one.
+        """
+        async with self._walking:
+            await self._show_here()
+
+    async def _show_here(self) -> None:
         body, here = self.screen_stack[0].query_one("#body"), self.path.here
         kept = {place.key for place in self.path.places}
         for key in [key for key in self._views if key not in kept]:

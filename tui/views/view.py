@@ -42,6 +42,8 @@ class View(Widget):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
+        self.ready = False
+        """Whether it has its parts: before that there is nothing to show a snapshot in."""
 
     @property
     def swarmd(self) -> SwarmdApp:
@@ -59,6 +61,7 @@ class View(Widget):
 
     def on_mount(self) -> None:
         """Show what is known already."""
+        self.ready = True
         self.show(self.snapshot, EVERYTHING)
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
-from itertools import takewhile
 
 from swarmd import __version__
 from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import Directory
+from swarmd.actors.past import PastTables
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
 from swarmd.core.alerts.selecting import select
 from swarmd.core.intake import where
-from swarmd.core.past import later, opened, page_of
 from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
@@ -71,6 +70,7 @@ class SnapshotQuery:
     ) -> None:
         self._published = published
         self._store = store
+        self._past = PastTables(published, store)
         self._directory = directory
         self._family = family
         self._node = node
@@ -173,13 +173,8 @@ class SnapshotQuery:
         return gap, tuple(event for event in events if event.seq <= last)
 
     def past(self, caller: Caller, request: EventsAt) -> PastTable:
-        """The table of instances as it was, none of it that is not published yet."""
-        last = self._published.tables.seq
-        seq = last if request.time is None and request.seq is None else request.seq
-        opening = self._store.opening(seq if seq is None else min(seq, last), request.time)
-        begun = opened(opening.rows, opening.seq, opening.at, gap=opening.gap)
-        moment = later(begun, takewhile(lambda event: event.seq <= last, opening.events))
-        return page_of(moment, opening.journal, request)
+        """The table of instances as it was."""
+        return self._past.page(request)
 
     def position(self) -> tuple[str, int]:
         """The journal's id and its last published sequence number."""

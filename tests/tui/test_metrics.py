@@ -28,6 +28,7 @@ from tui.model.measures import charts, segments, sparkline, sparks, ticks
 from tui.model.text import plain
 from tui.views.metrics import MetricsView
 from tui.widgets.pane import Pane
+from tui.widgets.plot import Plot
 
 POINTS = 30
 STEP_SECONDS = 120
@@ -102,7 +103,17 @@ def test_an_hour(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> No
 
 def test_plots_in_little_room(snap_compare: Any, app: SwarmdApp) -> None:
     """They are drawn if one wants them."""
-    steps = after(here, press("p"))
+
+    async def plotted(pilot: Any) -> None:
+        view = pilot.app.view
+        await until(pilot, lambda: len(view.query(Plot)) == 6, lambda: view.query(Plot))
+        await until(
+            pilot,
+            lambda: all(plot.size.width and plot.shown for plot in view.query(Plot)),
+            lambda: [plot.size for plot in view.query(Plot)],
+        )
+
+    steps = after(here, press("p"), plotted)
     assert snap_compare(app, terminal_size=SIZES[0], run_before=steps)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from rich.cells import cell_len
 
 Piece = tuple[str, str]
-"""Text, and its tone: ``good``, ``warn``, ``bad``, ``busy``, ``dim``, ``title`` or ``""``."""
+"""Text, and the name of its tone: good, warn, bad, busy, dim, title, or none."""
 
 Line = tuple[Piece, ...]
 
@@ -21,9 +21,9 @@ _CONTROL: Final = dict.fromkeys((*range(32), 127, *range(128, 160)), "�")
 
 
 def clean(text: str) -> str:
-    r"""One line without what steers a terminal: colours, cursor movements, control characters.
+    """One line without what steers a terminal: colours, cursor movements, control characters.
 
-    Tabs become spaces; of a line that was overwritten (``\r``) the last state is kept.
+    Tabs become spaces; of a line that was overwritten the last state is kept.
     """
     if text.isprintable():
         return text

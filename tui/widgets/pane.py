@@ -1,10 +1,11 @@
-"""Text that one scrolls through and searches; only the lines that are seen are drawn."""
+"""Text that one scrolls through and searches; by the line API: only what is seen is drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -14,6 +15,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.model.text import Line, plain
+
+
+def _over(strip: Strip, style: Style) -> Strip:
+    """A strip in another style, whatever its own."""
+    return Strip([Segment(each.text, (each.style or Style()) + style) for each in strip])
+
 
 Layout = Callable[[int, int], Iterable[Line]]
 """Makes the lines for a width and a height."""
@@ -44,7 +51,7 @@ class Pane(ScrollView, can_focus=True):
     }  # fmt: skip
     DEFAULT_CSS = """
     Pane { height: 1fr; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
-    Pane { scrollbar-size-horizontal: 1; }
+    Pane { scrollbar-size-horizontal: 1; scrollbar-gutter: stable; }
     Pane > .pane--title { text-style: bold; color: $text-primary; }
     Pane > .pane--good { color: $text-success; }
     Pane > .pane--warn { color: $text-warning; }
@@ -60,7 +67,7 @@ class Pane(ScrollView, can_focus=True):
         self._layout: Layout = lambda _width, _height: ()
         self._lines: list[Line] = []
         self._stick = end
-        self._first = True
+        self._follows = end
         self.sought = ""
         self._here: int | None = None
 
@@ -88,19 +95,24 @@ class Pane(ScrollView, can_focus=True):
     def _arrange(self) -> None:
         if not self.size.width:
             return
-        at_end = self._stick and (self._first or self.is_vertical_scroll_end)
         self._lines = list(self._layout(self.room, self.size.height))
-        self._sized(at_end=at_end)
+        self._sized(at_end=self._follows)
 
     def _sized(self, *, at_end: bool) -> None:
         self.virtual_size = Size(self._width(), self._height())
-        if at_end and self._height():
-            self._first = False
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        if at_end:
+            self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
         self.refresh()
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whether one stands at the end, and goes on with it."""
+        super().watch_scroll_y(old_value, new_value)
+        # It may have been scrolled before there was a bar.
+        self.vertical_scrollbar.position = new_value
+        self._follows = self._stick and new_value >= self.max_scroll_y
+
     def _width(self) -> int:
-        return max((sum(len(text) for text, _ in line) for line in self._lines), default=0)
+        return max((cell_len(plain(line)) for line in self._lines), default=0)
 
     def _height(self) -> int:
         return len(self._lines)
@@ -134,17 +146,17 @@ class Pane(ScrollView, can_focus=True):
 
     def _marked(self, strip: Strip, text: str, *, here: bool) -> Strip:
         """Every find in a line, in a colour of its own."""
-        style = self.get_component_rich_style("pane--here" if here else "pane--found", partial=True)
+        style = self.get_component_rich_style("pane--here" if here else "pane--found")
         low, sought = text.lower(), self.sought.lower()
         cuts, at = [], low.find(sought)
         while at >= 0:
             cuts.append((at, at + len(sought)))
             at = low.find(sought, at + len(sought))
-        if not cuts or not text.isascii():
-            return strip.apply_style(style) if cuts else strip
-        edges = [edge for cut in cuts for edge in cut]
-        parts = list(strip.divide([*edges, strip.cell_length]))
-        return Strip.join([p.apply_style(style) if n % 2 else p for n, p in enumerate(parts)])
+        if not cuts:
+            return strip
+        edges = [cell_len(text[:edge]) for cut in cuts for edge in cut]
+        parts = strip.divide([*edges, strip.cell_length])
+        return Strip.join([_over(p, style) if n % 2 else p for n, p in enumerate(parts)])
 
     # --- searching ---------------------------------------------------------------------------
 
@@ -179,7 +191,7 @@ class Pane(ScrollView, can_focus=True):
         top = int(self.scroll_offset.y)
         if not top <= self._here < top + self.size.height - 1:
             y = max(0, self._here - self.size.height // 2)
-            self.scroll_to(y=y, animate=False, immediate=True)
+            self.scroll_to(y=y, animate=False, immediate=True, force=True)
         self.refresh()
 
     def action_found(self, way: int) -> None:

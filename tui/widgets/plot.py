@@ -16,6 +16,7 @@ _COLOURS: Final = {
     "dim": "gray",
 }
 _TICK_CELLS: Final = 14
+_ROOMY_LINES: Final = 10
 
 
 class Plot(PlotextPlot):
@@ -26,6 +27,11 @@ class Plot(PlotextPlot):
     def __init__(self) -> None:
         super().__init__()
         self._chart: Chart | None = None
+
+    @property
+    def shown(self) -> Chart | None:
+        """What is drawn; None: nothing yet."""
+        return self._chart
 
     def show(self, chart: Chart) -> None:
         """Draw this one."""
@@ -51,7 +57,9 @@ class Plot(PlotextPlot):
         # The names of several lines stand above them, not over them.
         plt.ylim(0, top * (1.1 if len(chart.series) == 1 else 1.5) or 1)
         plt.xticks(*ticks(chart.times, max(2, self.size.width // _TICK_CELLS)))
-        marks = [0.0, top / 2, top] if top else [0.0]
+        # Of marks that fall into one line plotext draws now this, now that.
+        roomy = self.size.height >= _ROOMY_LINES
+        marks = [0.0, top / 2, top] if top and roomy else [0.0, top] if top else [0.0]
         plt.yticks(marks, [chart.spell(mark) for mark in marks])
         self.refresh()
 

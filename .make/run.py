@@ -186,6 +186,7 @@ def tell(loaded: LoadedConfig) -> None:
     print(f"""
 VS Code runs:   {url}
 its password:   {ctl} open {FIRST} --password
+one screen:     {ctl} tui  (? lists its keys, q leaves)
 all instances:  {ctl} ls
 one more:       {ctl} create NAME
 what happened:  {ctl} why {FIRST}

@@ -11,7 +11,7 @@ from typing import Any
 from tests.support import CHECKOUT, code_server_directory, require
 
 PLAYWRIGHT = "playwright-core@1.65.1"
-SCRIPT = CHECKOUT / "tests" / "e2e" / "browser" / "workbench.mjs"
+SCRIPTS = CHECKOUT / "tests" / "e2e" / "browser"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -50,17 +50,22 @@ def chromium() -> str:
 
 def visit(folder: Path, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Log in to each instance with one browser profile; what was seen of each."""
+    seen: list[dict[str, Any]] = drive("workbench", folder, instances=instances)
+    return seen
+
+
+def drive(script: str, folder: Path, **wanted: Any) -> Any:
+    """Run one of the scripts beside this suite in a browser; what it answers."""
     request = {
         "playwright": str(playwright()),
         "chromium": chromium(),
         "profile": str(folder / "profile"),
-        "picture": str(folder / "failed.png"),
-        "instances": instances,
+        "picture": str(folder / "picture.png"),
+        **wanted,
     }
     done = subprocess.run(
-        [node(), SCRIPT], input=json.dumps(request), capture_output=True, text=True, check=False,
-        cwd=folder, timeout=280,
+        [node(), SCRIPTS / f"{script}.mjs"], input=json.dumps(request), capture_output=True,
+        text=True, check=False, cwd=folder, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    seen: list[dict[str, Any]] = json.loads(done.stdout)
-    return seen
+    return json.loads(done.stdout)

@@ -12,6 +12,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parent.parent
 SWARMD = CHECKOUT / "swarmd"
+TUI = CHECKOUT / "tui"
 
 WORDS = {"errors", "messages"}
 BORDERS = WORDS | {"ports"}
@@ -137,6 +138,24 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 )
 def test_a_breach_of_the_rules_is_seen(room: str, text: str) -> None:
     assert list(offences(text, ("swarmd", room)))
+
+
+FACE_ROOMS = {"errors", "messages", "ports", "client", "configuration", "core"}
+FACE_LIBRARIES = {"aiohttp", "msgspec", "rich", "textual", "textual_plotext", "textual_serve"}
+PURE_FACE_LIBRARIES = {"msgspec"}
+
+
+@pytest.mark.parametrize("file", sorted(TUI.rglob("*.py")), ids=lambda f: str(f.relative_to(TUI)))
+def test_the_terminal_app_is_a_face_of_the_client(file: Path) -> None:
+    package = file.relative_to(CHECKOUT).parts[:-1]
+    pure = "model" in package or file.name == "navigation.py"
+    libraries = PURE_FACE_LIBRARIES if pure else FACE_LIBRARIES
+    for line, name in imported(file.read_text(), package):
+        top, *rest = name.split(".")
+        if top == "swarmd":
+            assert not rest or not is_room(rest[0]) or rest[0] in FACE_ROOMS, f"{line}: {name}"
+        elif top not in sys.stdlib_module_names and top != "tui":
+            assert top in libraries, f"{line}: {name}"
 
 
 def test_core_reads_no_clock() -> None:

@@ -9,7 +9,6 @@ from typing import Final
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.requests import (
     DeleteInstance,
-    RecoverInstance,
     Request,
     RestartInstance,
     StartInstance,
@@ -102,15 +101,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
         what="Stop it and start it again, on the same address.",
         request=lambda row: RestartInstance(id=row.id),
         done="restarted",
-        loses=_what_runs,
-    ),
-    Action(
-        name="recover",
-        title="Recover",
-        keys="F",
-        what="End all that runs in it by force, and start it again; lets go of what is held.",
-        request=lambda row: RecoverInstance(id=row.id),
-        done="recovered",
         loses=_what_runs,
     ),
     Action(

@@ -6,22 +6,30 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.containers import Container
+from textual.dom import DOMNode
 from textual.widgets import Footer
 
 from swarmd.errors import SwarmError
+from swarmd.messages.config import TuiConfig
 from swarmd.messages.requests import Request
+from tui import tools
 from tui.actions import BY_NAME, Action
+from tui.commands import Palette, commands_of, named, names
+from tui.doing import each_of, summary
 from tui.link import Client, DaemonLink
 from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
 from tui.navigation import Path, Place
 from tui.screens.confirm import Confirm
+from tui.screens.help import Help
+from tui.themes import DARK, THEMES
 from tui.views.table_of_views import HOME, VIEWS
 from tui.views.view import View
 from tui.widgets.frame import Banner, Prompt, TitleBar
@@ -34,14 +42,14 @@ class SwarmdApp(App[None]):
 
     Args:
         connect: Makes a client.
-        read_only: Whether everything that changes something is refused.
-        rate: How often what happens is shown, times a second.
+        settings: The section ``[tui]``.
         clock: The time, UTC.
+        notice: What is to be told at the start, such as settings that could not be read.
     """
 
     TITLE = "swarmd"
     CSS_PATH: ClassVar[str | PurePath] = "app.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Palette}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -54,28 +62,37 @@ class SwarmdApp(App[None]):
         Binding("colon", "prompt(':')", "Command", key_display=":", id="app.command"),
         Binding("escape,backspace", "back", "Back", show=False, id="app.back"),
         Binding("ctrl+r", "retry", "Try now", show=False, id="app.retry"),
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
         Binding("q", "quit", "Quit", id="app.quit"),
     ]
 
     def __init__(
         self,
         connect: Callable[[], Client],
+        settings: TuiConfig | None = None,
         *,
-        read_only: bool = False,
-        rate: float = 10.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        notice: str = "",
     ) -> None:
         super().__init__()
-        self.link = DaemonLink(connect, self._told, rate=rate)
-        self.read_only = read_only
+        self.settings = settings or TuiConfig()
+        self.link = DaemonLink(connect, self._told, rate=self.settings.refresh)
         self.now = clock
+        self._notice = notice
         self.path = Path((Place(HOME.name, title=HOME.title),))
+        self.commands: list[str] = []
+        """What was run in instances, oldest first."""
         self._views: dict[str, View] = {}
         self._walking = asyncio.Lock()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What the style sheet uses and not every theme names."""
         return {"dim": "#8a8a8a"}
+
+    @property
+    def read_only(self) -> bool:
+        """Whether everything that changes something is refused."""
+        return self.settings.read_only
 
     @property
     def snapshot(self) -> Snapshot:
@@ -99,9 +116,32 @@ class SwarmdApp(App[None]):
 
     async def on_mount(self) -> None:
         """Begin."""
+        self._settle()
         await self._arrive()
         self._live()
         self.set_interval(_TICK_SECONDS, self._tick)
+
+    def _settle(self) -> None:
+        """Take the settings up; what is wrong in them is told, and the rest holds."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+        else:
+            self.theme = DARK
+            known = ", ".join(sorted(self.available_themes))
+            self._warn(f"tui.theme: there is no theme {self.settings.theme!r}. Known: {known}.")
+        self.set_keymap(dict(self.settings.keymap))
+        if self._notice:
+            self._warn(self._notice)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """A key of the settings takes one that is in use: both cannot have it."""
+        taken = ", ".join(sorted(each.id or each.description for each in clashed_bindings))
+        self._warn(f"tui.keymap: its keys were taken from {taken} of {node.css_identifier}.")
+
+    def _warn(self, text: str) -> None:
+        self.notify(text, severity="warning", markup=False, timeout=10)
 
     @work(exclusive=True, group="link", exit_on_error=False)
     async def _live(self) -> None:
@@ -127,7 +167,7 @@ class SwarmdApp(App[None]):
         self.call_after_refresh(self._title)
 
     def _tick(self) -> None:
-        if self.view is not None:
+        if self.view is not None and self.view.ready:
             self.view.tick()
 
     # --- going about -------------------------------------------------------------------------
@@ -183,9 +223,10 @@ class SwarmdApp(App[None]):
     def action_prompt(self, kind: str) -> None:
         """Open the line in which one types."""
         if kind == "/" and (self.view is None or not self.view.FILTERS):
-            self.notify("There is nothing to filter here.", severity="warning")
+            self._warn("There is nothing to filter here.")
             return
-        self.screen_stack[0].query_one(Prompt).open(kind)
+        known = [*names(commands_of(self)), *(f"theme {each}" for each in self.available_themes)]
+        self.screen_stack[0].query_one(Prompt).open(kind, known if kind == ":" else ())
 
     @on(Prompt.Typed)
     def _typed(self, event: Prompt.Typed) -> None:
@@ -199,6 +240,27 @@ class SwarmdApp(App[None]):
         self.view.focus_first()
         if event.kind == "/" and event.text is None:
             self.view.filter("")
+        elif event.kind == ":" and event.text:
+            # Only once the view has the focus again are its commands there.
+            self.call_after_refresh(self._command, event.text)
+
+    def _command(self, text: str) -> None:
+        """A view or an action by its name; ``theme NAME`` and ``filter TEXT`` as well."""
+        word, _, rest = text.strip().partition(" ")
+        if word == "theme" and rest in self.available_themes:
+            self.theme = rest
+        elif word == "filter" and self.view is not None:
+            self.view.filter(rest)
+        elif (found := named(commands_of(self), word)) is not None and found.enabled:
+            self.run_worker(found.run(), exit_on_error=False)
+        elif word:
+            why = self.refusal() if found is not None else None
+            self._warn(why or f"There is no command {text.strip()!r} here. ? lists them.")
+
+    def action_help(self) -> None:
+        """Which keys there are."""
+        commands = commands_of(self)
+        self.push_screen(Help(commands, self.path.here.title or self.path.here.view))
 
     def action_retry(self) -> None:
         """Connect now."""
@@ -221,7 +283,7 @@ class SwarmdApp(App[None]):
         possible = [row for row in rows if action.refuse(row) is None]
         if refused is not None or not possible:
             why = refused or next((action.refuse(row) for row in rows), None)
-            self.notify(why or "Choose an instance first.", severity="warning")
+            self._warn(why or "Choose an instance first.")
             return
         loses = action.loses(possible)
         if not loses:
@@ -251,24 +313,32 @@ class SwarmdApp(App[None]):
             return
 
         def answered(yes: bool | None) -> None:
-            for request, what in requests if yes else ():
-                self._ask_for(request, f"{what}: {done}", what)
+            if yes:
+                self.do_all(done, [(what, request) for request, what in requests])
 
         if loses:
             self.push_screen(Confirm(verb, [what for _, what in requests], loses), answered)
         else:
             answered(True)
 
+    def use(self, name: str, rows: Sequence[Row]) -> None:
+        """Do something else with these: what asks first itself, copies, or has a screen."""
+        tools.use(self, name, rows)
+
     def _carry_out(self, action: Action, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self._ask_for(action.request(row), f"{row.ref}: {action.done}", row.ref)
+        self.do_all(action.done, [(row.ref, action.request(row)) for row in rows])
 
     @work(group="do", exit_on_error=False)
-    async def _ask_for(self, request: Request, done: str, what: str) -> Any:
-        try:
-            await self.link.ask(request)
-        except SwarmError as error:
-            step = f"\n{error.next_step}" if error.next_step else ""
-            self.notify(f"{error.message}{step}", title=what, severity="error", markup=False)
-        else:
-            self.notify(done, markup=False, timeout=3)
+    async def do_all(self, done: str, pairs: Sequence[tuple[str, Request]]) -> None:
+        """Ask for all of these, and say once how it went.
+
+        Args:
+            done: What has happened to them then: "stopped".
+            pairs: For whom, and what is asked.
+        """
+        failed = await each_of(self.link, pairs)
+        summary(self, done, [name for name, _ in pairs], failed)
+
+    def failed(self, error: SwarmError, what: str) -> None:
+        """Say that something failed, and what to do about it."""
+        summary(self, "", [what], {what: error})

@@ -1,21 +1,64 @@
-"""The entry point: ``swarmctl tui``."""
+"""The entry points: ``swarmctl tui`` and ``python -m tui``."""
 
 from __future__ import annotations
 
+import argparse
+import os
+from pathlib import Path
+
+import msgspec
+
 from swarmd.client.aio import AsyncClient
+from swarmd.configuration.places import default_file
+from swarmd.errors import ConfigError
+from swarmd.messages.config import TuiConfig
 from tui.app import SwarmdApp
 
 
-def run(socket: str | None = None, *, read_only: bool = False) -> int:
+def run(*, socket: str | None = None, config: str | None = None, read_only: bool = False) -> int:
     """Run the app until it is left.
 
     Args:
         socket: Where the daemon listens; None: as every client finds it.
-        read_only: Whether everything that changes something is refused.
+        config: The configuration file; None: as the daemon finds it.
+        read_only: Refuse everything that changes something, whatever the settings say.
 
     Returns:
         The process's exit code.
     """
-    app = SwarmdApp(lambda: AsyncClient(socket), read_only=read_only)
+    settings, notice = read_settings(config)
+    if read_only:
+        settings = msgspec.structs.replace(settings, read_only=True)
+    app = SwarmdApp(lambda: AsyncClient(socket), settings, notice=notice)
     app.run()
     return app.return_code or 0
+
+
+def read_settings(config: str | None) -> tuple[TuiConfig, str]:
+    """The section ``[tui]``, and what is to be told if it could not be read.
+
+    A configuration that is wrong elsewhere, or that this user may not read, is no reason not to
+    look at a daemon that runs.
+    """
+    named = config or os.environ.get("SWARMD_CONFIG")
+    if not named and not default_file(os.environ, uid=os.getuid()).exists():
+        return TuiConfig(), ""
+    from swarmd.configuration.loader import find_file, parse
+
+    try:
+        file = find_file(Path(config) if config else None, os.environ, uid=os.getuid())
+        if file is None:
+            return TuiConfig(), ""
+        return parse(file.read_text(encoding="utf-8"), file).tui, ""
+    except (ConfigError, OSError, ValueError) as error:
+        return TuiConfig(), f"The settings could not be read, the defaults hold: {error}"
+
+
+def main() -> int:
+    """What ``python -m tui`` does: that is how ``swarmctl web`` starts it."""
+    parser = argparse.ArgumentParser(prog="swarmctl tui")
+    parser.add_argument("--socket")
+    parser.add_argument("--config")
+    parser.add_argument("--read-only", action="store_true")
+    options = parser.parse_args()
+    return run(socket=options.socket, config=options.config, read_only=options.read_only)

@@ -13,11 +13,13 @@ class Place:
         view: The view's name in the table of views.
         target: What it shows, if there are many: an instance's id, a provider's name.
         title: What the path calls it.
+        part: Which part of the view is shown first; empty: its first. No part of the place.
     """
 
     view: str
     target: str | None = None
     title: str = ""
+    part: str = ""
 
     @property
     def key(self) -> str:

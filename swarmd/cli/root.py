@@ -42,6 +42,10 @@ TABLE = {
         "export": f"{_HERE}.archives:export",
         "import": f"{_HERE}.archives:import_archive",
     },
+    "Screens": {
+        "tui": f"{_HERE}.faces:tui",
+        "web": f"{_HERE}.faces:web",
+    },
     "The daemon": {
         "status": f"{_HERE}.daemon:status",
         "top": f"{_HERE}.top:top",

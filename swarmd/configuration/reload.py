@@ -67,6 +67,12 @@ LIVE = frozenset(
         "journal.max_size",
         "journal.segment_size",
         "logging.level",
+        # The terminal app's own: the daemon does not read them.
+        "tui.theme",
+        "tui.refresh",
+        "tui.columns",
+        "tui.keymap",
+        "tui.read_only",
     }
 )
 RESTART = frozenset(

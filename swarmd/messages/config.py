@@ -283,6 +283,27 @@ class LoggingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Annotated[str, Meta(pattern="^(json|text)$", description="json or text.")] = "json"
 
 
+class TuiConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The terminal app: ``swarmctl tui`` and ``swarmctl web`` read it, the daemon does not."""
+
+    theme: Annotated[
+        str, Meta(description="dark, light, contrast, or one of Textual's: nord, gruvbox, ….")
+    ] = "dark"
+    refresh: Annotated[
+        float, Meta(gt=0, le=60, description="Times a second that what happens is shown.")
+    ] = 10.0
+    columns: Annotated[
+        tuple[str, ...],
+        Meta(description="Columns of the table of instances, in this order; empty: all there is."),
+    ] = ()
+    keymap: Annotated[
+        dict[str, str], Meta(description='Other keys: "instance.stop" = "ctrl+s"; ? names them.')
+    ] = {}
+    read_only: Annotated[bool, Meta(description="Refuse everything that changes something.")] = (
+        False
+    )
+
+
 class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ``[[providers]]`` table: a name, a type, and the type's own options."""
 
@@ -327,6 +348,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerting: AlertingConfig = AlertingConfig()
     journal: JournalConfig = JournalConfig()
     logging: LoggingConfig = LoggingConfig()
+    tui: TuiConfig = TuiConfig()
     providers: tuple[ProviderConfig, ...] = (ProviderConfig(name="local", type="local"),)
 
 

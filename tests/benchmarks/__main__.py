@@ -18,6 +18,7 @@ MODULES = (
     "create",
     "cli",
     "probe",
+    "tui",
     "recover",
     "crash_loops",
     "history",

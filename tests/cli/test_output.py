@@ -15,6 +15,7 @@ from swarmd.cli.app import App
 from swarmd.cli.commands import access, archives, doctor
 from swarmd.cli.output import Output, exit_code
 from swarmd.cli.progress import ProgressLine
+from swarmd.client.browser import start_browser
 
 
 @pytest.mark.parametrize(
@@ -258,10 +259,10 @@ def test_the_ssh_line_is_for_remote_logins() -> None:
 def test_a_browser_is_started_on_a_desktop_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(errors.Unavailable, match="no desktop"):
-        access.start_browser(URL)
+        start_browser(URL)
 
 
 def test_the_browser_gets_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +273,7 @@ def test_the_browser_gets_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("BROWSER", str(browser))
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    child = access.start_browser(URL)
+    child = start_browser(URL)
     assert fifo.read_text() == f"{URL}\n"
     assert child.wait(timeout=10) == 0
 

@@ -10,11 +10,13 @@ from swarmd.configuration.reload import LIVE, RESTART, all_keys
 from swarmd.messages.config import Config, ProviderConfig
 
 _MORE: dict[type, Any] = {str: "x", tuple: ("x",)}
+_OTHER: dict[type, Any] = {dict: {"x": "y"}}
 
 
 def changed(section: str, key: str) -> Config:
     old = getattr(getattr(Config(), section), key)
-    value: Any = not old if isinstance(old, bool) else old + _MORE.get(type(old), 1)
+    value: Any = not old if isinstance(old, bool) else _OTHER.get(type(old))
+    value = old + _MORE.get(type(old), 1) if value is None else value
     part = msgspec.structs.replace(getattr(Config(), section), **{key: value})
     return msgspec.structs.replace(Config(), **{section: part})
 

@@ -13,6 +13,7 @@ from tests.daemon import DaemonProcess
 from tests.docker_engine import engine_client
 from tests.docker_images import tiny
 from tests.e2e.docker_kit import Box
+from tests.tmux import Screen, screen_of
 
 
 class MakeDaemon(Protocol):
@@ -80,3 +81,10 @@ def boxed(make_daemon: MakeDaemon, box: Box) -> Iterator[DaemonProcess]:
     with_docker = make_daemon(providers=[box.table()]).start()
     yield with_docker
     with_docker.close()
+
+
+@pytest.fixture
+def screen(daemon: DaemonProcess) -> Iterator[Screen]:
+    """A real terminal beside the daemon of stand-ins."""
+    with screen_of(daemon) as found:
+        yield found

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
-import shutil
-import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon import BIN, DaemonProcess, Refused
 from tests.e2e.conftest import MakeDaemon
-from tests.support import free_port, require, wait_until
+from tests.support import free_port, wait_until
+from tests.tmux import Screen
 
 SAMPLES_PER_FILE = 144
 
@@ -106,44 +103,6 @@ def test_metrics_and_top_on_the_command_line(daemon: DaemonProcess) -> None:
     assert item["name"] == "web"
     assert item["memory_bytes"] > 0
     assert item["cpu_percent"] >= 0
-
-
-class Screen:
-    """A terminal under tmux, with a server of its own."""
-
-    def __init__(self, folder: Path, daemon: DaemonProcess) -> None:
-        self._tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
-        self._environment = daemon.environment
-
-    def run(self, *words: str) -> str:
-        done = subprocess.run(
-            [*self._tmux, *words], capture_output=True, text=True, check=True, timeout=20,
-            env=self._environment,
-        )  # fmt: skip
-        return done.stdout
-
-    def open(self, *command: object, lines: int) -> None:
-        words = f"{shlex.join(map(str, command))}; echo ended with $?; read end"
-        self.run("new-session", "-d", "-x", "100", "-y", str(lines), words)
-
-    def text(self) -> str:
-        return self.run("capture-pane", "-p")
-
-    def until(self, words: str) -> str:
-        wait_until(lambda: words in self.text(), timeout=20, describe=self.text)
-        return self.text()
-
-    def close(self) -> None:
-        subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False)
-
-
-@pytest.fixture
-def screen(daemon: DaemonProcess) -> Iterator[Screen]:
-    require("tmux", shutil.which("tmux"), "a real terminal is one of tmux")
-    # A socket's path is at most 107 long, and pytest's folders are deep.
-    found = Screen(daemon.socket.parent, daemon)
-    yield found
-    found.close()
 
 
 def test_top_in_a_real_terminal(daemon: DaemonProcess, screen: Screen) -> None:

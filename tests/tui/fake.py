@@ -86,7 +86,10 @@ class FakeDaemon:
         }
         self.alerts: dict[str, Alert] = {}
         self.past = Moment(0, scene.ago(86400), {})
-        self.streams: dict[type[Request], Callable[[Any], Iterable[Chunk]]] = {}
+        self.streams: dict[
+            type[Request], Callable[[Any], Iterable[Chunk] | AsyncIterator[Chunk]]
+        ] = {}
+        self.opened: list[FakeStream] = []
 
     def client(self) -> FakeClient:
         """A new connection, not yet open."""
@@ -212,7 +215,12 @@ class FakeClient:
         self._daemon.asked.append(request)
         if isinstance(request, SubscribeEvents):
             return FakeStream(self._events(request))
-        return FakeStream(_all_of(self._daemon.streams[type(request)](request)))
+        if self._daemon.down is not None:
+            raise self._daemon.down
+        chunks = self._daemon.streams[type(request)](request)
+        opened = FakeStream(chunks if isinstance(chunks, AsyncIterator) else _all_of(chunks))
+        self._daemon.opened.append(opened)
+        return opened
 
     def hear(self, news: Event | SwarmError) -> None:
         """Something happened."""
@@ -241,7 +249,12 @@ class FakeStream:
         self._chunks = chunks
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        return self._chunks
+        return self._through()
+
+    async def _through(self) -> AsyncIterator[Chunk]:
+        async for chunk in self._chunks:
+            self.exit_code = chunk.exit_code
+            yield chunk
 
     async def close(self) -> None:
         """End it."""

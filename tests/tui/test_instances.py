@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from swarmd.messages.config import TuiConfig
 from swarmd.messages.enums import EventType, HealthStatus, InstanceStatus
 from swarmd.messages.requests import DeleteInstance, StartInstance, StopInstance
 from tests.tui import scene
@@ -86,7 +87,7 @@ async def test_the_answer_is_no_unless_one_says_yes(app: SwarmdApp, daemon: Fake
 
 @pytest.mark.anyio
 async def test_read_only_refuses(daemon: FakeDaemon) -> None:
-    app = SwarmdApp(daemon.client, clock=scene.clock, read_only=True)
+    app = SwarmdApp(daemon.client, TuiConfig(read_only=True), clock=scene.clock)
     async with app.run_test(notifications=True) as pilot:
         await online(pilot)
         app.do("start", [app.snapshot.instances[scene.a_class()[4].id]])

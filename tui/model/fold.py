@@ -84,10 +84,12 @@ class _Draft:
         return self.operations
 
     def row(self, instance_id: str) -> Row | None:
-        return (self.instances or self.before.instances).get(instance_id)
+        known = self.before.instances if self.instances is None else self.instances
+        return known.get(instance_id)
 
     def task(self, operation_id: str) -> Operation | None:
-        return (self.operations or self.before.operations).get(operation_id)
+        known = self.before.operations if self.operations is None else self.operations
+        return known.get(operation_id)
 
 
 def fold(before: Snapshot, events: Sequence[Event]) -> Folded:
@@ -146,14 +148,14 @@ def _take(draft: _Draft, event: Event) -> Stale:
 
 def _patched(row: Row, event: Event) -> Row:
     """The row with what an event says of it; words of a newer daemon are passed over."""
-    data, facts = event.data, dict[str, Any](updated_at=event.at)
+    data, facts = event.data, dict[str, Any]()
     if (status := _word(InstanceStatus, data.get("status"))) is not None:
         facts["status"] = status
     if (health := _word(HealthStatus, data.get("health"))) is not None:
         facts["health"] = health
     if isinstance(data.get("provider"), str):
         facts["provider"] = data["provider"]
-    return msgspec.structs.replace(row, **facts)
+    return msgspec.structs.replace(row, updated_at=event.at, **facts) if facts else row
 
 
 def _word(kind: Any, value: Any) -> Any:

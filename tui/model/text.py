@@ -55,6 +55,8 @@ def folded(text: str, width: int) -> Iterator[str]:
 def _fold(text: str, width: int) -> Iterator[str]:
     while cell_len(text) > width:
         cut = _cells(text, width)
+        if cut >= len(text):
+            break  # one letter that is wider than the room
         if text[cut] != " " and (space := text.rfind(" ", 1, cut)) > 0:
             cut = space
         yield text[:cut].rstrip()

@@ -58,6 +58,15 @@ def fits(row: Row, text: str) -> bool:
     return fuzzy(text)(facts)
 
 
+def _nothing(snapshot: Snapshot, filtered: str) -> str:
+    """Why there is no row, and what to do."""
+    if not snapshot.loaded:
+        return "Nothing is known yet: the daemon has not answered."
+    if filtered:
+        return f"No instance fits {filtered!r}. Escape ends the filter."
+    return "No instances yet. Press c to create one."
+
+
 class InstancesView(View):
     """See the module's docstring."""
 
@@ -70,7 +79,6 @@ class InstancesView(View):
             columns(self.now),
             fits=fits,
             sort="name",
-            empty="No instances yet. Press c to create one.",
         )
 
     def compose(self) -> ComposeResult:
@@ -79,6 +87,7 @@ class InstancesView(View):
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """The rows that changed."""
+        self.table.empty = _nothing(snapshot, self.table.filtered)
         if changed.everything:
             self.table.show(snapshot.instances)
         elif changed.instances:
@@ -90,6 +99,7 @@ class InstancesView(View):
 
     def filter(self, text: str) -> None:
         """By letters, as one remembers them."""
+        self.table.empty = _nothing(self.snapshot, text)
         self.table.filter(text)
 
     def rows(self) -> Sequence[Row]:

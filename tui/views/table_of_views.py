@@ -11,6 +11,7 @@ from tui.views.alerts import AlertsView
 from tui.views.daemon import DaemonView
 from tui.views.events import EventsView
 from tui.views.home import HomeView
+from tui.views.instance import InstanceView
 from tui.views.instances import InstancesView
 from tui.views.metrics import MetricsView
 from tui.views.operations import OperationsView
@@ -41,6 +42,7 @@ HOME: Final = Entry("home", "Home", "1", HomeView)
 VIEWS: Final[tuple[Entry, ...]] = (
     HOME,
     Entry("instances", "Instances", "2", InstancesView),
+    Entry("instance", "Instance", "", InstanceView),
     Entry("providers", "Providers", "3", ProvidersView),
     Entry("provider", "Provider", "", ProviderView),
     Entry("operations", "Operations", "4", OperationsView),

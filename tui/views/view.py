@@ -9,20 +9,39 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.binding import Binding
 from textual.widget import Widget
 
+from tui import tools
 from tui.actions import ACTIONS
 from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
 from tui.navigation import Place
+from tui.tools import TOOLS
 
 if TYPE_CHECKING:
     from tui.app import SwarmdApp
 
 
 INSTANCE_KEYS = [
-    Binding(
-        each.keys, f"do('{each.name}')", each.title, id=f"instance.{each.name}", tooltip=each.what
-    )
-    for each in ACTIONS
+    *(
+        Binding(
+            each.keys,
+            f"do('{each.name}')",
+            each.title,
+            id=f"instance.{each.name}",
+            tooltip=each.what,
+        )
+        for each in ACTIONS
+    ),
+    *(
+        Binding(
+            tool.keys,
+            f"use('{tool.name}')",
+            tool.title,
+            show=tool.shown,
+            id=f"instance.{tool.name}",
+            tooltip=tool.what,
+        )
+        for tool in TOOLS
+    ),
 ]
 """The keys of a view in which instances are chosen."""
 
@@ -92,9 +111,14 @@ class View(Widget):
         """Do something to what is chosen here."""
         self.swarmd.do(name, self.rows())
 
+    def action_use(self, name: str) -> None:
+        """Do something else with what is chosen here."""
+        self.swarmd.use(name, self.rows())
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What cannot be done now is grey in the footer."""
-        if action == "do" and self.swarmd.refusal() is not None:
+        changes = action == "do" or (action == "use" and tools.BY_NAME[str(parameters[0])].changes)
+        if changes and self.swarmd.refusal() is not None:
             return None
         return super().check_action(action, parameters)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from swarmd.messages.enums import HealthStatus, InstanceStatus
@@ -63,17 +65,17 @@ class Banner(Static):
             self.update(_words(link))
 
 
+_HEADS = {
+    LinkState.LOST: "Connection lost; what you see is how it was. ",
+    LinkState.MISMATCH: "The daemon and this app are of different versions. ",
+}
+
+
 def _words(link: Link) -> Text:
-    again = f" Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
-    heads = {
-        LinkState.LOST: "Connection lost; what you see is how it was. ",
-        LinkState.ABSENT: "No daemon answers. ",
-        LinkState.REFUSED: "You may not connect. ",
-        LinkState.MISMATCH: "The daemon and this app are of different versions. ",
-    }
-    return Text.assemble(
-        (heads[link.state], "bold"), f"{link.message}. ", f"{link.next_step}", again
-    )
+    again = f"Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
+    said = link.message[:1].upper() + link.message[1:]
+    head = _HEADS.get(link.state, "")
+    return Text.assemble((f"{head}{said}. ", "bold"), f"{link.next_step} {again}")
 
 
 class Prompt(Input):
@@ -81,6 +83,7 @@ class Prompt(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave", show=False, id="prompt.leave"),
+        Binding("tab", "cursor_right", "Complete", show=False, id="prompt.complete"),
     ]
 
     class Typed(Message):
@@ -103,15 +106,21 @@ class Prompt(Input):
         super().__init__(id="prompt", compact=True)
         self.kind = ""
 
-    def open(self, kind: str, text: str = "") -> None:
-        """Ask for a filter (``/``) or a command (``:``)."""
+    def open(self, kind: str, known: Iterable[str] = ()) -> None:
+        """Ask for a filter (``/``) or a command (``:``).
+
+        Args:
+            kind: Which of the two.
+            known: What is completed as one types.
+        """
         self.kind = kind
+        self.suggester = SuggestFromList(list(known)) if known else None
         self.placeholder = (
             "filter: some letters of what you look for"
             if kind == "/"
             else ("a view or an action; tab completes")
         )
-        self.value = text
+        self.value = ""
         self.add_class("-shown")
         self.focus()
 

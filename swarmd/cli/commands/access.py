@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from typing import Any
 
 import click
@@ -14,7 +13,8 @@ from swarmd.cli.command import command
 from swarmd.cli.commands.instances import NAME
 from swarmd.cli.render import Form
 from swarmd.cli.text import safe
-from swarmd.errors import Conflict, Unavailable
+from swarmd.client.browser import start_browser
+from swarmd.errors import Conflict
 from swarmd.messages.requests import GetInstance
 
 
@@ -50,20 +50,16 @@ def open_instance(app: App, params: dict[str, Any], *, password: bool, browser: 
 
 def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
     """How to reach the loopback of another host, where a provider published the instance."""
-    from urllib.parse import urlsplit
-
-    from swarmd.core.addresses import tunnel_hint
+    from swarmd.core.addresses import provider_tunnel
 
     if "://127.0.0.1:" not in url:
         return []
     provider = app.call("instance.get", {"id": params["id"]})["provider"]
     capabilities = app.call("provider.get", {"name": provider}).get("capabilities") or {}
-    login = capabilities.get("tunnel")
-    if not login:
+    found = provider_tunnel(url, capabilities.get("tunnel"))
+    if found is None:
         return []
-    user, _, host = str(login).rpartition("@")
-    name = urlsplit(login if "://" in login else f"ssh://{login}").hostname
-    return [f"→ It answers on {name} alone. A tunnel:", f"  {tunnel_hint(url, host, user)}"]
+    return [f"→ It answers on {found.host} alone. A tunnel:", f"  {found.command}"]
 
 
 def _show(app: App, found: dict[str, Any]) -> None:
@@ -81,35 +77,7 @@ def remote_hint(url: str, env: Any) -> list[str]:
         url: The instance's URL.
         env: The environment; ``SSH_CONNECTION`` tells that this is a remote login.
     """
-    from swarmd.core.addresses import tunnel_hint
+    from swarmd.core.addresses import login_tunnel
 
-    if not env.get("SSH_CONNECTION") or "://127.0.0.1:" not in url:
-        return []
-    host = env["SSH_CONNECTION"].split()[2:3] or [socket.gethostname()]
-    user = env.get("USER") or env.get("LOGNAME") or ""
-    return ["→ From your own machine:", f"  {tunnel_hint(url, host[0], user)}"]
-
-
-def start_browser(url: str) -> subprocess.Popen[bytes]:
-    """Open it here, if here is a desktop.
-
-    Raises:
-        Unavailable: A remote login, no display, or no browser.
-    """
-    from shutil import which
-
-    chosen = os.environ.get("BROWSER") or "xdg-open"
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    program = which(chosen)
-    if os.environ.get("SSH_CONNECTION") or not display or program is None:
-        raise Unavailable(
-            "there is no desktop with a browser here",
-            next_step="Open the URL in the browser of your own machine.",
-        )
-    return subprocess.Popen(
-        [program, url],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    found = login_tunnel(url, env, socket.gethostname())
+    return [] if found is None else ["→ From your own machine:", f"  {found}"]

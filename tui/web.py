@@ -1,0 +1,151 @@
+"""The same app in a browser: ``swarmctl web``, by textual-serve, for one person on this machine.
+
+It listens on the loopback interface. The URL that it prints carries a random token; whoever
+brings it gets a cookie, and nothing is served without one. Every other origin is refused, so
+that no page that happens to be open in the same browser can connect.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import shlex
+import socket as sockets
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from textual_serve.server import Server
+
+from swarmd.errors import ResourceLimitError
+
+COOKIE: Final = "swarmd"
+_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; frame-ancestors 'none'"
+)
+"""Nothing is fetched from anywhere else: the page of textual-serve would ask for a font."""
+
+
+class Guarded(Server):
+    """The server, and who gets past it.
+
+    Args:
+        command: What is run for each page.
+        listener: A bound socket of 127.0.0.1.
+        token: What the URL has to bring.
+    """
+
+    def __init__(self, command: str, listener: sockets.socket, token: str) -> None:
+        port: int = listener.getsockname()[1]
+        super().__init__(command, host="127.0.0.1", port=port, title="swarmd")
+        self._listener = listener
+        self._token = token
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+
+    @property
+    def url(self) -> str:
+        """What one opens."""
+        return f"{self.public_url}/?token={self._token}"
+
+    def serve(self, debug: bool = False) -> None:
+        """Until it is interrupted, on the socket that it was given: nobody can take it before."""
+        self.debug = debug
+        web.run_app(self._make_app(), sock=self._listener, print=None)
+
+    async def _make_app(self) -> web.Application:
+        app = await super()._make_app()
+        app.middlewares.append(self._guard())
+        return app
+
+    async def on_startup(self, app: web.Application) -> None:  # the library's
+        """Say nothing: ``serve`` has said where it is."""
+
+    def _guard(self) -> Middleware:
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._check(request)
+            response = await handler(request)
+            if not response.prepared:
+                response.headers["Content-Security-Policy"] = _POLICY
+                response.headers["Referrer-Policy"] = "no-referrer"
+            return response
+
+        return guard
+
+    def _check(self, request: web.Request) -> None:
+        """Raise the refusal, or the welcome, of whoever has no cookie yet."""
+        if not self._is_own(request):
+            raise web.HTTPForbidden(text="Not from here.\n")
+        if self._fits(request.query.get("token", "")):
+            raise self._welcome()
+        if not self._fits(request.cookies.get(COOKIE, "")):
+            raise web.HTTPForbidden(text="Open the URL that swarmctl web printed.\n")
+
+    def _fits(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+    def _is_own(self, request: web.Request) -> bool:
+        """Whether it was asked by this name, and by a page of its own if by one at all."""
+        origin = request.headers.get("Origin")
+        own = {f"http://{host}" for host in self._hosts}
+        return request.headers.get("Host") in self._hosts and (origin is None or origin in own)
+
+    def _welcome(self) -> web.HTTPFound:
+        """The token goes out of the address line, and out of the history."""
+        found = web.HTTPFound("/")
+        found.set_cookie(COOKIE, self._token, httponly=True, samesite="Strict")
+        return found
+
+
+def serve(
+    *,
+    socket: str | None = None,
+    config: str | None = None,
+    read_only: bool = False,
+    port: int = 0,
+    tell: Callable[[str], None] = print,
+) -> int:
+    """Serve the app until it is interrupted.
+
+    Args:
+        socket: Where the daemon listens; None: as every client finds it.
+        config: The configuration file; None: as the daemon finds it.
+        read_only: Refuse everything that changes something.
+        port: Where to listen, at 127.0.0.1; 0: any that is free.
+        tell: Is told the URL, once.
+
+    Raises:
+        ResourceLimitError: The port is taken.
+    """
+    command = [sys.executable, "-m", "tui"]
+    command += ["--socket", socket] if socket else []
+    command += ["--config", config] if config else []
+    command += ["--read-only"] if read_only else []
+    with _listen(port) as listener:
+        server = Guarded(shlex.join(command), listener, secrets.token_urlsafe(32))
+        tell(server.url)
+        server.serve()
+    return 0
+
+
+def _listen(port: int) -> sockets.socket:
+    """A socket bound to this port.
+
+    Raises:
+        ResourceLimitError: Somebody has it.
+    """
+    listener = sockets.socket()
+    listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise ResourceLimitError(
+            f"port {port} of 127.0.0.1 cannot be listened on: {error.strerror}",
+            field="port",
+            next_step="Choose another with --port, or leave it out for any that is free.",
+        ) from error
+    return listener

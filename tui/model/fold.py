@@ -146,14 +146,14 @@ def _take(draft: _Draft, event: Event) -> Stale:
 
 def _patched(row: Row, event: Event) -> Row:
     """The row with what an event says of it; words of a newer daemon are passed over."""
-    data, facts = event.data, dict[str, Any](updated_at=event.at)
+    data, facts = event.data, dict[str, Any]()
     if (status := _word(InstanceStatus, data.get("status"))) is not None:
         facts["status"] = status
     if (health := _word(HealthStatus, data.get("health"))) is not None:
         facts["health"] = health
     if isinstance(data.get("provider"), str):
         facts["provider"] = data["provider"]
-    return msgspec.structs.replace(row, **facts)
+    return msgspec.structs.replace(row, updated_at=event.at, **facts) if facts else row
 
 
 def _word(kind: Any, value: Any) -> Any:

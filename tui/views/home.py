@@ -19,7 +19,7 @@ from tui.model.text import Line
 from tui.model.trouble import Kind, Trouble, troubles
 from tui.model.words import since
 from tui.navigation import Place
-from tui.views.view import View
+from tui.views.view import INSTANCE_KEYS, View
 from tui.widgets.rich_text import rich
 
 _SETTLE_SECONDS = 0.4
@@ -40,6 +40,9 @@ class Troubles(OptionList):
 class HomeView(View, can_focus=True):
     """See the module's docstring."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        each for each in INSTANCE_KEYS if each.id == "instance.create"
+    ]
     DEFAULT_CSS = """
     HomeView { padding: 0 1; }
     HomeView #verdict { height: auto; padding-bottom: 1; }

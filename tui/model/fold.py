@@ -84,10 +84,12 @@ class _Draft:
         return self.operations
 
     def row(self, instance_id: str) -> Row | None:
-        return (self.instances or self.before.instances).get(instance_id)
+        known = self.before.instances if self.instances is None else self.instances
+        return known.get(instance_id)
 
     def task(self, operation_id: str) -> Operation | None:
-        return (self.operations or self.before.operations).get(operation_id)
+        known = self.before.operations if self.operations is None else self.operations
+        return known.get(operation_id)
 
 
 def fold(before: Snapshot, events: Sequence[Event]) -> Folded:

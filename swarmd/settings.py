@@ -5,6 +5,7 @@ from __future__ import annotations
 from swarmd.actors.bridge import RequestSettings
 from swarmd.actors.controller import Settings
 from swarmd.core.placement import Rules
+from swarmd.core.tables import Tables
 from swarmd.messages.config import Config
 from swarmd.messages.events import TableRow
 from swarmd.messages.instance import Instance
@@ -39,6 +40,11 @@ def placement_rules(config: Config) -> Rules:
         insecure=config.daemon.insecure,
         watched=config.health.enabled,
     )
+
+
+def table_of(tables: Tables) -> tuple[int, list[TableRow]]:
+    """The table that opens a journal segment, and the last event that is in it."""
+    return tables.seq, [row_of(row) for row in tables.instances.values()]
 
 
 def row_of(instance: Instance) -> TableRow:

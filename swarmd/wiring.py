@@ -50,7 +50,7 @@ from swarmd.messages.state import LoadedState
 from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.ports import Provider, Store
 from swarmd.probing.prober import Prober
-from swarmd.settings import controller_settings, placement_rules, request_settings, row_of
+from swarmd.settings import controller_settings, placement_rules, request_settings, table_of
 from swarmd.sinks import make_sinks
 from swarmd.store import FileStore
 
@@ -155,9 +155,7 @@ class Wiring:
             state.instances, state.operations, records, state.last_seq, state.alerts
         )
         self.published = Published(tables, state.journal)
-        self.store.snapshot_rows(
-            lambda: [row_of(row) for row in self.published.tables.instances.values()]
-        )
+        self.store.snapshot_rows(lambda: table_of(self.published.tables))
         self.spool = Spool(Path(self._places.state) / "uploads", new_id)
         self.spool.prepare(wanted_uploads(tables))
         self.published.listen(self._note_uploads)

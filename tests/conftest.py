@@ -14,11 +14,6 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import all_pids, code_server_directory, processes_below, waited
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in its background deaf to Ctrl-C, and so would be every program
-    # that a test interrupts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -82,6 +83,7 @@ class SwarmdApp(App[None]):
         self.commands: list[str] = []
         """What was run in instances, oldest first."""
         self._views: dict[str, View] = {}
+        self._walking = asyncio.Lock()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What the style sheet uses and not every theme names."""
@@ -199,10 +201,17 @@ class SwarmdApp(App[None]):
 
     def _walk(self, path: Path) -> None:
         self.path = path
-        self.run_worker(self._arrive(), exclusive=True, group="walk")
+        self.run_worker(self._arrive(), group="walk")
 
     async def _arrive(self) -> None:
-        """Show the view of this place; those that are not on the path any more are let go."""
+        """Show the view of this place; those that are not on the path any more are let go.
+
+        One after the other: cut off while a view comes or goes it would leave half of one.
+        """
+        async with self._walking:
+            await self._show_here()
+
+    async def _show_here(self) -> None:
         body, here = self.screen_stack[0].query_one("#body"), self.path.here
         kept = {place.key for place in self.path.places}
         for key in [key for key in self._views if key not in kept]:
@@ -299,6 +308,30 @@ class SwarmdApp(App[None]):
 
         names = [row.ref for row in possible]
         self.push_screen(Confirm(action.title, names, loses), answered)
+
+    def change(
+        self, requests: Sequence[tuple[Request, str]], done: str, *, verb: str = "", loses: str = ""
+    ) -> None:
+        """Have the daemon change what is no instance, after one question if something is lost.
+
+        Args:
+            requests: What is asked for, and what of.
+            done: What has happened to it then: "cordoned".
+            verb: What the question asks: "Drain".
+            loses: What will be lost; empty: nothing is asked.
+        """
+        if (refused := self.refusal()) is not None or not requests:
+            self.notify(refused or "Choose something first.", severity="warning")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.do_all(done, [(what, request) for request, what in requests])
+
+        if loses:
+            self.push_screen(Confirm(verb, [what for _, what in requests], loses), answered)
+        else:
+            answered(True)
 
     def use(self, name: str, rows: Sequence[Row]) -> None:
         """Do something else with these: what asks first itself, copies, or has a screen."""

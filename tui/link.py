@@ -21,6 +21,7 @@ from swarmd.messages.events import Event
 from swarmd.messages.requests import (
     DaemonStatus,
     DaemonVersion,
+    ListAlerts,
     ListInstances,
     ListOperations,
     ListProviders,
@@ -51,6 +52,8 @@ class Stream(Protocol):
 
 class Client(Protocol):
     """What of ``client.aio.AsyncClient`` is used; tests have their own."""
+
+    path: Any
 
     async def connect(self) -> None:
         """Open the connection. Raises ``DaemonUnreachable``."""
@@ -88,6 +91,7 @@ class DaemonLink:
         self._resumed = asyncio.Event()
         self._retry_now = asyncio.Event()
         self.snapshot = Snapshot()
+        self.socket = ""
 
     # --- its life ----------------------------------------------------------------------------
 
@@ -111,6 +115,7 @@ class DaemonLink:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
         client = self._connect()
+        self.socket = str(client.path)
         await client.connect()
         self._client = client
         try:
@@ -253,11 +258,20 @@ class DaemonLink:
         providers = await client.call_typed(ListProviders())
         operations = await client.call_typed(ListOperations(limit=_OPERATIONS))
         return replace(
-            self.snapshot,
+            await self._with_alerts(client, self.snapshot),
             status=status,
             providers={each.name: each for each in providers.items},
             operations={each.id: each for each in operations.items},
         )
+
+    async def _with_alerts(self, client: Client, before: Snapshot) -> Snapshot:
+        """Those that go on; if nothing is judged, why not."""
+        try:
+            found = await client.call_typed(ListAlerts(limit=_PAGE))
+        except Unavailable as error:
+            step = error.next_step or ""
+            return replace(before, alerts={}, alerts_off=f"{error.message}. {step}".strip())
+        return replace(before, alerts={each.id: each for each in found.items}, alerts_off="")
 
     # --- going on ----------------------------------------------------------------------------
 
@@ -286,11 +300,14 @@ class DaemonLink:
             await self._refresh_operations(client, stale.operations)
         if stale.providers:
             providers = await client.call_typed(ListProviders())
-            known = {each.name: each for each in providers.items}
-            self._publish(replace(self.snapshot, providers=known), Changed(providers=True))
+            named = {each.name: each for each in providers.items}
+            self._publish(replace(self.snapshot, providers=named), Changed(providers=True))
         if stale.status:
             status = await client.call_typed(DaemonStatus())
             self._publish(replace(self.snapshot, status=status), Changed(status=True))
+        if stale.alerts:
+            known = await self._with_alerts(client, self.snapshot)
+            self._publish(known, Changed(alerts=True))
 
     async def _refresh_rows(self, client: Client, ids: frozenset[str]) -> None:
         request = ListInstances(id=tuple(sorted(ids)), fields=FIELDS, limit=_PAGE)

@@ -9,6 +9,7 @@ from datetime import datetime
 from swarmd import __version__
 from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import Directory
+from swarmd.actors.past import PastTables
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
 from swarmd.core import views
@@ -23,8 +24,15 @@ from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance, Reason, replace
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
-from swarmd.messages.replies import ActorList, AlertList, Placement, StatusReport
+from swarmd.messages.replies import (
+    ActorList,
+    AlertList,
+    PastTable,
+    Placement,
+    StatusReport,
+)
 from swarmd.messages.requests import (
+    EventsAt,
     ListAlerts,
     ListInstances,
     ListOperations,
@@ -62,6 +70,7 @@ class SnapshotQuery:
     ) -> None:
         self._published = published
         self._store = store
+        self._past = PastTables(published, store)
         self._directory = directory
         self._family = family
         self._node = node
@@ -162,6 +171,10 @@ class SnapshotQuery:
         gap, events = self._store.history(after_seq, limit)
         last = self._published.tables.seq
         return gap, tuple(event for event in events if event.seq <= last)
+
+    def past(self, caller: Caller, request: EventsAt) -> PastTable:
+        """The table of instances as it was."""
+        return self._past.page(request)
 
     def position(self) -> tuple[str, int]:
         """The journal's id and its last published sequence number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,17 +38,19 @@ def _length(seconds: int) -> str:
 
 
 def left(moment: str | None, now: datetime | None = None) -> str:
-    """How long until an RFC 3339 time: ``3d``, ``5m``; ``0s`` if it is over."""
+    """How long until an RFC 3339 time: ``1h 59m``, ``12s``; nothing if it is over.
+
+    A second that has begun counts: what is to last for two hours does so for ``2h`` at first.
+    """
     if not moment:
-        return "-"
-    seconds = int((parse_time(moment) - (now or datetime.now(UTC))).total_seconds())
-    return _length(max(0, seconds))
-
-
-def until(moment: str | None, now: datetime | None = None) -> str:
-    """How long it is until an RFC 3339 time: ``12s``; nothing without one, or if it is over."""
-    seconds = (parse_time(moment) - (now or datetime.now(UTC))).total_seconds() if moment else 0
-    return f"{seconds:.0f}s" if seconds > 0 else ""
+        return ""
+    seconds = math.ceil((parse_time(moment) - (now or datetime.now(UTC))).total_seconds())
+    parts = []
+    for length, unit in _AGES:
+        if seconds >= length:
+            parts.append(f"{seconds // length}{unit}")
+            seconds %= length
+    return " ".join(parts[:2])
 
 
 def clock(moment: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ from swarmd.core.placement import unknown_provider
 from swarmd.core.tables import Change, EventDraft, ProviderView, Tables
 from swarmd.errors import Conflict, ValidationError
 from swarmd.messages.config import ProviderConfig
-from swarmd.messages.enums import EventType
+from swarmd.messages.enums import DesiredState, EventType, InstanceStatus, OperationState
+from swarmd.messages.instance import Instance
 from swarmd.messages.provider import ProviderRecord
+from swarmd.messages.replies import Drain, DrainedInstance
 from swarmd.messages.requests import (
     CordonProvider,
     DisableProvider,
@@ -124,6 +127,36 @@ def administer(tables: Tables, request: Request, types: Sequence[str]) -> tuple[
             return _change(tables, record, {"cordoned": True}), request.name
         case _:
             raise TypeError(type(request).__name__)
+
+
+_AT_REST = (InstanceStatus.STOPPED, InstanceStatus.CREATED, InstanceStatus.DELETED)
+_NAMED = 1000
+
+
+def drains(instance: Instance) -> bool:
+    """Whether draining its provider stops it: it runs, or something would start it there."""
+    if instance.desired is DesiredState.DELETED:
+        return False
+    return instance.desired is DesiredState.RUNNING or instance.status not in _AT_REST
+
+
+def told(provider: str, items: Sequence[DrainedInstance]) -> Drain:
+    """What came of draining a provider.
+
+    Args:
+        provider: Its name.
+        items: Each instance that ran there.
+    """
+    states = Counter(each.state for each in items if each.operation is not None)
+    rest = sorted(items, key=lambda each: (each.state is OperationState.SUCCEEDED, each.ref))
+    return Drain(
+        provider=provider,
+        begun=sum(states.values()),
+        stopped=states[OperationState.SUCCEEDED],
+        failed=states[OperationState.FAILED] + states[OperationState.CANCELLED],
+        refused=sum(each.operation is None for each in items),
+        items=tuple(rest[:_NAMED]),
+    )
 
 
 def _known(tables: Tables, name: str) -> ProviderRecord:

@@ -36,3 +36,19 @@ class TableRow(Struct, frozen=True, kw_only=True, array_like=True):
     desired: DesiredState
     status: InstanceStatus
     health: HealthStatus
+
+
+class PastRow(Struct, frozen=True, kw_only=True):
+    """One instance at a moment that has passed, as far as events tell it."""
+
+    id: str
+    owner: str
+    name: str
+    provider: str
+    status: InstanceStatus
+    health: HealthStatus
+
+    @property
+    def ref(self) -> str:
+        """The name that is unique on a daemon."""
+        return f"{self.owner}/{self.name}"

@@ -14,8 +14,9 @@ from swarmd.messages.enums import (
     HealthStatus,
     InstanceStatus,
     MigrationStatus,
+    OperationState,
 )
-from swarmd.messages.events import Event
+from swarmd.messages.events import Event, PastRow
 from swarmd.messages.instance import InstanceStats, Reason, Stray
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import Capabilities, ProviderInfo
@@ -39,6 +40,36 @@ class ProviderList(Struct, frozen=True, kw_only=True):
     """Providers, by name."""
 
     items: tuple[ProviderInfo, ...]
+
+
+class DrainedInstance(Struct, frozen=True, kw_only=True):
+    """One that ran at a drained provider.
+
+    ``operation`` is its stop, ``state`` how that was when this was answered; without one the
+    stop was refused, and ``message`` says why.
+    """
+
+    id: str
+    ref: str
+    operation: str | None = None
+    state: OperationState | None = None
+    message: str = ""
+
+
+class Drain(Struct, frozen=True, kw_only=True):
+    """What came of draining a provider. It is cordoned, whatever the figures say.
+
+    ``begun`` stops were accepted; of these ``stopped`` have succeeded, ``failed`` have failed or
+    were cancelled, and the others go on. ``refused`` were not accepted. ``items`` names the
+    first thousand, those that are not stopped before the others.
+    """
+
+    provider: str
+    begun: int
+    stopped: int
+    failed: int
+    refused: int
+    items: tuple[DrainedInstance, ...] = ()
 
 
 class RankedProvider(Struct, frozen=True, kw_only=True):
@@ -111,6 +142,22 @@ class EventPage(Struct, frozen=True, kw_only=True):
     journal: str
     last_seq: int
     gap: bool = False
+
+
+class PastTable(Struct, frozen=True, kw_only=True):
+    """A page of the table of instances as the event ``seq`` left it, by owner and name.
+
+    ``at`` is when that event was. ``gap``: events are missing that led there, or the moment
+    lies before everything that is kept, and this is the oldest table.
+    """
+
+    journal: str
+    seq: int
+    at: datetime
+    items: tuple[PastRow, ...]
+    total: int
+    gap: bool = False
+    next_cursor: str | None = None
 
 
 class StreamOpened(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from swarmd.ports.probe import Answer, Probe, Question
 from swarmd.ports.provider import Call, Provider, ProviderFactory, Session, UpdateOutcome
 from swarmd.ports.sink import Endurance, Sink
 from swarmd.ports.socket import Commands, Page, Query, Upload
-from swarmd.ports.store import Batch, Store
+from swarmd.ports.store import Batch, Opening, Store
 
 __all__ = [
     "Answer",
@@ -18,6 +18,7 @@ __all__ = [
     "Clock",
     "Commands",
     "Endurance",
+    "Opening",
     "Page",
     "Probe",
     "Provider",

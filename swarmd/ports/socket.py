@@ -17,6 +17,7 @@ from swarmd.messages.replies import (
     ActorList,
     AlertList,
     DoctorReport,
+    PastTable,
     Placement,
     ReloadReport,
     StatusReport,
@@ -24,6 +25,7 @@ from swarmd.messages.replies import (
 from swarmd.messages.requests import (
     AcknowledgeAlert,
     DaemonMetrics,
+    EventsAt,
     ExecInstance,
     LogsInstance,
     Mutation,
@@ -108,6 +110,9 @@ class Query(Protocol):
 
         Reads files: not on the loop.
         """
+
+    def past(self, caller: Caller, request: EventsAt) -> PastTable:
+        """The table of instances as it was. Reads files: not on the loop."""
 
     def position(self) -> tuple[str, int]:
         """The journal's id and its last published sequence number."""

@@ -38,6 +38,27 @@ class Batch:
     alerts: AlertBook | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A table of the past, and how it went on until the moment that was asked for.
+
+    Args:
+        journal: Whose numbers these are.
+        seq: The last event that is in the table.
+        at: When it was taken.
+        rows: The table.
+        events: Those that follow it, up to the moment; read as they are asked for.
+        gap: The moment lies before this table, and there is no older one.
+    """
+
+    journal: str
+    seq: int
+    at: datetime
+    rows: Sequence[TableRow]
+    events: Iterable[Event]
+    gap: bool
+
+
 class Store(Protocol):
     """The state directory (DESIGN 5). Thread-safe."""
 
@@ -95,8 +116,14 @@ class Store(Protocol):
     def history(self, after_seq: int, limit: int) -> tuple[bool, Sequence[Event]]:
         """Events with ``seq > after_seq`` and whether some before them are no longer kept."""
 
-    def snapshot_rows(self, rows: Callable[[], Iterable[TableRow]]) -> None:
-        """Tell how a new journal segment gets the table that opens it."""
+    def opening(self, seq: int | None, at: datetime | None) -> Opening:
+        """The newest table before a moment (after event ``seq``, or a time, or the end)."""
+
+    def snapshot_rows(self, rows: Callable[[], tuple[int, Iterable[TableRow]]]) -> None:
+        """Tell how a new journal segment gets the table that opens it.
+
+        ``rows`` answers with the table and the number of the last event that is in it.
+        """
 
     def problems(self) -> Sequence[str]:
         """One line for each file in quarantine. Reads files: not on the loop."""

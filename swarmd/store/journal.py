@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -14,7 +15,7 @@ from swarmd.errors import InternalError, StateError
 from swarmd.messages import codec
 from swarmd.messages.config import JournalConfig
 from swarmd.messages.events import Event, TableRow
-from swarmd.ports import Clock
+from swarmd.ports import Clock, Opening
 from swarmd.store import segment
 from swarmd.store.files import UNREADABLE, Files, explained, remove, write_durably
 from swarmd.store.quarantine import Quarantine
@@ -52,7 +53,7 @@ class Journal:
         self._config = config
         self._new_id = new_id
         self._quarantine = quarantine
-        self._rows: Callable[[], Iterable[TableRow]] = tuple
+        self._rows: Callable[[], tuple[int | None, Iterable[TableRow]]] = lambda: (None, ())
         # Readers copy the list under the lock; the writer replaces it.
         self._lock = threading.Lock()
         self._segments: tuple[Segment, ...] = ()
@@ -62,8 +63,8 @@ class Journal:
         self.last_seq = 0
         self.quarantined: list[str] = []
 
-    def snapshot_rows(self, rows: Callable[[], Iterable[TableRow]]) -> None:
-        """How a new segment gets the table that opens it."""
+    def snapshot_rows(self, rows: Callable[[], tuple[int, Iterable[TableRow]]]) -> None:
+        """How a new segment gets the table that opens it, and the event it is as new as."""
         self._rows = rows
 
     def open(self) -> None:
@@ -133,8 +134,11 @@ class Journal:
 
     def _begin(self, first_seq: int) -> None:
         """Start a segment. Atomic: a segment has its header or does not exist."""
-        header = Header(journal=self.id, first_seq=first_seq, at=self._clock.now())
-        data = codec.encode(header) + b"\n" + codec.encode(self._table()) + b"\n"
+        table_seq, table = self._table()
+        header = Header(
+            journal=self.id, first_seq=first_seq, at=self._clock.now(), table_seq=table_seq
+        )
+        data = codec.encode(header) + b"\n" + codec.encode(table) + b"\n"
         path = f"{self._folder}/{segment.name_of(first_seq)}"
         write_durably(self._files, path, data)
         self._open_for_append(path)
@@ -144,12 +148,13 @@ class Journal:
             kept = tuple(old for old in self._segments if old.path != path)
             self._segments = (*kept, begun)
 
-    def _table(self) -> list[TableRow]:
+    def _table(self) -> tuple[int | None, list[TableRow]]:
         try:
-            return list(self._rows())
+            seq, rows = self._rows()
+            return seq, list(rows)
         except Exception:  # the table is a help for readers: the events matter more
             log.exception("no table for a new journal segment")
-            return []
+            return None, []
 
     def _open_for_append(self, path: str) -> None:
         fd = self._files.append_to(path)
@@ -275,11 +280,59 @@ class Journal:
                     found = []
         return _has_gap(after_seq, found, last_seq), found
 
+    def opening(self, seq: int | None, at: datetime | None) -> Opening:
+        """The newest table that opens a segment before this moment, and what follows it.
+
+        Args:
+            seq: The moment: after this event; None: whatever ``at`` says.
+            at: The moment: this time; None as well: the end of the journal.
+
+        Raises:
+            SwarmError: The files cannot be read.
+        """
+        with self._lock:
+            segments = self._segments
+        last_seq = self.last_seq
+        until = last_seq if seq is None else min(seq, last_seq)
+        chosen, before_all = _segment_of(segments, until, at if seq is None else None)
+        with explained("read", segments[chosen].path):
+            header, table = segment.read_table(segments[chosen].path)
+        table_seq = header.first_seq - 1 if header.table_seq is None else header.table_seq
+        # The table was taken while some events were on their way: these are before its segment.
+        first = max(0, bisect_right([one.first_seq for one in segments], table_seq + 1) - 1)
+
+        def follow() -> Iterator[Event]:
+            for one in segments[min(first, chosen) :]:
+                with explained("read", one.path):
+                    for event in one.events(table_seq):
+                        if event.seq > until or (at is not None and event.at > at):
+                            return
+                        yield event
+
+        return Opening(
+            journal=header.journal,
+            seq=table_seq,
+            at=header.at,
+            rows=table,
+            events=() if before_all else follow(),
+            gap=before_all,
+        )
+
     def close(self) -> None:
         """Close the file. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _segment_of(segments: Sequence[Segment], seq: int, at: datetime | None) -> tuple[int, bool]:
+    """Whose table comes before a moment, and whether the moment is before all of them."""
+    fits = [
+        number
+        for number, one in enumerate(segments)
+        if (one.header.at <= at if at is not None else one.first_seq <= seq + 1)
+    ]
+    return (fits[-1], False) if fits else (0, True)
 
 
 def _has_gap(after_seq: int, found: Sequence[Event], last_seq: int) -> bool:

@@ -8,12 +8,13 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
 from swarmd.messages import codec
-from swarmd.messages.events import Event
+from swarmd.messages.events import Event, TableRow
 from swarmd.store.files import UNREADABLE
 
 VERSION = 1
@@ -21,12 +22,18 @@ INDEX_EVERY = 256
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """The first line of a segment."""
+    """The first line of a segment.
+
+    ``table_seq`` is the last event that its table knows: there may be events between that one
+    and ``first_seq``, for the table is of what was published. None: an older swarmd wrote it,
+    or there is no table.
+    """
 
     journal: str
     first_seq: int
     at: datetime
     version: int = VERSION
+    table_seq: int | None = None
 
 
 class _Numbered(Struct, frozen=True):
@@ -35,6 +42,7 @@ class _Numbered(Struct, frozen=True):
 
 _header = codec.decoder(Header)
 _event = codec.decoder(Event)
+_table = codec.decoder(list[TableRow])
 _numbered = msgspec.json.Decoder(_Numbered)
 
 
@@ -123,21 +131,21 @@ class Segment:
         Raises:
             FileNotFoundError: The segment was dropped meanwhile.
         """
-        found: list[Event] = []
+        return list(islice(self.events(after_seq), limit))
+
+    def events(self, after_seq: int) -> Iterator[Event]:
+        """Those behind ``after_seq``, read as they are asked for; see ``read``."""
         length = self.length
         start = self.index().seek(after_seq + 1)
         if start is None:
-            return found
+            return
         for line, _ in lines(self.path, start, length):
             try:
                 event = _event.decode(line)
             except UNREADABLE:
                 continue  # the caller sees that a number is missing
             if event.seq > after_seq:
-                found.append(event)
-                if len(found) >= limit:
-                    break
-        return found
+                yield event
 
 
 def lines(path: str, start: int, end: int) -> Iterator[tuple[bytes, int]]:
@@ -177,6 +185,21 @@ def read_header(path: str) -> Header:
     """
     with open(path, "rb") as file:  # noqa: PTH123
         return _header.decode(file.readline(4096))
+
+
+def read_table(path: str) -> tuple[Header, list[TableRow]]:
+    """The first line of a segment, and the table of the second; without one an empty table.
+
+    Raises:
+        UNREADABLE: The first line is no header.
+        FileNotFoundError: The segment was dropped meanwhile.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        header = _header.decode(file.readline(4096))
+        try:
+            return header, _table.decode(file.readline())
+        except UNREADABLE:
+            return header, []
 
 
 def whole_length(path: str, index: Index) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.state import LoadedState, Node, ProvidersFile
 from swarmd.messages.telemetry import SwarmMetrics
-from swarmd.ports import Batch, Clock
+from swarmd.ports import Batch, Clock, Opening
 from swarmd.store import load
 from swarmd.store.commit import Committer, is_safe
 from swarmd.store.files import Files, explained, place, remove, write_durably
@@ -260,7 +260,15 @@ class FileStore:
         """
         return self._journal.history(after_seq, limit)
 
-    def snapshot_rows(self, rows: Callable[[], Iterable[TableRow]]) -> None:
+    def opening(self, seq: int | None, at: datetime | None) -> Opening:
+        """The newest table before a moment, and the events from there to it (see the port).
+
+        Raises:
+            SwarmError: The files cannot be read.
+        """
+        return self._journal.opening(seq, at)
+
+    def snapshot_rows(self, rows: Callable[[], tuple[int, Iterable[TableRow]]]) -> None:
         """Tell how a new journal segment gets the table that opens it."""
         self._journal.snapshot_rows(rows)
 

@@ -31,7 +31,7 @@ from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderRecord
 from swarmd.messages.state import LoadedState, Node
 from swarmd.messages.telemetry import SwarmMetrics
-from swarmd.ports import Batch
+from swarmd.ports import Batch, Opening
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ANA = Caller(name="ana", uid=1000, gid=1000, pid=1)
@@ -177,7 +177,12 @@ class MemoryStore:
     def history(self, after_seq: int, limit: int) -> tuple[bool, Sequence[Event]]:
         return False, [each for each in self.events if each.seq > after_seq][:limit]
 
-    def snapshot_rows(self, rows: Callable[[], Iterable[TableRow]]) -> None:
+    def opening(self, seq: int | None, at: datetime | None) -> Opening:
+        return Opening(
+            journal="journal", seq=0, at=AT, rows=(), events=tuple(self.events), gap=False
+        )
+
+    def snapshot_rows(self, rows: Callable[[], tuple[int, Iterable[TableRow]]]) -> None:
         return None
 
     def problems(self) -> Sequence[str]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from swarmd.core import naming, selection
 from swarmd.core.alerts.selecting import select
+from swarmd.core.past import later, opened, page_of
 from swarmd.errors import (
     OperationNotFound,
     ProviderNotFound,
@@ -179,6 +180,9 @@ class FakeQuery:
     def history(self, caller: Caller, after_seq: int, limit: int) -> tuple[bool, tuple[Event, ...]]:
         kept = [e for e in self.journal if e.seq >= self.kept_from and e.seq > after_seq]
         return after_seq + 1 < self.kept_from, tuple(kept[:limit])
+
+    def past(self, caller: Caller, request: requests.EventsAt) -> replies.PastTable:
+        return page_of(later(opened((), 0, EPOCH), self.journal), self.journal_id, request)
 
     def position(self) -> tuple[str, int]:
         return self.journal_id, len(self.journal)

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from swarmd.cli.commands.layouts import PROVIDERS, breaker_state
-from swarmd.cli.text import until
+from swarmd.cli.text import left
 from tests.cli.driver import ctl
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def test_until() -> None:
-    soon = (NOW + timedelta(seconds=12.4)).isoformat()
-    assert until(soon, NOW) == "12s"
-    assert until(NOW.isoformat(), NOW) == ""
-    assert until(None) == ""
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(12.0, "12s"), (11.4, "12s"), (7199.2, "2h"), (7140, "1h 59m"), (0, ""), (-5, "")],
+)
+def test_how_long_is_left(seconds: float, text: str) -> None:
+    assert left((NOW + timedelta(seconds=seconds)).isoformat(), NOW) == text
+
+
+def test_nothing_is_left_of_no_time() -> None:
+    assert left(None) == ""
 
 
 def test_the_column() -> None:
     assert "BREAKER" in [column.title for column in PROVIDERS if not column.wide]
     assert breaker_state({"breaker": {"state": "closed"}}) == "closed"
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    state, left = breaker_state({"breaker": {"state": "open", "retry_at": later}}).split()
-    assert (state, left[-1]) == ("open", "s")
+    assert breaker_state({"breaker": {"state": "open", "retry_at": later}}) == "open 1h"
     assert breaker_state({"breaker": {"state": "half_open", "retry_at": None}}) == "half_open"
     assert breaker_state({}) == "-"
 

@@ -143,6 +143,16 @@ def test_providers(served: Served, web: Instance) -> None:
     assert "isolation: none" in ctl("providers", "capabilities", "local").out
     assert ctl("providers", "cordon", "local").out == "local  local  cordoned\n"
     assert ctl("providers", "enable", "local").out == "local  local  ok\n"
+    drained = ctl("providers", "drain", "local")
+    assert drained.out.startswith("root/web  succeeded  ")
+    assert drained.err == "local is cordoned: 1 stopped.\n"
+    assert ctl("providers", "drain", "local").err == "local is cordoned: nothing ran there.\n"
+    ctl("start", "web")
+    served.daemon.fail_next = Failure(type="provider_error", message="it broke")
+    broken = ctl("providers", "drain", "local")
+    assert (broken.code, broken.err) == (1, "local is cordoned: 1 failed.\n")
+    assert "it broke" in broken.out
+    ctl("providers", "enable", "local")
     assert ctl("providers", "disable", "local").code == 1
     assert "removed" in ctl("providers", "remove", "local").err
     assert ctl("providers", "get", "nobody").code == 3

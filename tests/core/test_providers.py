@@ -6,15 +6,23 @@ from typing import Any
 
 import pytest
 
-from swarmd.core.providers import administer, check_type, merge_records, reload_records
+from swarmd.core.providers import (
+    administer,
+    check_type,
+    drains,
+    merge_records,
+    reload_records,
+    told,
+)
 from swarmd.core.reconcile import Found
 from swarmd.core.strays import stray_of
 from swarmd.core.tables import Change, Tables
 from swarmd.errors import SwarmError, ValidationError
 from swarmd.messages import codec
 from swarmd.messages.config import ProviderConfig
-from swarmd.messages.enums import InstanceStatus
+from swarmd.messages.enums import DesiredState, InstanceStatus, OperationState
 from swarmd.messages.provider import ProviderRecord
+from swarmd.messages.replies import DrainedInstance
 from swarmd.messages.requests import (
     CordonProvider,
     DisableProvider,
@@ -302,3 +310,39 @@ def test_a_type_is_known_or_refused() -> None:
 def test_a_request_about_no_provider() -> None:
     with pytest.raises(TypeError, match="ListProviders"):
         administer(both(), ListProviders(), TYPES)
+
+
+@pytest.mark.parametrize(
+    ("desired", "status", "stops"),
+    [
+        (DesiredState.RUNNING, InstanceStatus.RUNNING, True),
+        (DesiredState.RUNNING, InstanceStatus.STOPPED, True),  # reconciliation would start it
+        (DesiredState.RUNNING, InstanceStatus.ERROR, True),
+        (DesiredState.RUNNING, InstanceStatus.CREATING, True),
+        (DesiredState.STOPPED, InstanceStatus.STOPPED, False),
+        (DesiredState.STOPPED, InstanceStatus.CREATED, False),
+        (DesiredState.STOPPED, InstanceStatus.UNKNOWN, True),
+        (DesiredState.DELETED, InstanceStatus.RUNNING, False),
+        (DesiredState.DELETED, InstanceStatus.DELETED, False),
+    ],
+)
+def test_what_a_drain_stops(desired: DesiredState, status: InstanceStatus, stops: bool) -> None:
+    assert drains(instance(desired=desired, status=status)) is stops
+
+
+def test_what_is_told_of_a_drain_begins_with_what_did_not_stop() -> None:
+    def one(name: str, state: OperationState | None) -> DrainedInstance:
+        return DrainedInstance(id=name, ref=name, operation=state and f"o{name}", state=state)
+
+    drained = told(
+        "box",
+        [
+            one("a", OperationState.SUCCEEDED),
+            one("b", OperationState.FAILED),
+            one("c", OperationState.RUNNING),
+            one("d", None),
+            one("e", OperationState.CANCELLED),
+        ],
+    )
+    assert (drained.begun, drained.stopped, drained.failed, drained.refused) == (4, 1, 2, 1)
+    assert [each.id for each in drained.items] == ["b", "c", "d", "e", "a"]

@@ -99,6 +99,52 @@ def test_disabled_and_enabled(running_daemon: RunDaemon) -> None:
     again.check_consistent()
 
 
+def test_a_drained_provider_runs_nothing_and_takes_nothing(running_daemon: RunDaemon) -> None:
+    daemon = running_daemon()
+    for name in ("web", "docs"):
+        daemon.create(name)
+    daemon.create("idle", start=False)
+    before = daemon.call("daemon.status")["last_seq"]
+    drained = daemon.call("provider.drain", name="local")
+    assert (drained["begun"], drained["stopped"], drained["refused"]) == (2, 2, 0)
+    assert {item["ref"].rpartition("/")[2] for item in drained["items"]} == {"web", "docs"}
+    assert daemon.call("provider.get", name="local")["cordoned"] is True
+    with pytest.raises(Conflict):
+        daemon.create("other")
+    stops = [daemon.call("operation.get", id=item["operation"]) for item in drained["items"]]
+    assert {(stop["kind"], stop["origin"], stop["state"]) for stop in stops} == {
+        ("stop", "user", "succeeded")
+    }
+    # A user's stop: reconciliation starts none of them again.
+    assert all(
+        daemon.call("instance.get", id=name)["desired"] == "stopped" for name in ("web", "docs")
+    )
+    # Before the drain they ran: the journal has the table as it was.
+    past = daemon.call("events.at", seq=before)
+    assert {row["name"]: row["status"] for row in past["items"]} == {
+        "web": "running", "docs": "running", "idle": "created",
+    }  # fmt: skip
+    now = daemon.call("events.at")
+    assert {row["status"] for row in now["items"]} == {"stopped", "created"}
+    assert not now["gap"]
+    assert daemon.call("provider.drain", name="local")["begun"] == 0
+    with pytest.raises(ProviderNotFound):
+        daemon.call("provider.drain", name="nobody")
+    with pytest.raises(ValidationError):
+        daemon.call("events.at", seq=1, time="2026-01-01T00:00:00Z")
+    daemon.check_consistent()
+
+
+def test_a_drain_need_not_be_waited_for(running_daemon: RunDaemon) -> None:
+    daemon = running_daemon()
+    daemon.create("web")
+    drained = daemon.call("provider.drain", name="local", wait=False)
+    assert drained["begun"] == 1
+    (item,) = drained["items"]
+    assert daemon.wait(item["operation"])["state"] == "succeeded"
+    assert daemon.status_of("web") == "stopped"
+
+
 def test_wrong_providers_are_refused(running_daemon: RunDaemon) -> None:
     daemon = running_daemon()
     for params, field in (

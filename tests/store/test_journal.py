@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_history_over_segments(tmp_path: Path) -> None:
 def test_a_segment_begins_with_header_and_table(tmp_path: Path) -> None:
     root = tmp_path / "state"
     with opened(root, segment_size=500) as store:
-        store.store.snapshot_rows(lambda: [ROW])
+        store.store.snapshot_rows(lambda: (0, [ROW]))
         _write(store, 1, 10)
         journal = store.state.journal
     first, *_, last = _segments(root)
@@ -69,6 +70,7 @@ def test_a_segment_begins_with_header_and_table(tmp_path: Path) -> None:
         "first_seq": int(last.stem),
         "at": "2026-11-21T12:00:00Z",
         "version": 1,
+        "table_seq": 0,
     }
     assert json.loads(table) == [["i1", "ana", "web", "local", "running", "running", "unknown"]]
     assert json.loads(begun)["seq"] == int(last.stem)
@@ -288,3 +290,29 @@ def test_names_of_segments() -> None:
     assert segment.number_in(segment.name_of(7)) == 7
     for name in ("7.jsonl", "x" * 20 + ".jsonl", "0" * 20, "0" * 20 + ".json", "lock"):
         assert segment.number_in(name) is None
+
+
+def test_a_moment_begins_at_the_newest_table_before_it(tmp_path: Path) -> None:
+    with opened(tmp_path / "state", segment_size=500) as store:
+        # The table lags behind by two events: these are in the segment before its own.
+        store.store.snapshot_rows(lambda: (max(0, _seqs(store)[1][-1] - 2), [ROW]))
+        _write(store, 1, 10)
+        for seq in range(1, 11):
+            found = store.store.opening(seq, None)
+            seqs = [event.seq for event in found.events]
+            assert seqs == list(range(found.seq + 1, seq + 1))
+            assert not found.gap
+        assert list(store.store.opening(10, None).rows) == [ROW]
+        assert [event.seq for event in store.store.opening(None, None).events][-1:] == [10]
+
+
+def test_a_moment_before_all_that_is_kept_is_a_gap(tmp_path: Path) -> None:
+    root = tmp_path / "state"
+    with opened(root, segment_size=1000, max_size=3000) as store:
+        _write(store, 1, 60)
+        store.store.reload()
+        first = int(_segments(root)[0].stem)
+        found = store.store.opening(first - 10, None)
+        assert (found.gap, found.seq, list(found.events)) == (True, first - 1, [])
+        by_time = store.store.opening(None, datetime(2020, 1, 1, tzinfo=UTC))
+        assert by_time.gap

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from swarmd.core.past import Moment, later, page_of
 from swarmd.errors import DaemonUnreachable, InternalError, SwarmError
 from swarmd.messages import codec
+from swarmd.messages.alert import Alert
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
+    AlertList,
+    EventPage,
     InstancePage,
     OperationList,
+    PastTable,
     ProviderList,
     StatusReport,
     StreamOpened,
@@ -25,6 +31,9 @@ from swarmd.messages.replies import (
 from swarmd.messages.requests import (
     DaemonStatus,
     DaemonVersion,
+    EventsAt,
+    HistoryEvents,
+    ListAlerts,
     ListInstances,
     ListOperations,
     ListProviders,
@@ -71,7 +80,12 @@ class FakeDaemon:
             ListProviders: lambda _: ProviderList(items=tuple(self.providers.values())),
             ListOperations: self._operations,
             ListInstances: self._instances,
+            HistoryEvents: self._history,
+            EventsAt: self._at,
+            ListAlerts: self._alerts,
         }
+        self.alerts: dict[str, Alert] = {}
+        self.past = Moment(0, scene.ago(86400), {})
         self.streams: dict[
             type[Request], Callable[[Any], Iterable[Chunk] | AsyncIterator[Chunk]]
         ] = {}
@@ -135,9 +149,31 @@ class FakeDaemon:
         items: tuple[Any, ...] = tuple(some)
         if request.fields:
             plain = [codec.to_plain(row) for row in some]
-            items = tuple({field: row.get(field) for field in request.fields} for row in plain)
+            items = tuple({field: _get(row, field) for field in request.fields} for row in plain)
         cursor = str(start + request.limit) if rest else None
         return InstancePage(items=items, total=len(rows), next_cursor=cursor)
+
+    def _history(self, request: HistoryEvents) -> EventPage:
+        behind = [event for event in self.events if event.seq > request.since]
+        return EventPage(
+            items=tuple(behind[: request.limit]), journal=self.journal, last_seq=self.seq
+        )
+
+    def _at(self, request: EventsAt) -> PastTable:
+        """As the daemon does it: from a table of the past on, ``past``."""
+        seq, time = request.seq, request.time
+        gone = [
+            event
+            for event in self.events
+            if (seq is None or event.seq <= seq) and (time is None or event.at <= time)
+        ]
+        before = seq is not None and seq < self.past.seq
+        moment = replace(later(self.past, gone), gap=self.past.gap or before)
+        return page_of(moment, self.journal, request)
+
+    def _alerts(self, request: ListAlerts) -> AlertList:
+        some = tuple(each for each in self.alerts.values() if each.state in request.state)
+        return AlertList(items=some[: request.limit], total=len(some))
 
     def _operations(self, request: ListOperations) -> OperationList:
         rows = sorted(self.operations.values(), key=lambda each: each.id, reverse=True)
@@ -150,6 +186,8 @@ class FakeDaemon:
 
 class FakeClient:
     """One connection to it: what of ``client.aio.AsyncClient`` the app uses."""
+
+    path = "/run/swarmd/swarmd.sock"
 
     def __init__(self, daemon: FakeDaemon) -> None:
         self._daemon = daemon
@@ -226,6 +264,12 @@ class FakeStream:
 async def _all_of(chunks: Iterable[Chunk]) -> AsyncIterator[Chunk]:
     for chunk in chunks:
         yield chunk
+
+
+def _get(row: Any, path: str) -> Any:
+    for part in path.split("."):
+        row = (row or {}).get(part)
+    return row
 
 
 def _chunk(data: Any) -> Chunk:

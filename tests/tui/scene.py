@@ -123,6 +123,7 @@ def operation(number: int, kind: OperationKind, target: Instance, **facts: Any) 
     facts.setdefault("state", OperationState.RUNNING)
     facts.setdefault("origin", Origin.USER)
     facts.setdefault("started_at", ago(5))
+    facts.setdefault("created_at", ago(6))
     return Operation(
         id=f"01m{number:023d}",
         kind=kind,
@@ -130,7 +131,6 @@ def operation(number: int, kind: OperationKind, target: Instance, **facts: Any) 
         target_ref=target.ref,
         owner=target.owner,
         caller=ANA,
-        created_at=ago(6),
         **facts,
     )
 

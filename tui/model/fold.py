@@ -37,6 +37,7 @@ class Stale:
     operations: frozenset[str] = frozenset()
     providers: bool = False
     status: bool = False
+    alerts: bool = False
 
     def plus(self, other: Stale) -> Stale:
         """Both."""
@@ -45,12 +46,14 @@ class Stale:
             operations=self.operations | other.operations,
             providers=self.providers or other.providers,
             status=self.status or other.status,
+            alerts=self.alerts or other.alerts,
         )
 
     @property
     def empty(self) -> bool:
         """Whether nothing has to be asked for."""
-        return not (self.instances or self.operations or self.providers or self.status)
+        known = (self.instances, self.operations, self.providers, self.status, self.alerts)
+        return not any(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,12 @@ class _Draft:
         return self.operations
 
     def row(self, instance_id: str) -> Row | None:
-        return (self.instances or self.before.instances).get(instance_id)
+        known = self.before.instances if self.instances is None else self.instances
+        return known.get(instance_id)
 
     def task(self, operation_id: str) -> Operation | None:
-        return (self.operations or self.before.operations).get(operation_id)
+        known = self.before.operations if self.operations is None else self.operations
+        return known.get(operation_id)
 
 
 def fold(before: Snapshot, events: Sequence[Event]) -> Folded:
@@ -132,23 +137,25 @@ def _take(draft: _Draft, event: Event) -> Stale:
         row = draft.row(target)
         if row is None:
             return Stale(instances=frozenset({target}))
-        draft.rows()[target] = _patched(row, event.data)
+        draft.rows()[target] = _patched(row, event)
         # What else a status brings (a start's time, an address) is not in the event.
         settled = event.type is EventType.INSTANCE_HEALTH_CHANGED
         return Stale() if settled else Stale(instances=frozenset({target}))
-    return Stale(status=event.type is EventType.DAEMON_STATE_CHANGED)
+    # A provider that fails or works again is what most often changes the daemon's state.
+    daemon = event.type is EventType.DAEMON_STATE_CHANGED
+    return Stale(status=daemon, providers=daemon, alerts=event.type is EventType.ALERT)
 
 
-def _patched(row: Row, data: Mapping[str, Any]) -> Row:
+def _patched(row: Row, event: Event) -> Row:
     """The row with what an event says of it; words of a newer daemon are passed over."""
-    facts: dict[str, Any] = {}
+    data, facts = event.data, dict[str, Any]()
     if (status := _word(InstanceStatus, data.get("status"))) is not None:
         facts["status"] = status
     if (health := _word(HealthStatus, data.get("health"))) is not None:
         facts["health"] = health
     if isinstance(data.get("provider"), str):
         facts["provider"] = data["provider"]
-    return msgspec.structs.replace(row, **facts)
+    return msgspec.structs.replace(row, updated_at=event.at, **facts) if facts else row
 
 
 def _word(kind: Any, value: Any) -> Any:

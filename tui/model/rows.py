@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus
+from swarmd.messages.instance import Failure
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -22,8 +23,16 @@ class Row(Struct, frozen=True, kw_only=True):
     status: InstanceStatus
     health: HealthStatus
     created_at: datetime
+    updated_at: datetime
     url: str | None = None
     started_at: datetime | None = None
+    last_error: Failure | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing automatic touches it any more: a crash loop, or worse."""
+        error = self.last_error if self.status is InstanceStatus.ERROR else None
+        return error is not None and error.details.get("held") is True
 
     @property
     def ref(self) -> str:

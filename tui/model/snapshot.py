@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from swarmd.messages.alert import Alert
 from swarmd.messages.events import Event
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderInfo
@@ -63,6 +64,8 @@ class Snapshot:
         providers: By name.
         operations: By id: those under way and the latest that ended.
         status: The daemon, as it told last.
+        alerts: By id: those that go on, acknowledged or not.
+        alerts_off: Why there are none, if nothing is judged, and what switches that on.
         events: The latest, oldest first.
         journal: The journal that ``seq`` counts in.
         seq: The last event that is folded in.
@@ -74,6 +77,8 @@ class Snapshot:
     providers: Mapping[str, ProviderInfo] = field(default_factory=dict)
     operations: Mapping[str, Operation] = field(default_factory=dict)
     status: StatusReport | None = None
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    alerts_off: str = ""
     events: tuple[Event, ...] = ()
     journal: str | None = None
     seq: int = 0
@@ -90,6 +95,7 @@ class Changed:
     operations: frozenset[str] = frozenset()
     providers: bool = False
     status: bool = False
+    alerts: bool = False
     events: int = 0
     link: bool = False
     everything: bool = False
@@ -101,6 +107,7 @@ class Changed:
             operations=self.operations | other.operations,
             providers=self.providers or other.providers,
             status=self.status or other.status,
+            alerts=self.alerts or other.alerts,
             events=self.events + other.events,
             link=self.link or other.link,
             everything=self.everything or other.everything,

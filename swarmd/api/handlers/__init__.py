@@ -1,5 +1,23 @@
 """One handler per request, in one file per noun. Importing this fills ``call.HANDLERS``."""
 
-from swarmd.api.handlers import alerts, daemon, events, instances, operations, providers, streams
+from swarmd.api.handlers import (
+    alerts,
+    daemon,
+    draining,
+    events,
+    instances,
+    operations,
+    providers,
+    streams,
+)
 
-__all__ = ["alerts", "daemon", "events", "instances", "operations", "providers", "streams"]
+__all__ = [
+    "alerts",
+    "daemon",
+    "draining",
+    "events",
+    "instances",
+    "operations",
+    "providers",
+    "streams",
+]

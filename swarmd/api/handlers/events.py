@@ -8,10 +8,10 @@ from swarmd.api.call import Call, handles
 from swarmd.api.replying import Opened
 from swarmd.api.subscription import Subscription
 from swarmd.core.selection import event_fits
-from swarmd.errors import InstanceNotFound
+from swarmd.errors import InstanceNotFound, ValidationError
 from swarmd.messages.events import Event
-from swarmd.messages.replies import EventPage, StreamOpened
-from swarmd.messages.requests import HistoryEvents, SubscribeEvents
+from swarmd.messages.replies import EventPage, PastTable, StreamOpened
+from swarmd.messages.requests import EventsAt, HistoryEvents, SubscribeEvents
 
 
 @handles(SubscribeEvents)
@@ -40,6 +40,16 @@ async def history(call: Call, request: HistoryEvents) -> EventPage:
     return EventPage(
         items=tuple(found[: request.limit]), journal=journal, last_seq=last_seq, gap=gap
     )
+
+
+@handles(EventsAt)
+async def at(call: Call, request: EventsAt) -> PastTable:
+    """``events.at``: read from the journal, off the loop."""
+    if request.seq is not None and request.time is not None:
+        raise ValidationError(
+            "seq and time both name a moment", field="time", next_step="Give one of them."
+        )
+    return await call.from_disk(partial(call.query.past, call.caller, request))
 
 
 def _target_id(call: Call, ref: str | None) -> str | None:

@@ -73,8 +73,19 @@ async def carry_out(call: Call, request: Mutation) -> Operation:
         SwarmError: What the operation failed with.
     """
     operation = await call.commands.submit(call.caller, request)
-    if call.is_notification:
+    tell_started(call, operation)
+    if not request.wait or call.is_notification:
         return operation
+    operation = await wait_for_end(call, operation, request.timeout)
+    if (problem := problem_of(operation)) is not None:
+        raise problem
+    return operation
+
+
+def tell_started(call: Call, operation: Operation) -> None:
+    """Name an operation to who waits for its request's answer, before that comes."""
+    if call.is_notification:
+        return
     call.link.notify(
         "operation.started",
         {
@@ -84,12 +95,6 @@ async def carry_out(call: Call, request: Mutation) -> Operation:
             "request": call.request_id,
         },
     )
-    if not request.wait:
-        return operation
-    operation = await wait_for_end(call, operation, request.timeout)
-    if (problem := problem_of(operation)) is not None:
-        raise problem
-    return operation
 
 
 def problem_of(operation: Operation) -> SwarmError | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swarmd.cli.grid import Column, Row, column
-from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, until, yes
+from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, yes
 
 
 def _ref(row: Row) -> str:
@@ -30,8 +30,8 @@ def next_step(row: Row) -> str:
     """What will be done about an instance by itself, and when: ``stop in 12m``."""
     step, kept = _idle(row, "next_step"), row.get("keep_until")
     if step is not None:
-        return f"{step} in {left(_idle(row, 'next_at'))}"
-    return f"kept for {left(kept)}" if kept and left(kept) != "0s" else "-"
+        return f"{step} in {left(_idle(row, 'next_at')) or '0s'}"
+    return f"kept for {kept_for}" if (kept_for := left(kept)) else "-"
 
 
 INSTANCES = (
@@ -86,8 +86,8 @@ def provider_state(row: Row) -> str:
 def breaker_state(row: Row) -> str:
     """Whether a provider is left alone, and for how long still."""
     breaker = row.get("breaker") or {}
-    left = until(breaker.get("retry_at"))
-    return " ".join(filter(None, (dash(breaker.get("state")), left)))
+    pause = left(breaker.get("retry_at"))
+    return " ".join(filter(None, (dash(breaker.get("state")), pause)))
 
 
 def _limits(row: Row, of: str) -> dict[str, Any]:
@@ -196,10 +196,10 @@ def outlook(story: Row) -> Iterator[str]:
     idle, kept = story.get("idle") or {}, story.get("keep_until")
     if idle:
         yield f"used last: {clock(idle['last_used'])} ({safe(idle['used_by'])})"
-    if kept and left(kept) != "0s":
+    if left(kept):
         yield f"kept until: {clock(kept)} (for {left(kept)})"
     if idle.get("next_at"):
-        when = f"{clock(idle['next_at'])} (in {left(idle['next_at'])})"
+        when = f"{clock(idle['next_at'])} (in {left(idle['next_at']) or '0s'})"
         yield f"next: {idle['next_step']} at {when}: {safe(idle['why'])}"
     elif idle.get("why"):
         yield f"next: nothing: {safe(idle['why'])}"

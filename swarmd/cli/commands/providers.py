@@ -10,6 +10,7 @@ from swarmd.cli.app import App
 from swarmd.cli.command import Command, command
 from swarmd.cli.commands.layouts import PROVIDERS, details, provider_state
 from swarmd.cli.groups import LazyGroup
+from swarmd.cli.output import FAILED
 from swarmd.cli.render import Form
 from swarmd.cli.text import safe
 from swarmd.messages import requests
@@ -32,6 +33,7 @@ providers = LazyGroup(
             "enable": f"{_HERE}:enable",
             "disable": f"{_HERE}:disable",
             "cordon": f"{_HERE}:cordon",
+            "drain": f"{_HERE}:drain",
         }
     },
     bare="list",
@@ -112,6 +114,32 @@ def _verb(method: str, request: type[requests.Request], name: str) -> Command:
 enable = _verb("provider.enable", requests.EnableProvider, "enable")
 disable = _verb("provider.disable", requests.DisableProvider, "disable")
 cordon = _verb("provider.cordon", requests.CordonProvider, "cordon")
+
+
+@command(Form(requests.DrainProvider, arguments=NAME, skip=("timeout",)))
+def drain(app: App, params: dict[str, Any]) -> int:
+    """Undone by `swarmctl providers enable NAME` and a start of each instance."""
+    drained = app.operate("provider.drain", params, label=params["name"])
+    app.output.noun(drained, lambda data: _show_drained(app, data))
+    return FAILED if drained["failed"] or drained["refused"] else 0
+
+
+def _show_drained(app: App, drained: dict[str, Any]) -> None:
+    for item in drained["items"]:
+        state = item.get("state") or "refused"
+        parts = (item["ref"], state, item.get("operation"), item.get("message"))
+        app.output.line("  ".join(safe(part) for part in parts if part))
+    going_on = drained["begun"] - drained["stopped"] - drained["failed"]
+    counts = (
+        (drained["stopped"], "stopped"),
+        (going_on, "under way"),
+        (drained["failed"], "failed"),
+        (drained["refused"], "refused"),
+    )
+    told = ", ".join(f"{count} {word}" for count, word in counts if count)
+    app.output.note(f"{drained['provider']} is cordoned: {told or 'nothing ran there'}.")
+    if going_on:
+        app.output.note("→ The stops go on. See them: swarmctl ops")
 
 
 def _details(app: App, data: dict[str, Any]) -> None:

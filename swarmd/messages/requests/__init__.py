@@ -18,7 +18,12 @@ from swarmd.messages.requests.daemon import (
     DiscardStray,
     Discover,
 )
-from swarmd.messages.requests.events import HistoryEvents, SubscribeEvents, UnsubscribeEvents
+from swarmd.messages.requests.events import (
+    EventsAt,
+    HistoryEvents,
+    SubscribeEvents,
+    UnsubscribeEvents,
+)
 from swarmd.messages.requests.instances import (
     CreateInstance,
     CredentialsInstance,
@@ -50,6 +55,7 @@ from swarmd.messages.requests.providers import (
     CordonProvider,
     Cost,
     DisableProvider,
+    DrainProvider,
     EnableProvider,
     GetProvider,
     ListProviders,
@@ -83,7 +89,9 @@ __all__ = [
     "DisableProvider",
     "DiscardStray",
     "Discover",
+    "DrainProvider",
     "EnableProvider",
+    "EventsAt",
     "ExecInstance",
     "ExportInstance",
     "GetInstance",

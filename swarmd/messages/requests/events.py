@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -32,3 +33,20 @@ class HistoryEvents(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limit: Limit = 200
     type: Annotated[tuple[EventType, ...], Meta(description="Any of these.")] = ()
     target: Annotated[Ref | None, Meta(description="Only those of this instance.")] = None
+
+
+class EventsAt(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Show the table of instances as it was at a moment, from the journal; default: now."""
+
+    seq: (
+        Annotated[int, Meta(ge=0, description="As the event of this sequence number left it.")]
+        | None
+    ) = None
+    time: (
+        Annotated[datetime, Meta(tz=True, description="As it was then: a time with its zone.")]
+        | None
+    ) = None
+    limit: Limit = 1000
+    cursor: Annotated[
+        str | None, Meta(description="next_cursor of the page before; give its seq, too.")
+    ] = None

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from swarmd.messages.instance import InstanceConfig
 from swarmd.messages.requests.base import Request
+from swarmd.messages.units import Duration
 
 Cost = Annotated[
     float, Meta(ge=0, description="What the largest instance there costs an hour, in any currency.")
@@ -98,3 +99,13 @@ class CordonProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Place no new instances at a provider. Undone by provider.enable."""
 
     name: ProviderName
+
+
+class DrainProvider(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Cordon a provider and stop all that runs there; nothing starts it again by itself."""
+
+    name: ProviderName
+    wait: Annotated[bool, Meta(description="Answer when the stops have ended.")] = True
+    timeout: Annotated[
+        Duration | None, Meta(description="End the wait (not the stops) after this time.")
+    ] = None

@@ -1,0 +1,59 @@
+"""Operations in a table: what is under way first, then what ended last. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from swarmd.messages.enums import OperationState
+from swarmd.messages.operation import Operation
+from tui.model.capacity import bar
+from tui.model.trouble import is_stuck
+from tui.model.words import STATE_TONES, span
+
+_BAR: Final = 12
+
+
+def urgency(operation: Operation) -> tuple[bool, float]:
+    """What the table is sorted by: under way first, the oldest at the top; then the last ended."""
+    if not operation.state.ended:
+        return False, operation.created_at.timestamp()
+    return True, -(operation.ended_at or operation.created_at).timestamp()
+
+
+def lasts(operation: Operation, now: datetime) -> str:
+    """How long it took, or has taken so far."""
+    begun = operation.started_at or operation.created_at
+    return span(((operation.ended_at or now) - begun).total_seconds())
+
+
+def doing(operation: Operation) -> str:
+    """How far it is, or how it ended: a bar and words."""
+    if operation.state.ended:
+        error = operation.error.message if operation.error is not None else ""
+        return error or operation.reason or "-"
+    progress = operation.progress
+    words = progress.message or operation.step or ""
+    if operation.cancel_requested:
+        words = f"is being cancelled: {words}" if words else "is being cancelled"
+    if progress.fraction is None:
+        return words or str(operation.state)
+    return f"{bar(progress.fraction, 1.0, _BAR)} {progress.fraction:4.0%} {words}"
+
+
+def tone_of(operation: Operation, now: datetime) -> str:
+    """The colour of its state."""
+    return "warn" if is_stuck(operation, now) else STATE_TONES[operation.state]
+
+
+def counts(operations: Mapping[str, Operation]) -> tuple[tuple[str, str], ...]:
+    """How many there are, by how they are."""
+    states = [each.state for each in operations.values()]
+    under_way = sum(not state.ended for state in states)
+    failed = states.count(OperationState.FAILED)
+    pieces = [(f"{under_way} under way", "busy" if under_way else "dim")]
+    pieces.append((f" · {len(states) - under_way} ended lately", "dim"))
+    if failed:
+        pieces.append((f" · {failed} of them failed", "bad"))
+    return tuple(pieces)

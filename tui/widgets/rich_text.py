@@ -1,0 +1,38 @@
+"""Lines with tones as Rich text, for widgets that are not drawn line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.text import Text
+from textual.app import App
+
+from tui.model.text import Line
+
+_VARIABLES = {
+    "good": "text-success",
+    "warn": "text-warning",
+    "bad": "text-error",
+    "busy": "text-primary",
+    "title": "text-accent",
+    "dim": "dim",
+}
+"""The theme's colour of each tone."""
+
+
+def rich(app: App[object], lines: Iterable[Line]) -> Text:
+    """The lines, coloured as the theme has it."""
+    made = Text()
+    for number, line in enumerate(lines):
+        if number:
+            made.append("\n")
+        for text, tone in line:
+            made.append(text, _style(app, tone))
+    return made
+
+
+def _style(app: App[object], tone: str) -> str:
+    colour = app.theme_variables.get(_VARIABLES.get(tone, ""), "")
+    # "auto 87%" is a contrast that only the style sheet can work out.
+    plain = colour if colour.startswith("#") else ""
+    return f"bold {plain}".strip() if tone in ("bad", "title") else plain

@@ -72,8 +72,9 @@ def _promise(operation: Operation) -> str:
 
 
 def _undo(operation: Operation) -> str:
-    verb = "stop" if operation.kind is OperationKind.START else "start"
-    return f"to take that back: swarmctl {verb} {operation.target_ref}."
+    ref = operation.target_ref
+    starts = operation.kind is OperationKind.START
+    return f"to take that back: {f'swarmctl stop {ref}' if starts else f'swarmctl start {ref}'}."
 
 
 def _copy(error: SwarmError, next_step: str) -> SwarmError:

@@ -46,7 +46,8 @@ def test_logs_exec_stats_and_the_doctor(running_daemon: RunDaemon) -> None:
     report = daemon.call("daemon.doctor")
     assert report["strays"] == []
     names = {each["name"] for each in daemon.call("daemon.actors")["items"]}
-    assert names == {"ticker", "registry", "provider:local", "health:local", "controller"}
+    of_providers = {"provider:local", "health:local"}
+    assert names == {"ticker", "registry", "controller", "telemetry", "alerting"} | of_providers
 
 
 def test_a_watcher_that_fails_is_told(running_daemon: RunDaemon) -> None:

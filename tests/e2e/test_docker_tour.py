@@ -216,7 +216,7 @@ def test_the_providers(tour: DaemonProcess, real_box: Box) -> None:
     table = said(tour, "providers")
     assert "local" in table
     line = next(line for line in table.splitlines() if real_box.name in line)
-    assert version in line
+    assert "Docker" in line
     known = {item["name"]: item for item in tour.ctl_json("providers")["items"]}
     assert known[real_box.name]["instances"] == known["local"]["instances"] == 1
     assert known[real_box.name]["health"]["version"] == version

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from swarmd.core.alerts.condition import MEASURED, Condition
 from swarmd.core.alerts.measured import MOST_SAMPLES, judge, within
-from swarmd.core.telemetry.histogram import merged, quantile
+from swarmd.core.telemetry.histogram import quantile
 from swarmd.messages.alert import AlertKey
 from swarmd.messages.config import AlertingConfig
 from swarmd.messages.enums import AlertType, HealthStatus, MigrationStatus, OperationKind
-from swarmd.messages.telemetry import Histogram, SwarmMetrics
+from swarmd.messages.telemetry import SwarmMetrics
 from swarmd.messages.units import Duration
 from tests.core.alerts.samples import ended, histogram, provider, sample
 
@@ -201,8 +201,3 @@ def test_the_p95_lies_in_its_bucket(seconds: list[float]) -> None:
     low = max(edge for edge in edges if edge < exact)
     high = min((edge for edge in counted.bounds if edge >= exact), default=max(seconds))
     assert low <= found <= max(high, max(seconds) if exact > counted.bounds[-1] else high)
-
-
-def test_other_buckets_are_left_out() -> None:
-    other = Histogram(bounds=(1.0,), counts=(5, 5), sum=10.0, min=0.5, max=2.0)
-    assert merged([histogram(1.0), other]) == histogram(1.0)

@@ -127,6 +127,8 @@ def test_close_wakes_the_reader_and_ends_it(tiny: Box, threads: ThreadPoolExecut
     session = tiny.open("sh", "-c", "setsid sleep 300 & sleep 300")
     reading = threads.submit(session.read)
     waits(reading)
+    # Closed before the engine has begun it, it never runs, and ends with 126.
+    wait_until(tiny.sleepers, describe=tiny.sleepers)
     session.close()
     session.close()
     assert reading.result(SECONDS) is None

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from swarmd.actors.base import Start, Tick, provider_actor
 from swarmd.actors.heard import CheckNow, Noticed
 from swarmd.actors.provider import Looked, LookNow
-from swarmd.errors import ProviderError, Unavailable
+from swarmd.errors import ProviderError, ProviderUnreachable, Unavailable
 from swarmd.messages.enums import (
     DesiredState,
     HealthStatus,
@@ -150,6 +150,19 @@ def test_a_provider_that_does_not_answer_is_not_the_instances_illness() -> None:
     assert bench.wishes() == []
     look(bench, bench.row())
     assert bench.row().health is not UNKNOWN
+
+
+def test_a_provider_that_was_not_there_since_the_daemon_began_is_survived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone() -> None:
+        raise ProviderUnreachable("no such socket")
+
+    bench = Bench(running())
+    monkeypatch.setattr(bench.provider, "capabilities", gone)
+    look(bench, ok=False)
+    later(bench)
+    assert bench.row().health is UNKNOWN
 
 
 def test_what_the_list_lacks_is_looked_for_and_not_restarted() -> None:

@@ -301,6 +301,9 @@ def test_an_error_stays_until_it_runs() -> None:
     assert plan_for(failed, seen(STATUS.STOPPED)).empty
     assert settle(failed, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
     assert settle(failed, seen(), now=NOW).last_error is None
+    unheard = replace(failed, status=STATUS.UNKNOWN)  # its provider did not answer a step
+    assert settle(unheard, seen(), now=NOW).last_error is None
+    assert settle(unheard, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
 
 
 @pytest.mark.parametrize("before", list(STATUS))

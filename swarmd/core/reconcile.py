@@ -310,8 +310,11 @@ class _Draft:
             self.put("purge", record.id)
 
     def _when_due(self, bucket: str, instance_id: str) -> None:
-        due = next_attempt(instance_id, self._facts.attempts.get(instance_id), self._facts.chance)
-        if due is not None and due > self._facts.now:
+        attempts, now = self._facts.attempts.get(instance_id), self._facts.now
+        due = next_attempt(instance_id, attempts, self._facts.chance)
+        # A last one that is still to come tells of a clock that was set back, and of no pause.
+        set_back = attempts is not None and attempts[1] > now
+        if due is not None and due > now and not set_back:
             self.put("wait", (instance_id, due))
         else:
             self.put(bucket, instance_id)

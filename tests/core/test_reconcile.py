@@ -107,6 +107,12 @@ def test_a_start_waits_for_its_backoff() -> None:
     assert after.start == (ID,)
 
 
+def test_a_clock_that_was_set_back_makes_no_pause() -> None:
+    attempts = {ID: (3, later(3600))}
+    plan = plan_for(record(status=STATUS.STOPPED), seen(STATUS.STOPPED), attempts=attempts)
+    assert plan.start == (ID,)
+
+
 @pytest.mark.parametrize("status", [STATUS.UNKNOWN, STATUS.ERROR])
 def test_adopt_what_is_there_again(status: InstanceStatus) -> None:
     before = record(status=status)

@@ -51,6 +51,10 @@ class Attempts:
         """Without the last one: that its provider did not answer was not the instance's fault."""
         return replace(self, count=self.count - 1) if self.count > 1 else Attempts()
 
+    def are_ahead_of(self, now: datetime) -> bool:
+        """Whether the last one was, as it seems, later than now: the clock was set back."""
+        return self.last is not None and self.last > now
+
     def next_at(self, limits: RecoveryLimits, chance: float) -> datetime | None:
         """When the next one may begin; None: at once, as the first one may.
 

@@ -299,6 +299,16 @@ def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:
     ]
 
 
+def test_who_asks_for_one_that_does_not_run_is_told_what_was_kept_of_it() -> None:
+    bench = Bench(instance(1))
+    point = HealthPoint(at=AT, status=HEALTHY, message="it answers")
+    bench.store.kept["i1"] = InstanceHealth(
+        id="i1", ref="ana/web1", status=UNKNOWN, history=(point,)
+    )
+    look(bench, bench.row(), status=InstanceStatus.STOPPED)
+    assert found(bench).history[0] == point
+
+
 def test_who_asks_while_it_is_asked_gets_that_answer() -> None:
     bench = watched()
     later(bench)

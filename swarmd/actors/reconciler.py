@@ -113,6 +113,8 @@ class Reconciler:
             health: What is done by itself about what ended.
         """
         if seen.observed is None:
+            # What was wished for meanwhile is carried out as soon as it answers.
+            self._acted.pop(seen.provider, None)
             self._show_view(seen)
             return
         self._lasts, self._health = lasts, health

@@ -39,7 +39,7 @@ class Restarts:
     def counts(self) -> Mapping[str, tuple[int, datetime]]:
         """How many there were of each instance, and when the last."""
         return {
-            each: (attempts.count, attempts.last)
+            each: (attempts.made, attempts.last)
             for each, attempts in self._attempts.items()
             if attempts.last is not None
         }

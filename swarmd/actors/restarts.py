@@ -36,13 +36,9 @@ class Restarts:
         most = MEMORY_ATTEMPTS if hungry else limits_of(settings).max_attempts
         return f"attempt {count + 1} of {most}"
 
-    def counts(self) -> Mapping[str, tuple[int, datetime]]:
+    def counts(self) -> dict[str, tuple[int, datetime]]:
         """How many there were of each instance, and when the last."""
-        return {
-            each: (attempts.made, attempts.last)
-            for each, attempts in self._attempts.items()
-            if attempts.last is not None
-        }
+        return counts_of(self._attempts)
 
     def note(self, instance_id: str, now: datetime) -> None:
         """One more."""
@@ -90,6 +86,15 @@ class Restarts:
             said=found.words,
             step=_own_step(row),
         )
+
+
+def counts_of(several: Mapping[str, Attempts]) -> dict[str, tuple[int, datetime]]:
+    """How many attempts there were of each, and when the last."""
+    return {
+        each: (attempts.made, attempts.last)
+        for each, attempts in several.items()
+        if attempts.last is not None
+    }
 
 
 def _is_wanted(row: Instance, settings: HealthConfig) -> bool:

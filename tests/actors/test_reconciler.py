@@ -29,16 +29,19 @@ class Bed:
 
     def __init__(self, row: Instance) -> None:
         self.published = Published(Tables.build((row,), (), (LOCAL,), 0), "j")
-        self.directory = Told()
+        self.directory, self.clock = Told(), SetClock()
         numbers = itertools.count()
         self.reconciler = Reconciler(
             directory=self.directory,
             published=self.published,
-            clock=SetClock(),
+            clock=self.clock,
             node="n1",
             new_id=lambda: f"o{next(numbers)}",
             accepted=lambda _verdict: None,
         )
+
+    def row(self) -> Instance:
+        return self.published.tables.instances["i1"]
 
     def change(self, row: Instance) -> None:
         self.published.tables = self.published.tables.apply(Change(instances=(row,)))
@@ -80,7 +83,28 @@ def test_a_wish_that_was_kept_is_carried_out_as_soon_as_its_provider_answers(
     row = running()
     bed = Bed(row)
     assert bed.look(row) == []
-    bed.change(wished(bed.published.tables.instances[row.id]))
+    bed.change(wished(bed.row()))
     assert bed.look(row, **seen) == []  # nothing new, and not yet its time
     assert bed.look(None) == []
     assert bed.look(row, **seen) == [kind]
+
+
+def test_a_stop_that_fails_is_tried_again_after_a_pause() -> None:
+    """It shows as running again each time, which is new, and is no reason to hurry."""
+    row = running()
+    bed = Bed(row)
+    bed.look(row)
+    bed.change(to_stop(bed.row()))
+    bed.look(None)
+    assert bed.look(row) == [OperationKind.STOP]
+    for _ in range(2):
+        bed.change(replace(bed.row(), status=InstanceStatus.ERROR))
+        assert bed.look(row) == []
+    bed.clock.forward(1.0)
+    bed.change(replace(bed.row(), status=InstanceStatus.ERROR))
+    assert bed.look(row) == [OperationKind.STOP]
+    assert bed.look(row) == []
+    bed.clock.forward(2.0)
+    # Once it is stopped that is over: the next wish is carried out at once.
+    assert bed.look(row, status=STOPPED) == []
+    assert bed.look(row) == [OperationKind.STOP]

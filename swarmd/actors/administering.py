@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarmd.actors.base import provider_actor
+from swarmd.actors.base import health_actor, provider_actor
 from swarmd.actors.bridge import Bridge
 from swarmd.actors.fleet import Fleet
 from swarmd.actors.pools import Pool
@@ -129,9 +129,9 @@ class Administrator:
         return record is not None and record.enabled and not self._given_up(name)
 
     def _given_up(self, name: str) -> bool:
-        """Whether its actor died too often: enabling it again gives it a new one."""
-        child = self._family.get(provider_actor(name))
-        return child is not None and child.state == "failed"
+        """Whether one of its actors died too often: enabling it again gives it new ones."""
+        children = map(self._family.get, (provider_actor(name), health_actor(name)))
+        return any(child is not None and child.state == "failed" for child in children)
 
     def _runs(self, name: str) -> bool:
         return self._fleet.lanes_of(name) is not None

@@ -126,7 +126,9 @@ class Alerting(SwarmActor):
 
     def _collected(self, sample: SwarmMetrics) -> None:
         window = self._parts.settings().window
-        self._samples = measured.within((*self._samples, sample), window)
+        # Those of a time to come are of a clock that was set back: it is measured anew.
+        earlier = [each for each in self._samples if each.timestamp <= sample.timestamp]
+        self._samples = measured.within((*earlier, sample), window)
         self._fresh = True
 
     def _tick(self, now: float) -> None:

@@ -56,7 +56,13 @@ class Asker:
     def ask(self, row: Instance, rules: Rules, address: Address | None, told: Told) -> None:
         """Ask one; ``told`` is called once, on another thread."""
         kind = rules.probe
-        tunnelled = self._provider.capabilities().tunnel is not None
+        try:
+            # An address is known from a look, and so is then what the provider can do. Without
+            # one an engine that is gone would be asked here, in a mailbox.
+            tunnelled = address is not None and self._provider.capabilities().tunnel is not None
+        except SwarmError as error:
+            told(_unasked(error.message))
+            return
         here = address is not None and not tunnelled and _is_here(address)
         if kind is ProbeKind.EXEC:
             self._in_lane(row, told, lambda: self._command(row, rules))

@@ -177,7 +177,10 @@ class HealthMonitor(SwarmActor):
 
     def _read_kept(self, rows: Iterable[Instance]) -> None:
         """Take up what the store kept of those that are new here: files, so in a lane."""
-        missing = self._wards.missing(rows) - self._reading
+        self._read(self._wards.missing(rows))
+
+    def _read(self, instance_ids: set[str]) -> None:
+        missing = instance_ids - self._reading
         if not missing:
             return
         directory, name, store = self.context.directory, self.name, self._store
@@ -344,9 +347,9 @@ class HealthMonitor(SwarmActor):
         if row is None:
             return
         self._waiting.setdefault(row.id, []).append(message.reply)
-        if row.id not in self._wards and row.id not in self._reading:
-            # One that is not to run: nothing was remembered of it.
-            self._wards.take(row.id)
+        if row.id not in self._wards:
+            # One that is not to run: it is remembered once somebody asks.
+            self._read({row.id})
         self._check_waiting()
 
     def _check_waiting(self) -> None:

@@ -297,7 +297,9 @@ class ProviderActor(SwarmActor):
         if message.asked and not self._watch.busy(_LOOK):
             self._look_again()
         elif self._circuit.closed and self._refused is None:
-            self._look(message.confirm)
+            # One that waits behind a look that hangs sees everything, and hides no longer wait.
+            if message.confirm or not self._look_waits.is_set():
+                self._look(message.confirm)
         else:
             self._tell_looked(Looked(self._provider.name, self._looked, None, self._blind_view))
 

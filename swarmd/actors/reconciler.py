@@ -21,12 +21,13 @@ from swarmd.actors.base import REGISTRY, Directory, provider_actor
 from swarmd.actors.provider import Looked, LookNow, RunStep
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact, no_reply
-from swarmd.actors.restarts import Restarts
+from swarmd.actors.restarts import Restarts, counts_of
 from swarmd.actors.returning import Returning
 from swarmd.core import housekeeping
 from swarmd.core.lifecycle import at_or_after
 from swarmd.core.notes import status_of
 from swarmd.core.reconcile import Facts, Found, Plan, Undo, reconcile
+from swarmd.core.recovery.attempts import Attempts
 from swarmd.core.recovery.held import hold
 from swarmd.core.recovery.remedy import Hold
 from swarmd.core.sight import follow, lost_failure, settle
@@ -78,6 +79,7 @@ class Reconciler:
         self._absences: Counter[str] = Counter()
         self._confirmed: set[str] = set()
         self._restarts = Restarts()
+        self._repairs: dict[str, Attempts] = {}  # of all but starts: those hold nobody
         self._returning = Returning(published, self._restarts, self._start, self._hold)
         self._lasts, self._health = 0.0, HealthConfig()
         self._touched: dict[str, float] = {}
@@ -113,6 +115,8 @@ class Reconciler:
             health: What is done by itself about what ended.
         """
         if seen.observed is None:
+            # What was wished for meanwhile is carried out as soon as it answers.
+            self._acted.pop(seen.provider, None)
             self._show_view(seen)
             return
         self._lasts, self._health = lasts, health
@@ -165,13 +169,23 @@ class Reconciler:
             absences=self._absences,
             confirmed_absent=self._confirmed,
             tombstones=housekeeping.tombstones(tables),
-            attempts=self._restarts.counts(),
+            attempts=self._restarts.counts() | counts_of(self._repairs),
             node=self._node,
             now=now,
             trash_retention=trash_retention,
             chance=random.random(),  # noqa: S311  # jitter, not a secret
         )
-        return reconcile(facts)
+        plan = reconcile(facts)
+        self._forget_repaired(plan, seen.provider, facts)
+        return plan
+
+    def _forget_repaired(self, plan: Plan, provider: str, facts: Facts) -> None:
+        """Where nothing is left to be repaired the next one begins at once."""
+        open_ = {*plan.stop, *plan.recreate, *plan.restore, *plan.delete, *dict(plan.wait)}
+        for each in self._repairs.keys() - open_ - facts.busy:
+            row = facts.records.get(each)
+            if row is None or row.provider == provider:
+                del self._repairs[each]
 
     def _count_absences(self, seen: Looked) -> None:
         there = {each.id for each in seen.observed or ()}
@@ -257,13 +271,12 @@ class Reconciler:
             (OperationKind.CREATE, plan.recreate, "its creation had not come to an end"),
             (OperationKind.UNDELETE, plan.restore, "it lay in the trash but is not deleted"),
             (OperationKind.DELETE, plan.delete, "its deletion had not come to an end"),
+            (OperationKind.STOP, plan.stop, "it was found running although it is to be stopped"),
         ):
             for instance_id in instance_ids:
-                self._restarts.note(instance_id, self._clock.now())
+                made = self._repairs.get(instance_id, Attempts())
+                self._repairs[instance_id] = made.after(self._clock.now())
                 self._wish(kind, instance_id, lasts, why)
-        for instance_id in plan.stop:
-            why = "it was found running although it is to be stopped"
-            self._wish(OperationKind.STOP, instance_id, lasts, why)
         for instance_id in plan.purge:
             why = "its time in the trash is over"
             self._wish(OperationKind.PURGE, instance_id, lasts, why)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from swarmd.actors.base import CONTROLLER, REGISTRY, Directory
@@ -28,8 +28,8 @@ from swarmd.core.wishes import Verdict as Accepted
 from swarmd.core.wishes import Wish, accept
 from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import Origin
-from swarmd.messages.instance import Instance
+from swarmd.messages.enums import DesiredState, InstanceStatus, Origin
+from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.operation import Caller
 from swarmd.ports import Clock
 
@@ -37,8 +37,35 @@ log = logging.getLogger("swarmd.health")
 
 _ME = Caller(name="swarmd", uid=0, gid=0, pid=0)
 _AGAIN_SECONDS = 1.0
-_ACCEPTED_WITHIN = timedelta(seconds=5)
+_ACCEPTED_SECONDS = 5.0
 """A wish that is not among the operations after this time was refused, or lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ill:
+    """One that waits for its time, or its turn. ``life``: when it was started."""
+
+    life: datetime | None
+    rules: Rules
+    found: Verdict
+
+    def is_about(self, row: Instance) -> bool:
+        """Whether the record is still that of the life that was judged, and it is to run."""
+        runs = row.status is InstanceStatus.RUNNING and row.desired is DesiredState.RUNNING
+        return runs and row.started_at == self.life
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One that is left alone as long as this life of it lasts.
+
+    ``over``: it was not ill for a while; if it is again, that is told again.
+    """
+
+    life: datetime | None
+    remedy: Hold
+    words: str
+    over: bool = False
 
 
 class Remedies:
@@ -70,27 +97,33 @@ class Remedies:
         self._lasts = lasts
         self._new_id = new_id
         self._attempts: dict[str, Attempts] = {}
-        self._ill: dict[str, tuple[Rules, Verdict]] = {}
-        self._held: dict[str, tuple[datetime | None, str]] = {}  # which life of it, and why
-        self._sent: dict[str, tuple[str, datetime]] = {}  # wishes that are no operations yet
+        self._ill: dict[str, _Ill] = {}
+        self._held: dict[str, _Held] = {}
+        self._sent: dict[str, tuple[str, float]] = {}  # wishes that are no operations yet
         self._tried = 0.0
 
     def consider(self, row: Instance, rules: Rules, found: Verdict) -> None:
         """One is unhealthy. What was held is left alone until it was started anew."""
-        if row.id in self._held:
-            if self._held[row.id][0] == row.started_at:
-                return
-            del self._held[row.id]
-        self._ill[row.id] = (rules, found)
+        held = self._held.get(row.id)
+        if held is not None and held.life == row.started_at:
+            if held.over:
+                self._held[row.id] = replace(held, over=False)
+                self._publish_held(row, held.remedy, found)
+            return
+        self._held.pop(row.id, None)
+        self._ill[row.id] = _Ill(row.started_at, rules, found)
         self._treat(row, rules, found)
 
     def held(self, instance_id: str) -> str:
         """Why nothing is done about one that runs, and what can be; empty if something is."""
-        return self._held.get(instance_id, (None, ""))[1]
+        held = self._held.get(instance_id)
+        return held.words if held is not None else ""
 
     def well(self, instance_id: str, *, healthy: bool) -> None:
         """One is not ill, or something is being done about it."""
         self._ill.pop(instance_id, None)
+        if instance_id in self._held:
+            self._held[instance_id] = replace(self._held[instance_id], over=True)
         attempts = self._attempts.get(instance_id)
         stable = self._settings().stable_time
         if healthy and attempts is not None:
@@ -107,15 +140,17 @@ class Remedies:
             return
         self._tried = now
         instances = self._published.tables.instances
-        for instance_id, (rules, found) in tuple(self._ill.items()):
+        for instance_id, ill in tuple(self._ill.items()):
             row = instances.get(instance_id)
-            if row is not None:
-                self._treat(row, rules, found)
+            if row is not None and ill.is_about(row):
+                self._treat(row, ill.rules, ill.found)
+            else:  # stopped, or started anew, and not judged since
+                del self._ill[instance_id]
 
     def _treat(self, row: Instance, rules: Rules, found: Verdict) -> None:
         tables = self._published.tables
         now, settings = self._clock.now(), self._settings()
-        self._drop_accepted(tables, now)
+        self._drop_accepted(tables)
         if found.illness is None or row.id in tables.active or row.id in self._sent:
             return
         if is_left_alone(tables, self._provider):
@@ -134,32 +169,35 @@ class Remedies:
         if isinstance(remedy, Hold):
             self._ill.pop(row.id, None)
             self._attempts.pop(row.id, None)
-            self._tell_held(row, remedy, found, now)
+            told = reason_of_hold(row, remedy, now)
+            self._held[row.id] = _Held(row.started_at, remedy, told.why)
+            self._publish_held(row, remedy, found, (row.id, told))
         elif isinstance(remedy, Act) and self._has_turn(tables, settings):
             self._ill.pop(row.id, None)
             self._attempts[row.id] = attempts.after(now)
             self._wish(row, remedy, found, now)
 
-    def _drop_accepted(self, tables: Tables, now: datetime) -> None:
+    def _drop_accepted(self, tables: Tables) -> None:
+        now = self._clock.monotonic()
         for instance_id, (operation_id, sent) in tuple(self._sent.items()):
-            if operation_id in tables.operations or now - sent > _ACCEPTED_WITHIN:
+            if operation_id in tables.operations or now - sent > _ACCEPTED_SECONDS:
                 del self._sent[instance_id]
 
     def _has_turn(self, tables: Tables, settings: HealthConfig) -> bool:
         """Whether fewer than allowed are being brought back, or about to be."""
         return len(self._sent) + under_way(tables, self._provider) < settings.max_parallel
 
-    def _tell_held(self, row: Instance, remedy: Hold, found: Verdict, now: datetime) -> None:
+    def _publish_held(
+        self, row: Instance, remedy: Hold, found: Verdict, *reasons: tuple[str, Reason]
+    ) -> None:
         """It runs on, ill as it is: its story says why nothing more is done, and an alert."""
-        reason = (row.id, told := reason_of_hold(row, remedy, now))
-        self._held[row.id] = row.started_at, told.why
         next_step = remedy.next_step(row.ref)
 
         def decided(tables: Tables) -> tuple[Change, None]:
             ill = ailment_of(found, tables.ailments.get(row.id))
             if ill is not None:
                 ill = replace(ill, held=remedy.why, next_step=next_step)
-            return Change(reasons=(reason,), ailments={row.id: ill}), None
+            return Change(reasons=reasons, ailments={row.id: ill}), None
 
         self._directory.tell(REGISTRY, Transact(decided))
 
@@ -181,7 +219,7 @@ class Remedies:
         def refused(error: SwarmError) -> None:
             log.info("%s of %s was refused: %s", remedy.kind, row.ref, error.message)
 
-        self._sent[row.id] = wish.operation_id, now
+        self._sent[row.id] = wish.operation_id, self._clock.monotonic()
         submit = Submit(wish.operation_id, accepted, refused=refused, joined=_nothing)
         self._directory.tell(CONTROLLER, submit)
 

@@ -36,13 +36,9 @@ class Restarts:
         most = MEMORY_ATTEMPTS if hungry else limits_of(settings).max_attempts
         return f"attempt {count + 1} of {most}"
 
-    def counts(self) -> Mapping[str, tuple[int, datetime]]:
+    def counts(self) -> dict[str, tuple[int, datetime]]:
         """How many there were of each instance, and when the last."""
-        return {
-            each: (attempts.count, attempts.last)
-            for each, attempts in self._attempts.items()
-            if attempts.last is not None
-        }
+        return counts_of(self._attempts)
 
     def note(self, instance_id: str, now: datetime) -> None:
         """One more."""
@@ -76,13 +72,12 @@ class Restarts:
             settings: ``[health]`` now.
             now: When.
         """
-        own = row.config.health.recover
         # One whose files are gone is not started: that would put empty ones in their place.
         found = ended(row, Seen(exit=exit_words))
         return decide(
             found.illness,
             rules_allow=settings.recovery_actions,
-            auto=settings.auto_recover if own is None else own,
+            auto=_is_wanted(row, settings),
             attempts=self._attempts.get(row.id, Attempts()),
             now=now,
             chance=random.random(),  # noqa: S311  # jitter, not a secret
@@ -91,6 +86,25 @@ class Restarts:
             said=found.words,
             step=_own_step(row),
         )
+
+
+def counts_of(several: Mapping[str, Attempts]) -> dict[str, tuple[int, datetime]]:
+    """How many attempts there were of each, and when the last."""
+    return {
+        each: (attempts.made, attempts.last)
+        for each, attempts in several.items()
+        if attempts.last is not None
+    }
+
+
+def _is_wanted(row: Instance, settings: HealthConfig) -> bool:
+    """Whether a start that nobody asks for now is wanted.
+
+    One that was not started since somebody wished it to run (its provider did not answer then) is
+    no recovery: the wish was kept, and is carried out whatever ``auto_recover`` says.
+    """
+    own = row.config.health.recover
+    return row.started_at is None or (settings.auto_recover if own is None else own)
 
 
 def _own_step(row: Instance) -> str:

@@ -61,6 +61,11 @@ class Returning:
         if not waiting:
             return
         tables = self._published.tables
+        record = tables.providers.get(provider)
+        if record is None or not record.enabled:
+            # Nobody drives it now; what it has then is seen once somebody does.
+            del self._waiting[provider]
+            return
         if is_left_alone(tables, provider):
             return
         self._forget_sent(tables)

@@ -101,11 +101,14 @@ def _notes(info: ProviderInfo) -> list[Finding]:
 
 
 def _actor(info: ActorInfo) -> Finding:
+    provider = info.name.partition(":")[2]
+    given_up = provider and info.state == "failed"
+    step = f"Start it anew: swarmctl providers enable {provider}." if given_up else ""
     return Finding(
         level=PROBLEM,
         subject=f"actor {info.name}",
         message=f"{info.state}: {info.last_failure or 'does not answer'}",
-        next_step="Restart the daemon; instances keep running.",
+        next_step=step or "Restart the daemon; instances keep running.",
     )
 
 

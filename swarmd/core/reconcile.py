@@ -65,7 +65,8 @@ class Plan:
     - ``start``: is to run, is there and does not run, and its backoff is over. Of those in
       ``error`` only one whose last start was an automatic one: who asked for a start that
       failed was told so, and what is held waits for a human.
-    - ``stop``: runs although it is to be stopped or deleted: a user's stop wins.
+    - ``stop``: runs although it is to be stopped or deleted: a user's stop wins. One that
+      fails is tried again after a pause.
     - ``recreate``: its creation came not to an end: create again, which completes it.
     - ``restore``: lies in the trash although it is not to be deleted (an undelete that was
       cut off): take it out.
@@ -82,8 +83,8 @@ class Plan:
 
     - ``confirm``: absent from two lists in a row: ask the provider for it directly.
     - ``stray``: nothing here explains it, or it is another node's: list it, never touch it.
-    - ``wait``: will be started, recreated, restored or deleted, but not before the time beside
-      it: count each of these as an attempt.
+    - ``wait``: will be started, stopped, recreated, restored or deleted, but not before the time
+      beside it: count each of these as an attempt.
     """
 
     observe: tuple[tuple[str, Observed], ...] = ()
@@ -295,7 +296,7 @@ class _Draft:
                 self._purge_when_over(record)
         elif _runs(observed):
             if wanted != DesiredState.RUNNING:
-                self.put("stop", record.id)
+                self._when_due("stop", record.id)
         elif wanted == DesiredState.RUNNING:
             if record.status != InstanceStatus.ERROR or is_tried_again(record):
                 self._when_due("start", record.id)
@@ -310,8 +311,11 @@ class _Draft:
             self.put("purge", record.id)
 
     def _when_due(self, bucket: str, instance_id: str) -> None:
-        due = next_attempt(instance_id, self._facts.attempts.get(instance_id), self._facts.chance)
-        if due is not None and due > self._facts.now:
+        attempts, now = self._facts.attempts.get(instance_id), self._facts.now
+        due = next_attempt(instance_id, attempts, self._facts.chance)
+        # A last one that is still to come tells of a clock that was set back, and of no pause.
+        set_back = attempts is not None and attempts[1] > now
+        if due is not None and due > now and not set_back:
             self.put("wait", (instance_id, due))
         else:
             self.put(bucket, instance_id)

@@ -27,7 +27,8 @@ def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
         changes["deleted_at"] = now
     if status != InstanceStatus.DELETED and record.status == InstanceStatus.DELETED:
         changes["deleted_at"] = None
-    if record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR:
+    runs = status == InstanceStatus.RUNNING != record.status
+    if runs or (record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR):
         changes["last_error"] = None
     return reach(record, status, now=now, **changes)
 

@@ -287,7 +287,10 @@ def _after_failure(
     if was_not_sent(error) and not in_trash(instance):
         # Nothing has happened to it: it stays what it was last seen to be.
         changes.pop("last_error", None)
-        return reach(instance, before_step(operation, step), now=now, **changes)
+        before = before_step(operation, step)
+        if step is Step.START and before is not InstanceStatus.RUNNING:
+            changes["started_at"] = None
+        return reach(instance, before, now=now, **changes)
     if in_trash(instance):
         status = InstanceStatus.DELETED
     elif operation.kind is OperationKind.UPDATE and step in (Step.VALIDATE, Step.UPDATE):

@@ -152,6 +152,14 @@ def test_without_samples_nothing_measured_goes_on_for_ever(bench: Bench) -> None
     bench.await_changes("raised", "resolved")
 
 
+def test_a_clock_that_was_set_back_hides_no_sample(bench: Bench) -> None:
+    bench.start()
+    bench.tell(Collected(sample(120, providers=[provider(1, 10)])))
+    bench.tick()
+    bench.tell(Collected(sample(0, providers=[provider(9, 10)])))
+    bench.await_changes("raised")
+
+
 def test_what_waits_is_kept_while_nobody_can_be_told(bench: Bench) -> None:
     """As at the daemon's end, or once alerting is switched off: a last look must drop nothing."""
     bench.sink.error = lambda _: Unavailable("down")

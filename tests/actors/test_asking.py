@@ -130,6 +130,24 @@ def test_a_server_that_is_not_here_is_asked_through_its_provider(
     assert not table.probe.open
 
 
+def test_a_provider_that_cannot_tell_what_it_can_do_is_not_asked_in_a_mailbox(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that was not there since the daemon began."""
+
+    def gone() -> None:
+        raise ProviderUnreachable("no such socket")
+
+    monkeypatch.setattr(table.provider, "capabilities", gone)
+    table.provider.said = ProviderUnreachable("no such socket")
+    table.ask(rules(), None)
+    assert not table.answers  # in a lane
+    assert not table.one().ok
+    table.answers.clear()
+    table.ask(rules())
+    assert (table.one().asked, table.one().message) == (False, "no such socket")
+
+
 def test_what_the_provider_could_not_find_well_is_a_failed_answer(table: Table) -> None:
     table.provider.said = ProviderError("503 Service Unavailable")
     table.ask(rules(), None)

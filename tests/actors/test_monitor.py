@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from swarmd.actors.base import Start, Tick, provider_actor
 from swarmd.actors.heard import CheckNow, Noticed
 from swarmd.actors.provider import Looked, LookNow
-from swarmd.errors import ProviderError, Unavailable
+from swarmd.errors import ProviderError, ProviderUnreachable, Unavailable
 from swarmd.messages.enums import (
     DesiredState,
     HealthStatus,
@@ -152,6 +152,19 @@ def test_a_provider_that_does_not_answer_is_not_the_instances_illness() -> None:
     assert bench.row().health is not UNKNOWN
 
 
+def test_a_provider_that_was_not_there_since_the_daemon_began_is_survived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone() -> None:
+        raise ProviderUnreachable("no such socket")
+
+    bench = Bench(running())
+    monkeypatch.setattr(bench.provider, "capabilities", gone)
+    look(bench, ok=False)
+    later(bench)
+    assert bench.row().health is UNKNOWN
+
+
 def test_what_the_list_lacks_is_looked_for_and_not_restarted() -> None:
     bench = watched(failures=1)
     bench.provider.said = ProviderError("connection refused")
@@ -284,6 +297,16 @@ def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:
         "responds",
         "resources",
     ]
+
+
+def test_who_asks_for_one_that_does_not_run_is_told_what_was_kept_of_it() -> None:
+    bench = Bench(instance(1))
+    point = HealthPoint(at=AT, status=HEALTHY, message="it answers")
+    bench.store.kept["i1"] = InstanceHealth(
+        id="i1", ref="ana/web1", status=UNKNOWN, history=(point,)
+    )
+    look(bench, bench.row(), status=InstanceStatus.STOPPED)
+    assert found(bench).history[0] == point
 
 
 def test_who_asks_while_it_is_asked_gets_that_answer() -> None:

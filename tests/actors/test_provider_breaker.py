@@ -37,6 +37,8 @@ class Engine:
         self.out = True
         self.ready = threading.Event()
         self.ready.set()
+        self.answers = threading.Event()
+        self.answers.set()
         self.looks = 0
 
     def initialize(self) -> None:
@@ -53,9 +55,13 @@ class Engine:
 
     def list(self) -> tuple[()]:
         self.looks += 1
+        assert self.answers.wait(20)
         if self.out:
             raise ProviderUnreachable("no such socket")
         return ()
+
+    def get(self, instance_id: str) -> None:
+        del instance_id
 
 
 class Stage:
@@ -87,6 +93,7 @@ class Stage:
 
     def close(self) -> None:
         self.engine.ready.set()
+        self.engine.answers.set()
         self.lanes.close(2)
         self.watch.close(2)
 
@@ -128,6 +135,28 @@ def test_only_a_person_or_the_engine_itself_has_it_asked(stage: Stage, engine: E
     engine.out = False
     stage.tell(LookNow(asked=True))
     wait_until(lambda: stage.circuit.closed)
+
+
+def test_of_looks_behind_one_that_hangs_only_one_waits(engine: Engine) -> None:
+    """Else each asks for more time, and the one that hangs is never told."""
+    engine.out = False
+    world = World()
+    stage = Stage(world, engine)
+    try:
+        wait_until(stage.looked)
+        engine.answers.clear()
+        stage.tell(LookNow())
+        wait_until(lambda: engine.looks == 2)
+        for _ in range(5):
+            stage.tell(LookNow())
+        engine.answers.set()
+        wait_until(lambda: len(stage.looked()) == 3)
+        stage.tell(LookNow(("i1",)))
+        wait_until(lambda: len(stage.looked()) == 4)
+        assert engine.looks == 4
+    finally:
+        world.close()
+        stage.close()
 
 
 def test_what_waits_for_one_that_hangs_at_its_beginning_is_told_in_time(

@@ -23,7 +23,7 @@ from swarmd.messages.enums import (
 from swarmd.messages.health import Illness
 from swarmd.messages.instance import HealthCheck, Instance
 from tests.actors.health_kit import Bench, running
-from tests.actors.kit import operation
+from tests.actors.kit import AT, operation
 
 HUNG = Verdict(HealthStatus.UNHEALTHY, Illness.HUNG, "it runs and does not answer: no", ())
 NAMELESS = Verdict(HealthStatus.UNHEALTHY, None, "something", ())
@@ -137,6 +137,26 @@ def test_what_is_well_meanwhile_is_not_tried_again() -> None:
     assert bench.wishes() == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started_at": AT + timedelta(minutes=5)},
+        {"desired": DesiredState.STOPPED},
+        {"status": InstanceStatus.STARTING},
+    ],
+)
+def test_another_life_of_it_is_not_tried_before_it_was_judged(changes: dict[str, Any]) -> None:
+    bench = Bench(running())
+    consider(bench, bench.row())
+    consider(bench, bench.row())
+    bench.clock.forward(400)
+    bench.change(replace(bench.row(), **changes))
+    bench.remedies.again(2.0)
+    bench.change(running())
+    bench.remedies.again(4.0)
+    assert bench.wishes() == []
+
+
 def test_what_is_gone_meanwhile_is_not_tried_again() -> None:
     bench = Bench(running())
     consider(bench, bench.row())
@@ -175,6 +195,21 @@ def test_what_hangs_over_and_over_is_held_once_until_it_was_started_anew() -> No
     assert started is not None
     bench.change(replace(bench.row(), started_at=started + timedelta(seconds=1)))
     assert len(consider(bench, bench.row())) == 1
+
+
+def test_what_is_held_and_ill_again_has_its_alert_again() -> None:
+    bench = Bench(running(), max_recovery_attempts=1)
+    tried_too_often(bench)
+    consider(bench, bench.row())
+    bench.write()
+    bench.remedies.well("i1", healthy=True)
+    bench.change(ailments={"i1": None})
+    for _ in range(2):
+        assert consider(bench, bench.row()) == []
+        bench.write()
+    assert bench.published.tables.ailments["i1"].held
+    assert bench.story == ["held"]  # which has been said
+    assert len(bench.changes) == 2
 
 
 def test_well_for_long_is_forgiven() -> None:

@@ -94,10 +94,16 @@ def test_out_of_memory_it_is_tried_once_and_the_limit_is_named(words: str) -> No
 def test_what_is_not_to_be_recovered_is_left(
     general: bool, own: bool | None, started: bool
 ) -> None:
-    row = with_config(DOWN, health=HealthCheck(recover=own))
+    row = with_config(replace(DOWN, started_at=AT), health=HealthCheck(recover=own))
     settings = replace(SETTINGS, auto_recover=general)
     found = Restarts().decide(row, "", settings, LATER)
     assert isinstance(found, Act if started else Leave)
+
+
+def test_a_wish_to_run_that_was_kept_is_carried_out_also_where_nothing_is_recovered() -> None:
+    row = with_config(DOWN, health=HealthCheck(recover=False))
+    assert row.started_at is None
+    assert isinstance(Restarts().decide(row, "", SETTINGS, LATER), Act)
 
 
 def test_only_what_runs_for_long_is_forgiven() -> None:

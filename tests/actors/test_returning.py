@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from swarmd.actors.published import Published
 from swarmd.actors.restarts import Restarts
 from swarmd.actors.returning import Returning
@@ -90,6 +92,16 @@ def test_none_while_its_provider_is_left_alone() -> None:
     bed.apply(Change(breakers={"local": BreakerInfo(state=BreakerState.HALF_OPEN)}))
     assert bed.advance() == []
     bed.apply(Change(breakers={"local": BreakerInfo()}))
+    assert bed.advance() == ["i0"]
+
+
+def test_none_once_its_provider_is_disabled() -> None:
+    bed = Bed(ended(0))
+    bed.apply(Change(providers=(replace(LOCAL, enabled=False),)))
+    assert bed.advance() == []
+    bed.apply(Change(providers=(LOCAL,)))
+    assert bed.advance() == []  # it is looked at anew first
+    bed.returning.found("local", {"i0": "exit status 1"})
     assert bed.advance() == ["i0"]
 
 

@@ -223,6 +223,13 @@ def stray(name: str | None) -> Stray:
             "Restart the daemon; instances keep running.",
         ),
         (
+            replace(WELL, actors=(actor("health:box1", "failed", "KeyError"),)),
+            PROBLEM,
+            "actor health:box1",
+            "failed: KeyError",
+            "Start it anew: swarmctl providers enable box1.",
+        ),
+        (
             replace(WELL, disks=(Disk("state", "/s", GIB - 1, 8 * GIB),)),
             WARNING,
             "disk of state",

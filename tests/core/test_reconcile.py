@@ -107,6 +107,12 @@ def test_a_start_waits_for_its_backoff() -> None:
     assert after.start == (ID,)
 
 
+def test_a_clock_that_was_set_back_makes_no_pause() -> None:
+    attempts = {ID: (3, later(3600))}
+    plan = plan_for(record(status=STATUS.STOPPED), seen(STATUS.STOPPED), attempts=attempts)
+    assert plan.start == (ID,)
+
+
 @pytest.mark.parametrize("status", [STATUS.UNKNOWN, STATUS.ERROR])
 def test_adopt_what_is_there_again(status: InstanceStatus) -> None:
     before = record(status=status)
@@ -301,6 +307,9 @@ def test_an_error_stays_until_it_runs() -> None:
     assert plan_for(failed, seen(STATUS.STOPPED)).empty
     assert settle(failed, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
     assert settle(failed, seen(), now=NOW).last_error is None
+    unheard = replace(failed, status=STATUS.UNKNOWN)  # its provider did not answer a step
+    assert settle(unheard, seen(), now=NOW).last_error is None
+    assert settle(unheard, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
 
 
 @pytest.mark.parametrize("before", list(STATUS))

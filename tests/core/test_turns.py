@@ -180,7 +180,8 @@ def test_a_crash_between_the_two_files_of_its_end_loses_no_wish(
 
 
 def test_a_start_outlives_it_too_and_is_taken_back_by_a_stop() -> None:
-    desk = Desk(instance(1, status=InstanceStatus.STOPPED, desired=DesiredState.STOPPED))
+    ended = {"status": InstanceStatus.STOPPED, "started_at": NOW}  # it exited by itself
+    desk = Desk(instance(1, desired=DesiredState.STOPPED, **ended))
     start = desk.ask(START)
     desk.fail(start, CircuitOpen("it is left alone"))
     error = desk.of(start).error
@@ -189,6 +190,7 @@ def test_a_start_outlives_it_too_and_is_taken_back_by_a_stop() -> None:
     assert "swarmctl stop ana/web" in error.details["next_step"]
     record = desk.record()
     assert (record.desired, record.status) == (DesiredState.RUNNING, InstanceStatus.STOPPED)
+    assert record.started_at is None  # for this wish: so it is no recovery to carry it out
 
 
 def test_a_creation_is_not_kept() -> None:

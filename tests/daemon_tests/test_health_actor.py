@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -98,6 +99,26 @@ def test_killed_over_one_that_hangs(running_daemon: RunDaemon, settings: Setting
     check_back(daemon, strike)
     items = daemon.call("operation.list", target="web")["items"]
     assert [each["kind"] for each in items if each["origin"] == "recovery"] == ["restart"]
+
+
+def test_one_that_was_given_up_is_back_once_its_provider_is_enabled_again(
+    running_daemon: RunDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmd.core.supervision.RESTART_BASE", 0.01)
+    broken = threading.Event()
+
+    def fault(actor: str, _message: object) -> None:
+        if actor == MONITOR and broken.is_set():
+            raise RuntimeError("struck")
+
+    daemon = running_daemon(fault=fault)
+    daemon.create("web")
+    broken.set()
+    wait_until(lambda: daemon.child_state(MONITOR) == "failed", timeout=20)
+    broken.clear()
+    daemon.call("provider.enable", name="local")
+    wait_until(lambda: daemon.child_state(MONITOR) == "running")
+    assert daemon.call("instance.health", id="web")["status"] == "healthy"
 
 
 def test_what_is_gone_when_it_is_asked_again_is_said_to_be_gone(

@@ -94,7 +94,7 @@ def _under_way(instance: Instance, track: Track, seen: Seen) -> Finding | None:
     if seen.busy in (Origin.RECOVERY, Origin.RECONCILE):
         return Finding(HealthStatus.RECOVERING, None, f"it is being brought back ({seen.busy})")
     if seen.busy is not None:
-        return Finding(track.status, track.illness, "an operation of a user is under way")
+        return Finding(track.status, track.illness, f"an operation is under way ({seen.busy})")
     if instance.status is InstanceStatus.RECOVERING:
         return Finding(HealthStatus.RECOVERING, None, "it is being brought back")
     if instance.status in BUSY:

@@ -27,15 +27,25 @@ class RecoveryLimits:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The attempts of one bout: how many, when the first and the last of them began."""
+    """The attempts of one bout: how many count, when the first and the last of them began.
+
+    ``excuses``: further ones that only told of their provider. They lengthen the pause, and hold
+    nobody.
+    """
 
     count: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    excuses: int = 0
+
+    @property
+    def made(self) -> int:
+        """How many there were, whether they count or not."""
+        return self.count + self.excuses
 
     def after(self, now: datetime) -> Attempts:
         """With one more, which begins now."""
-        return Attempts(self.count + 1, self.first or now, now)
+        return replace(self, count=self.count + 1, first=self.first or now, last=now)
 
     def forgiven(self, now: datetime, stable_seconds: float) -> Attempts:
         """None at all, if the last one lies so long back that it has helped; else these.
@@ -48,8 +58,14 @@ class Attempts:
         return self
 
     def excused(self) -> Attempts:
-        """Without the last one: that its provider did not answer was not the instance's fault."""
-        return replace(self, count=self.count - 1) if self.count > 1 else Attempts()
+        """The last one does not count: that its provider did not answer was no fault of its own."""
+        if not self.count:
+            return self
+        return replace(self, count=self.count - 1, excuses=self.excuses + 1)
+
+    def are_ahead_of(self, now: datetime) -> bool:
+        """Whether the last one was, as it seems, later than now: the clock was set back."""
+        return self.last is not None and self.last > now
 
     def next_at(self, limits: RecoveryLimits, chance: float) -> datetime | None:
         """When the next one may begin; None: at once, as the first one may.
@@ -58,10 +74,10 @@ class Attempts:
             limits: Base and cap of the backoff.
             chance: A random number in [0, 1): half of the wait is jitter.
         """
-        if self.count < 1 or self.last is None:
+        if self.made < 1 or self.last is None:
             return None
         seconds = delay(
-            self.count - 1, base=limits.base, cap=limits.cap, chance=chance, jitter="equal"
+            self.made - 1, base=limits.base, cap=limits.cap, chance=chance, jitter="equal"
         )
         return self.last + timedelta(seconds=seconds)
 

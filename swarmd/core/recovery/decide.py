@@ -86,7 +86,8 @@ def _next(
     if not possible:
         return _nothing_helps(illness, zip(asked, answers, strict=True))
     due = attempts.next_at(limits, chance)
-    if due is not None and due > now:
+    # A last one that is still to come tells of a clock that was set back, and of no pause.
+    if due is not None and due > now and not attempts.are_ahead_of(now):
         return Wait(due, f"{WORDS[illness]}; tried {attempts}, and again after a pause")
     return possible[min(attempts.count, len(possible) - 1)]
 

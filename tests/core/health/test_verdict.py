@@ -89,6 +89,8 @@ def test_while_a_user_acts_the_status_stays() -> None:
     found = judged(track, instance(status=STOPPED), seen=replace(THERE, busy=Origin.USER))
     assert outcome(found) == (UNHEALTHY, Illness.HUNG)
     assert outcome(judged(Track(), seen=replace(THERE, busy=Origin.USER))) == (UNKNOWN, None)
+    stopped = judged(Track(), seen=replace(THERE, busy=Origin.POLICY))
+    assert stopped.details == "an operation is under way (policy)"
 
 
 @pytest.mark.parametrize("status", sorted(BUSY - {InstanceStatus.DELETING}))

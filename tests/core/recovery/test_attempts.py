@@ -65,6 +65,13 @@ def test_in_words(attempts: Attempts, words: str) -> None:
 
 def test_one_that_failed_for_its_provider_does_not_count() -> None:
     twice = Attempts().after(NOW).after(later(5))
-    assert twice.excused() == Attempts(1, NOW, later(5))
-    assert twice.excused().excused() == Attempts()
+    assert twice.excused() == Attempts(1, NOW, later(5), excuses=1)
+    assert twice.excused().excused() == Attempts(0, NOW, later(5), excuses=2)
     assert Attempts().excused() == Attempts()
+
+
+def test_one_that_does_not_count_makes_the_next_one_wait_all_the_same() -> None:
+    attempts = Attempts()
+    for _ in range(3):
+        attempts = attempts.after(NOW).excused()
+    assert (attempts.count, attempts.next_at(LIMITS, 0.0)) == (0, later(2))

@@ -166,6 +166,8 @@ def test_the_second_attempt_waits_and_the_first_does_not() -> None:
     )
     assert isinstance(decided(Illness.EXITED, attempts, now=later(0.75)), Act)
     assert isinstance(decided(Illness.EXITED, FRESH, now=NOW), Act)
+    set_back = decided(Illness.EXITED, attempts, now=later(-3600))
+    assert isinstance(set_back, Act)  # the clock: that is no pause
 
 
 def test_an_operation_takes_its_arguments_along() -> None:

@@ -130,17 +130,18 @@ class SwarmdApp(App[None]):
         else:
             self.theme = DARK
             known = ", ".join(sorted(self.available_themes))
-            self._warn(f"tui.theme: there is no theme {self.settings.theme!r}. Known: {known}.")
+            self.warn(f"tui.theme: there is no theme {self.settings.theme!r}. Known: {known}.")
         self.set_keymap(dict(self.settings.keymap))
         if self._notice:
-            self._warn(self._notice)
+            self.warn(self._notice)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         """A key of the settings takes one that is in use: both cannot have it."""
         taken = ", ".join(sorted(each.id or each.description for each in clashed_bindings))
-        self._warn(f"tui.keymap: its keys were taken from {taken} of {node.css_identifier}.")
+        self.warn(f"tui.keymap: its keys were taken from {taken} of {node.css_identifier}.")
 
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Something that a person should know of."""
         self.notify(text, severity="warning", markup=False, timeout=10)
 
     # What the daemon refuses and a lost connection are handled there: what gets out is a fault of
@@ -165,7 +166,7 @@ class SwarmdApp(App[None]):
         try:
             view.show(snapshot, changed)
         except Exception as error:  # noqa: BLE001  # whatever it is: it must not end the link
-            self._warn(
+            self.warn(
                 f"This view cannot show what has come ({type(error).__name__}: {error}). The others"
                 " work; go there and back, and report it."
             )
@@ -235,7 +236,7 @@ class SwarmdApp(App[None]):
     def action_prompt(self, kind: str) -> None:
         """Open the line in which one types."""
         if kind == "/" and (self.view is None or not self.view.FILTERS):
-            self._warn("There is nothing to filter here.")
+            self.warn("There is nothing to filter here.")
             return
         known = [*names(commands_of(self)), *(f"theme {each}" for each in self.available_themes)]
         self.screen_stack[0].query_one(Prompt).open(kind, known if kind == ":" else ())
@@ -267,7 +268,7 @@ class SwarmdApp(App[None]):
             self.run_worker(found.run(), exit_on_error=False)
         elif word:
             why = self.refusal() if found is not None else None
-            self._warn(why or f"There is no command {text.strip()!r} here. ? lists them.")
+            self.warn(why or f"There is no command {text.strip()!r} here. ? lists them.")
 
     def action_help(self) -> None:
         """Which keys there are."""
@@ -295,7 +296,7 @@ class SwarmdApp(App[None]):
         possible = [row for row in rows if action.refuse(row) is None]
         if refused is not None or not possible:
             why = refused or next((action.refuse(row) for row in rows), None)
-            self._warn(why or "Choose an instance first.")
+            self.warn(why or "Choose an instance first.")
             return
         loses = action.loses(possible)
         if not loses:

@@ -125,3 +125,18 @@ async def test_a_lost_connection_is_shown_and_mended(app: SwarmdApp, daemon: Fak
             lambda: app.snapshot.instances[ill.id],
         )
         assert app.snapshot.seq == daemon.seq
+
+
+@pytest.mark.anyio
+async def test_the_settings_choose_the_columns(daemon: FakeDaemon) -> None:
+    settings = TuiConfig(columns=("status", "name", "nmae"))
+    app = SwarmdApp(daemon.client, settings, clock=scene.clock)
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.view, InstancesView), lambda: app.view)
+        await until(pilot, lambda: view_of(app).table.keys, lambda: view_of(app).table.keys)
+        shown = [column.name for column, _ in view_of(app).table._shown()]
+        assert shown == ["status", "name"]
+        told = [each.message for each in app._notifications]
+        assert any("nmae" in each and "uptime" in each for each in told), told

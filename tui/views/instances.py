@@ -52,6 +52,20 @@ def columns(now: Callable[[], datetime]) -> tuple[Column[Row], ...]:
     )
 
 
+def chosen(
+    known: Sequence[Column[Row]], wanted: Sequence[str]
+) -> tuple[tuple[Column[Row], ...], tuple[str, ...]]:
+    """The columns that the settings want, in their order, and those that there are not.
+
+    Args:
+        known: All there are.
+        wanted: By name; none: all of them.
+    """
+    by_name = {each.name: each for each in known}
+    found = tuple(by_name[name] for name in dict.fromkeys(wanted) if name in by_name)
+    return found or tuple(known), tuple(name for name in wanted if name not in by_name)
+
+
 def fits(row: Row, text: str) -> bool:
     """Whether a row has these letters, in their order, in what one would look for."""
     facts = f"{row.owner}/{row.name} {row.provider} {row.status} {row.health}"
@@ -82,7 +96,12 @@ class InstancesView(View):
         )
 
     def compose(self) -> ComposeResult:
-        """The table alone."""
+        """The table alone, with the columns of the settings."""
+        found, unknown = chosen(columns(self.now), self.swarmd.settings.columns)
+        self.table.use(found)
+        if unknown:
+            known = ", ".join(each.name for each in columns(self.now))
+            self.swarmd.warn(f"tui.columns: there is no {', '.join(unknown)}. Known: {known}.")
         yield self.table
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:

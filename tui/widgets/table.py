@@ -103,6 +103,14 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self.empty = empty
         self.marked: set[str] = set()
 
+    def use(self, columns: Sequence[Column[T]]) -> None:
+        """Show these columns, before it is shown itself."""
+        self._all = tuple(columns)
+        if self._sorted_by is not None:
+            name = self._sorted_by.name
+            self._sorted_by = next((each for each in self._all if each.name == name), None)
+        self._widths = ()
+
     # --- what it shows -----------------------------------------------------------------------
 
     @property

@@ -24,6 +24,7 @@ from swarmd.actors.bridge import Bridge, Chances
 from swarmd.actors.commands import ActorCommands
 from swarmd.actors.controller import Controller
 from swarmd.actors.fleet import Fleet
+from swarmd.actors.measures import Measures
 from swarmd.actors.metering import Metering
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
@@ -159,6 +160,7 @@ class Wiring:
         self.spool = Spool(Path(self._places.state) / "uploads", new_id)
         self.spool.prepare(wanted_uploads(tables))
         self.published.listen(self._note_uploads)
+        self.measures = Measures(lambda: self.published.tables.instances)
         self.fleet = Fleet(
             context=self.context,
             family=self.family,
@@ -218,6 +220,7 @@ class Wiring:
             boot=boot_id(),
             commands=self.running,
             outlooks=self.outlooks,
+            measures=self.measures,
         )
 
     def _note_uploads(self, news: News) -> None:
@@ -316,6 +319,7 @@ class Wiring:
             rules=lambda: placement_rules(self._config()),
             health=lambda: self._config().health.enabled,
             idle=self.outlooks.get,
+            measures=self.measures,
             alerts=self.alerts,
         )
         self.bridge = Bridge(

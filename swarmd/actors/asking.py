@@ -27,6 +27,10 @@ _FIGURES = "#figures"
 Told = Callable[[Answer], None]
 
 
+def not_kept(_stats: Sequence[InstanceStats]) -> None:
+    """Where nobody else wants to know what was measured."""
+
+
 def no_refusal() -> None:
     """Where nothing tells whether a provider fails, it is always asked."""
 
@@ -39,6 +43,7 @@ class Asker:
         probe: For what is reached over a socket.
         lanes: For what is not: commands, instances behind a tunnel, figures.
         refusal: Why nothing is to be asked through the provider now; None: it may be asked.
+        measured: Is told as well whatever is measured.
     """
 
     def __init__(
@@ -47,11 +52,13 @@ class Asker:
         probe: Probe,
         lanes: Lanes,
         refusal: Callable[[], SwarmError | None] = no_refusal,
+        measured: Callable[[Sequence[InstanceStats]], None] = not_kept,
     ) -> None:
         self._provider = provider
         self._probe = probe
         self._lanes = lanes
         self._refusal = refusal
+        self._keep = measured
 
     def ask(self, row: Instance, rules: Rules, address: Address | None, told: Told) -> None:
         """Ask one; ``told`` is called once, on another thread."""
@@ -85,7 +92,9 @@ class Asker:
 
         def task() -> None:
             try:
-                told(self._provider.stats(rows))
+                stats = self._provider.stats(rows)
+                self._keep(stats)
+                told(stats)
             except SwarmError as error:
                 log.info("no figures of %s: %s", self._provider.name, error.message)
 

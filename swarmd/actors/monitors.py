@@ -12,6 +12,7 @@ from swarmd.actors.base import Context, health_actor
 from swarmd.actors.heard import Noticed
 from swarmd.actors.idling import Idling
 from swarmd.actors.lanes import Lanes
+from swarmd.actors.measures import Measures
 from swarmd.actors.monitor import TICK_SECONDS, HealthMonitor
 from swarmd.actors.published import News, Published
 from swarmd.actors.remedies import Remedies
@@ -51,6 +52,7 @@ class Monitors:
         boot: In which life of the host monotonic seconds count.
         commands: Who runs what in instances.
         outlooks: Where their use is shown.
+        measures: Where it is shown what they were measured to use.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Monitors:
         boot: str,
         commands: RunningCommands,
         outlooks: Outlooks,
+        measures: Measures,
     ) -> None:
         self._context = context
         self._family = family
@@ -81,6 +84,7 @@ class Monitors:
         self._boot = boot
         self._commands = commands
         self._outlooks = outlooks
+        self._measures = measures
         commands.listen(self._used_by_command)
         self._askers: dict[str, Asker] = {}
         self._idlings: dict[str, Idling] = {}
@@ -99,7 +103,7 @@ class Monitors:
             return None
         name = health_actor(provider.name)
         lanes = Lanes(f"{provider.name}-health", _ASKED_AT_ONCE)
-        asker = Asker(provider, self._probe, lanes, refusal)
+        asker = Asker(provider, self._probe, lanes, refusal, self._measures.note)
         self._askers[provider.name] = asker
         self._rhythms.set(name, TICK_SECONDS)
         remedies = self._remedies(provider.name)

@@ -9,6 +9,7 @@ from datetime import datetime
 from swarmd import __version__
 from swarmd.actors.alerts import Alerts
 from swarmd.actors.base import Directory
+from swarmd.actors.measures import Measures
 from swarmd.actors.past import PastTables
 from swarmd.actors.published import Published
 from swarmd.actors.supervisor import Family
@@ -19,9 +20,9 @@ from swarmd.core.placement import Rules
 from swarmd.core.selection import page
 from swarmd.errors import ValidationError
 from swarmd.messages.activity import Idle
-from swarmd.messages.enums import AuthType, DaemonState
+from swarmd.messages.enums import AuthType, DaemonState, InstanceStatus
 from swarmd.messages.events import Event
-from swarmd.messages.instance import Instance, Reason, replace
+from swarmd.messages.instance import Instance, InstanceStats, Reason, replace
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.replies import (
@@ -50,6 +51,7 @@ class SnapshotQuery:
         rules: What decides where instances go, now.
         health: Tells whether the health of instances is watched.
         idle: What is known of the use of one, by its id.
+        measures: What instances used when they were measured last.
         alerts: Tells whether anything is judged.
     """
 
@@ -66,6 +68,7 @@ class SnapshotQuery:
         rules: Callable[[], Rules],
         health: Callable[[], bool],
         idle: Callable[[str], Idle | None],
+        measures: Measures,
         alerts: Alerts,
     ) -> None:
         self._published = published
@@ -79,6 +82,7 @@ class SnapshotQuery:
         self._rules = rules
         self._health = health
         self._idle = idle
+        self._measures = measures
         self._alerts = alerts
 
     def instance(self, caller: Caller, ref: str) -> Instance:
@@ -160,6 +164,17 @@ class SnapshotQuery:
         """How the actors fare."""
         infos = self._family.infos(self._directory)
         return ActorList(items=infos, dead_letters=self._directory.dead_letters)
+
+    def measured(self, caller: Caller, refs: tuple[str, ...]) -> tuple[InstanceStats, ...]:
+        """As they were measured last; of one that does not run that says nothing any more."""
+        tables = self._published.tables
+        rows = (
+            [views.find(tables, ref, caller.name) for ref in refs]
+            if refs
+            else tables.instances.values()
+        )
+        running = (row.id for row in rows if row.status is InstanceStatus.RUNNING)
+        return tuple(self._measures.of(running))
 
     def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
         """Why this instance is as it is, oldest first."""

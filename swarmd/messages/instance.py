@@ -191,7 +191,8 @@ class InstanceStats(Struct, frozen=True, kw_only=True):
     """What an instance uses right now. ``None`` = the provider cannot tell.
 
     ``disk_limit_bytes`` is what its disk use is held against: its quota, or, where the disk it
-    lies on holds less, its use and what is left there.
+    lies on holds less, its use and what is left there. ``cpu_cores`` is how many cores it used
+    since it was measured before; only what was measured over time knows that.
     """
 
     id: str
@@ -201,6 +202,7 @@ class InstanceStats(Struct, frozen=True, kw_only=True):
     pids: int | None = None
     disk_bytes: int | None = None
     disk_limit_bytes: int | None = None
+    cpu_cores: float | None = None
     taken_at: datetime
 
 

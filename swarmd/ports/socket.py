@@ -105,6 +105,9 @@ class Query(Protocol):
     def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
         """Why this instance is as it is, oldest first. Reads a file: not on the loop."""
 
+    def measured(self, caller: Caller, refs: tuple[str, ...]) -> tuple[InstanceStats, ...]:
+        """What running instances used when they were measured last; all if none is named."""
+
     def history(self, caller: Caller, after_seq: int, limit: int) -> tuple[bool, tuple[Event, ...]]:
         """Events after ``after_seq``; True first if older ones were asked for but are gone.
 

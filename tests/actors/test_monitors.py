@@ -8,6 +8,7 @@ import pytest
 
 from swarmd.actors.base import Context, health_actor
 from swarmd.actors.heard import Noticed
+from swarmd.actors.measures import Measures
 from swarmd.actors.monitor import HealthMonitor
 from swarmd.actors.monitors import Monitors
 from swarmd.actors.published import News, Published
@@ -55,6 +56,7 @@ class Hall:
             boot="b1",
             commands=self.commands,
             outlooks=Outlooks(),
+            measures=Measures(lambda: self.published.tables.instances),
         )
 
     def tell(self, kind: EventType, target: str | None) -> list[Any]:

@@ -19,7 +19,7 @@ from swarmd.messages.enums import (
     Isolation,
 )
 from swarmd.messages.events import Event
-from swarmd.messages.instance import Instance, Reason
+from swarmd.messages.instance import Instance, InstanceStats, Reason
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import (
     Capabilities,
@@ -172,6 +172,10 @@ class FakeQuery:
     def actors(self, caller: Caller) -> replies.ActorList:
         row = replies.ActorInfo(name="registry", state="running", mailbox=0, restarts=0)
         return replies.ActorList(items=(row,), dead_letters=0)
+
+    def measured(self, caller: Caller, refs: tuple[str, ...]) -> tuple[InstanceStats, ...]:
+        rows = [self.instance(caller, ref) for ref in refs] if refs else list(self.by_id.values())
+        return tuple(InstanceStats(id=row.id, memory_bytes=1 << 20, taken_at=EPOCH) for row in rows)
 
     def story(self, caller: Caller, ref: str) -> tuple[Reason, ...]:
         self.instance(caller, ref)

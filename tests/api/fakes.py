@@ -159,11 +159,11 @@ class FakeDaemon(FakeQuery):
         )
         if request.format is MetricsFormat.PROMETHEUS:
             return msgspec.structs.replace(report, text="swarmd_instances 1\n")
-        measured, steps = self.measured(len(self.by_id)), range(1, window.count)
+        measured, steps = self.point(len(self.by_id)), range(1, window.count)
         gaps = (telemetry.MetricsPoint(at=window.begin(step), samples=0) for step in steps)
         return msgspec.structs.replace(report, points=(measured, *gaps), total=measured)
 
-    def measured(self, count: int) -> telemetry.MetricsPoint:
+    def point(self, count: int) -> telemetry.MetricsPoint:
         """A point with a few figures."""
         one = telemetry.Figure(min=0, mean=count / 2, max=count, last=count)
         latency = observe(observe(telemetry.Histogram(), 0.2), 3.0)

@@ -85,6 +85,8 @@ async def keep(call: Call, request: KeepInstance) -> Instance:
 @handles(StatsInstance)
 async def stats(call: Call, request: StatsInstance) -> StatsList:
     """``instance.stats``."""
+    if request.measured:
+        return StatsList(items=call.query.measured(call.caller, request.id))
     return StatsList(items=await call.commands.stats(call.caller, request.id))
 
 

@@ -170,6 +170,9 @@ class StatsInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Show what running instances use; all of them if none is named."""
 
     id: tuple[Ref, ...] = ()
+    measured: Annotated[
+        bool, Meta(description="As it was measured last for their health: no provider is asked.")
+    ] = False
 
 
 class CredentialsInstance(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -36,6 +36,40 @@ def test_exec_passes_output_and_exit_code(served: Served, web: Instance) -> None
     assert ran.err.startswith("bad ")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("web", "sh", "-c", "x", "--timeout"),
+        ("--workdir", "src", "web", "sh", "-c", "x", "--timeout"),
+        ("web", "--workdir=src", "sh", "-c", "x", "--timeout"),
+        ("web", "--", "sh", "-c", "x", "--timeout"),
+    ],
+)
+def test_what_follows_the_command_is_its_own(
+    served: Served, web: Instance, words: tuple[str, ...]
+) -> None:
+    seen: list[requests.Request] = []
+
+    def session(request: requests.Request) -> BytesSession:
+        seen.append(request)
+        return BytesSession([], exit_code=0)
+
+    served.daemon.make_session = session
+    ran = ctl("exec", *words)
+    assert ran.code == 0, ran.err
+    (request,) = seen
+    assert isinstance(request, requests.ExecInstance)
+    assert request.command == ("sh", "-c", "x", "--timeout")
+
+
+def test_exec_has_no_terminal_and_says_so(served: Served, web: Instance) -> None:
+    ran = ctl("exec", "-it", "web", "bash")
+    assert ran.code == 2
+    assert "gets no terminal" in ran.err
+    assert "swarmctl open web" in ran.err
+    assert ctl("exec", "web").code == 2
+
+
 def test_exec_pipes_standard_input(served: Served, web: Instance) -> None:
     served.daemon.make_session = lambda _: BytesSession([], exit_code=0, echo=True)
     ran = ctl("exec", "-i", "web", "--", "cat", stdin=b"hello\nworld\n")

@@ -125,6 +125,26 @@ def test_config_init_check_show(home: Path) -> None:
     assert ctl("config", "init", file, "--force").code == 0
 
 
+def test_config_init_writes_where_the_file_is_looked_for(home: Path) -> None:
+    file = home / "mine.toml"
+    env = {"SWARMD_CONFIG": str(file)}
+    missing = ctl("config", "check", env=env)
+    assert "$SWARMD_CONFIG names it" in missing.err
+    assert ctl("config", "init", env=env).out == f"{file}\n"
+    assert ctl("config", "check", env=env).code == 0
+
+
+def test_config_check_notes_a_default_provider_that_is_not_there(home: Path) -> None:
+    file = home / "c.toml"
+    file.write_text('[daemon]\ndefault_provider = "lcl"\n')
+    ran = ctl("config", "check", "-c", file)
+    assert ran.code == 0
+    assert "daemon.default_provider" in ran.err
+    assert "'lcl'" in ran.err
+    file.write_text('[daemon]\ndefault_provider = ""\n')
+    assert ctl("config", "check", "-c", file).err == ""
+
+
 def test_config_init_writes_to_standard_output(home: Path) -> None:
     ran = ctl("config", "init", "-")
     assert ran.out == (Path(__file__).parents[2] / "config.example.toml").read_text()

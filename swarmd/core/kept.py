@@ -72,8 +72,11 @@ def _promise(operation: Operation) -> str:
 
 
 def _undo(operation: Operation) -> str:
-    verb = "stop" if operation.kind is OperationKind.START else "start"
-    return f"to take that back: swarmctl {verb} {operation.target_ref}."
+    ref = operation.target_ref
+    opposite = f"swarmctl stop {ref}"
+    if operation.kind is not OperationKind.START:
+        opposite = f"swarmctl start {ref}"
+    return f"to take that back: {opposite}."
 
 
 def _copy(error: SwarmError, next_step: str) -> SwarmError:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from swarmd import __version__
+from swarmd.cli.commands.providers import providers
 from swarmd.cli.root import TABLE, root
 from swarmd.configuration import parse
 from swarmd.messages.config import Config
@@ -61,6 +63,38 @@ def test_a_typo_is_answered_with_the_nearest_command() -> None:
     assert "There is no command 'strat'. Did you mean stats or start?" in ran.err
     assert not ran.out
     assert "Known: create, ls" in ctl("xyzzy").err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("ps",), "Use ls."),
+        (("delete", "web"), "Use rm."),
+        (("describe", "web"), "Use get."),
+        (("providers", "uncordon", "box1"), "Use enable."),
+        (("providers", "enabel", "box1"), "Did you mean enable"),
+        (("ops", "cancle", "01m8"), "Did you mean cancel"),
+    ],
+)
+def test_words_of_other_tools_and_typos(home: Path, words: tuple[str, ...], hint: str) -> None:
+    ran = ctl(*words)
+    assert ran.code == 2
+    assert hint in ran.err
+
+
+def test_every_word_of_other_tools_means_a_command() -> None:
+    for group in (root, providers):
+        for word, meant in group.elsewhere.items():
+            assert word not in group.places
+            assert meant.split(",")[0] in group.places
+
+
+def test_the_version_needs_no_daemon(home: Path) -> None:
+    assert ctl("--version").out == f"swarmctl {__version__}\n"
+
+
+def test_the_list_of_commands_is_not_cut() -> None:
+    assert "..." not in ctl("--help").out.replace("ARGS]...", "")
 
 
 @pytest.mark.parametrize(

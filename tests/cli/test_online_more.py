@@ -9,6 +9,7 @@ from msgspec import structs
 from swarmd.messages import replies, requests
 from swarmd.messages.enums import DaemonState, EventType
 from swarmd.messages.instance import Failure, Instance, Stray
+from swarmd.messages.operation import Caller
 from tests.api.fake_query import EPOCH
 from tests.api.fake_streams import BytesSession
 from tests.cli.driver import ME, ctl, names
@@ -139,6 +140,14 @@ def test_open_what_does_not_run(served: Served) -> None:
     assert "→ Start it: swarmctl start web" in ran.err
 
 
+def test_open_what_has_been_stopped(served: Served, web: Instance) -> None:
+    ctl("stop", "web")
+    for words in (("open", "web"), ("open", "web", "--password")):
+        ran = ctl(*words, env={"SSH_CONNECTION": None})
+        assert ran.code == 0
+        assert "→ It is stopped: nothing answers there. swarmctl start web\n" in ran.err
+
+
 def test_why(served: Served, web: Instance) -> None:
     ran = ctl("why", "web")
     assert "created" in ran.out
@@ -263,6 +272,17 @@ def test_stats_are_named(served: Served, web: Instance) -> None:
     assert names(ctl("stats")) == ["NAME", f"{ME}/web"]
     assert web.id in ctl("stats", "-o", "wide").out
     assert ctl("stats", "-o", "json").data["items"][0]["id"] == web.id
+
+
+def test_stats_of_what_does_not_run(
+    served: Served, web: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stats(caller: Caller, refs: tuple[str, ...]) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr(served.daemon, "stats", stats)
+    assert ctl("stats").err == "No instance runs.\n"
+    assert "web does not run" in ctl("stats", "web").err
 
 
 def test_a_change_that_waits_for_a_restart_is_told(served: Served) -> None:

@@ -209,6 +209,7 @@ def test_config_check_tells_every_problem(home: Path) -> None:
     assert "→ Known: level, format." in ran.err
     assert "also: logging.level: expected one of" in ran.err
     assert "also: providers[0].type: is missing" in ran.err
+    assert ctl("config", "show", "--config", file).err == ran.err
     error = ctl("config", "check", "--config", file, "-o", "json").json["error"]
     assert error["type"] == "validation_error"
     assert error["details"]["file"] == str(file)

@@ -57,8 +57,6 @@ def check(app: App, *, file: str | None) -> int:
         if app.output.json:
             raise
         app.output.error(error)
-        for problem in error.details.get("problems", [])[1:]:
-            app.output.note(f"also: {problem['field']}: {problem['message']}")
         return 1
     if app.output.json:
         app.output.envelope({"file": str(loaded.file) if loaded.file else None})

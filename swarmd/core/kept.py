@@ -72,11 +72,8 @@ def _promise(operation: Operation) -> str:
 
 
 def _undo(operation: Operation) -> str:
-    ref = operation.target_ref
-    opposite = f"swarmctl stop {ref}"
-    if operation.kind is not OperationKind.START:
-        opposite = f"swarmctl start {ref}"
-    return f"to take that back: {opposite}."
+    verb = "stop" if operation.kind is OperationKind.START else "start"
+    return f"to take that back: swarmctl {verb} {operation.target_ref}."
 
 
 def _copy(error: SwarmError, next_step: str) -> SwarmError:

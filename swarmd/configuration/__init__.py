@@ -6,7 +6,7 @@ from swarmd.configuration.factories import (
     load_factory,
     provider_types,
 )
-from swarmd.configuration.loader import LoadedConfig, find_file, load, parse
+from swarmd.configuration.loader import LoadedConfig, find_file, load, parse, usual_file
 from swarmd.configuration.places import resolve_places
 from swarmd.configuration.reload import ReloadDecision, apply, diff
 
@@ -24,4 +24,5 @@ __all__ = [
     "render_example",
     "render_options",
     "resolve_places",
+    "usual_file",
 ]

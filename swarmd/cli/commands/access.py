@@ -43,12 +43,17 @@ def open_instance(app: App, params: dict[str, Any], *, password: bool, browser: 
             next_step=f"Start it: swarmctl start {params['id']}",
         )
     app.output.noun(found, lambda data: _show(app, data))
-    app.output.note_all(tunnel(app, params, url) or remote_hint(url, os.environ))
+    instance = found if "status" in found else app.call("instance.get", {"id": params["id"]})
+    if instance["status"] != "running":
+        app.output.note(
+            f"→ It is {instance['status']}: nothing answers there. swarmctl start {params['id']}"
+        )
+    app.output.note_all(tunnel(app, instance, url) or remote_hint(url, os.environ))
     if browser:
         start_browser(url)
 
 
-def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
+def tunnel(app: App, instance: dict[str, Any], url: str) -> list[str]:
     """How to reach the loopback of another host, where a provider published the instance."""
     from urllib.parse import urlsplit
 
@@ -56,9 +61,8 @@ def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
 
     if "://127.0.0.1:" not in url:
         return []
-    provider = app.call("instance.get", {"id": params["id"]})["provider"]
-    capabilities = app.call("provider.get", {"name": provider}).get("capabilities") or {}
-    login = capabilities.get("tunnel")
+    provider = app.call("provider.get", {"name": instance["provider"]})
+    login = (provider.get("capabilities") or {}).get("tunnel")
     if not login:
         return []
     user, _, host = str(login).rpartition("@")

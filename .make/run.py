@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarmd.configuration import LoadedConfig, load
-from swarmd.errors import SwarmError
+from swarmd.configuration import LoadedConfig, load, resolve_places
+from swarmd.errors import ConfigError, SwarmError
+from swarmd.messages.config import Config
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -71,10 +72,18 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Stop the daemon; instances go on."""
-    loaded = load(None, os.environ, uid=os.geteuid())
+    """Stop the daemon; instances go on. A mistake in the configuration file is no hindrance."""
+    mistake: ConfigError | None = None
+    try:
+        loaded = load(None, os.environ, uid=os.geteuid())
+    except ConfigError as error:
+        mistake = error
+        places = resolve_places(Config(), os.environ, uid=os.geteuid())
+        loaded = LoadedConfig(Config(), places, None)
     found = status(loaded)
     if found is None:
+        if mistake is not None:  # the file might have named another socket
+            raise mistake
         print("the daemon does not run")
         return
     running = found["instances"]["by_status"].get("running", 0)

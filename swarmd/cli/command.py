@@ -29,11 +29,39 @@ class Command(click.Command):
         return [*own, *shared]
 
 
+class Runner(Command):
+    """A command that takes another one (``exec NAME COMMAND...``), whose options are its own.
+
+    As ``docker exec`` and ``ssh`` have it, ``--`` may be left out: what follows the second word
+    belongs to the command that it begins.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say ``--`` where it was left out."""
+        begin = self._begin(ctx, args)
+        return super().parse_args(ctx, [*args[:begin], *(["--"] if begin else []), *args[begin:]])
+
+    def _begin(self, ctx: click.Context, args: list[str]) -> int:
+        """Where the second word stands; 0 if nothing needs to be said."""
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        with_value = {name for one in options if not one.is_flag for name in one.opts}
+        words = at = 0
+        while at < len(args) and args[at] != "--":
+            if args[at].startswith("-"):
+                at += 2 if args[at] in with_value else 1
+                continue
+            if words:
+                return at
+            words, at = 1, at + 1
+        return 0
+
+
 def command(
     *forms: Form,
     extra: Sequence[click.Parameter] = (),
     examples: str = "",
     own_help: bool = False,
+    kind: type[Command] = Command,
 ) -> Callable[[Run], Command]:
     """Make a command of a function.
 
@@ -45,6 +73,7 @@ def command(
         extra: Further parameters that no request has.
         examples: Lines for the end of the help.
         own_help: The function's docstring is the whole help.
+        kind: What it is made of.
     """
 
     def decorate(function: Run) -> Command:
@@ -53,7 +82,7 @@ def command(
             return function(click.get_current_context().find_object(App), *params, **values)
 
         parameters = [*extra, *(one for form in forms for one in form.parameters())]
-        return Command(
+        return kind(
             function.__name__.strip("_").replace("_", "-"),
             callback=invoke,
             params=sorted(parameters, key=lambda one: isinstance(one, click.Option)),

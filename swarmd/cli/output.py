@@ -164,6 +164,9 @@ class Output:
             click.echo(f"  cause: {safe_lines(str(cause).strip())}", err=True)
         if error.next_step:
             click.echo(f"→ {safe_lines(error.next_step)}", err=True)
+        for problem in error.details.get("problems", [])[1:]:  # of a configuration file
+            also = f"also: {problem['field']}: {problem['message']}"
+            click.echo(safe_lines(also), err=True)
 
 
 def name_of(row: Row) -> str:

@@ -145,7 +145,7 @@ class Form:
         letter = self.letters.get(".".join(leaf.path))
         names = [leaf.key, *([letter] if letter else []), f"--{leaf.option}"]
         if leaf.kind is bool:
-            if self.partial or leaf.default is True:
+            if self.partial or leaf.default is not False:  # true, or what the daemon has for all
                 names[-1] += f"/--no-{leaf.option}"
             return click.Option(names, is_flag=True, default=None, help=leaf.help)
         return click.Option(
@@ -201,8 +201,10 @@ def _metavar(leaf: Leaf) -> str | None:
 
 
 def _help(leaf: Leaf) -> str | None:
-    words = _words(leaf)
-    return f"{leaf.help or ''} Words: {', '.join(words)}." if words else leaf.help
+    told, words = leaf.help or "", _words(leaf)
+    if all(word in told for word in words):
+        return leaf.help
+    return f"{told} Words: {', '.join(words)}."
 
 
 def _is_dict(kind: Any) -> bool:

@@ -67,6 +67,29 @@ TABLE = {
         "call": f"{_HERE}.call:call",
     },
 }
+ELSEWHERE = {
+    "list": "ls",
+    "ps": "ls",
+    "new": "create",
+    "run": "create",
+    "delete": "rm",
+    "remove": "rm",
+    "destroy": "rm",
+    "restore": "undelete",
+    "kill": "stop, or rm --force",
+    "show": "get",
+    "inspect": "get",
+    "describe": "get",
+    "edit": "update",
+    "set": "update",
+    "url": "open",
+    "ssh": "exec",
+    "attach": "exec",
+    "shell": "exec",
+    "log": "logs",
+    "info": "status",
+}
+"""What Docker, Kubernetes and others call it."""
 _HELP = """Run VS Code instances through the daemon swarmd.
 
 An instance is named by its name, owner/name, its id or a unique beginning of the id.
@@ -147,6 +170,26 @@ def _interrupted(app: App) -> int:
     return INTERRUPTED
 
 
+def _version() -> click.Option:
+    """``--version``: this program's own, without asking the daemon."""
+
+    def tell(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value:
+            from swarmd import __version__
+
+            click.echo(f"swarmctl {__version__}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=tell,
+        help="This program's version; `swarmctl version` has the daemon's too.",
+    )
+
+
 def _reader_went_away() -> int:
     """``swarmctl ls | head -1``: nobody reads any more, which is no error worth a word."""
     with contextlib.suppress(OSError, ValueError):
@@ -157,9 +200,10 @@ def _reader_went_away() -> int:
 root = Root(
     "swarmctl",
     table=TABLE,
+    elsewhere=ELSEWHERE,
     help=_HELP,
     epilog=_EPILOG,
-    params=shared_options(hidden=False),
+    params=[*shared_options(hidden=False), _version()],
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

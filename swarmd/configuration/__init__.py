@@ -16,14 +16,14 @@ if TYPE_CHECKING:
         load_factory,
         provider_types,
     )
-    from swarmd.configuration.loader import LoadedConfig, find_file, load, parse
+    from swarmd.configuration.loader import LoadedConfig, find_file, load, parse, usual_file
     from swarmd.configuration.places import resolve_places
     from swarmd.configuration.reload import ReloadDecision, apply, diff
 
 _PARTS = {
     "example": ("render_example", "render_options"),
     "factories": ("check_provider_options", "load_factory", "provider_types"),
-    "loader": ("LoadedConfig", "find_file", "load", "parse"),
+    "loader": ("LoadedConfig", "find_file", "load", "parse", "usual_file"),
     "places": ("resolve_places",),
     "reload": ("ReloadDecision", "apply", "diff"),
 }
@@ -43,6 +43,7 @@ __all__ = [
     "render_example",
     "render_options",
     "resolve_places",
+    "usual_file",
 ]
 
 

@@ -80,19 +80,31 @@ def find_file(path: Path | None, env: Mapping[str, str], *, uid: int) -> Path | 
     Raises:
         ConfigError: A named file does not exist.
     """
-    variable = env.get("SWARMD_CONFIG")
-    named = path or (Path(variable).expanduser() if variable else None)
+    named = path or _from_environment(env)
     if named is None:
         usual = default_file(env, uid=uid)
         return usual if usual.exists() else None
     if not named.exists():
         raise ConfigError(
             f"there is no configuration file {named}",
-            next_step="Write one with `swarmctl config init`, or leave the option out: "
-            "the defaults work.",
+            next_step=f"Write one with `swarmctl config init {named}`, or leave the option out: "
+            "the defaults work."
+            if path
+            else "$SWARMD_CONFIG names it. Write one with `swarmctl config init`, or unset the "
+            "variable: the defaults work.",
             details={"file": str(named)},
         )
     return named.absolute()
+
+
+def usual_file(env: Mapping[str, str], *, uid: int) -> Path:
+    """Where the file belongs if no option names one, whether or not it is there."""
+    return _from_environment(env) or default_file(env, uid=uid)
+
+
+def _from_environment(env: Mapping[str, str]) -> Path | None:
+    variable = env.get("SWARMD_CONFIG")
+    return Path(variable).expanduser() if variable else None
 
 
 def parse(text: str, file: Path | None = None) -> Config:

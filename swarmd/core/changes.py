@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swarmd.core.explain import explain
+from swarmd.core.explain import explain, explain_path
 from swarmd.errors import ValidationError
 from swarmd.messages import codec
 from swarmd.messages.instance import InstanceConfig
@@ -52,6 +52,9 @@ def merge_patch(config: InstanceConfig, changes: dict[str, Any]) -> InstanceConf
                 field=f"changes.{field}",
                 next_step=way,
             )
+    for path in _reset(changes):
+        if (wrong := explain_path(InstanceConfig, path, prefix="changes")) is not None:
+            raise wrong.error()
     try:
         return codec.convert(_merged(current, _without_mask(changes)), InstanceConfig)
     except msgspec.ValidationError as error:
@@ -63,6 +66,15 @@ def _without_mask(changes: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(auth, dict) or auth.get("credentials") != MASK:
         return changes
     return changes | {"auth": {key: auth[key] for key in auth if key != "credentials"}}
+
+
+def _reset(patch: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths that are null. Merging takes them away, so that nobody would miss their names."""
+    for key, value in patch.items():
+        if value is None:
+            yield (*above, key)
+        elif isinstance(value, dict):
+            yield from _reset(value, (*above, key))
 
 
 def _merged(target: Any, patch: Any) -> Any:

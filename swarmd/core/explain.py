@@ -87,6 +87,22 @@ def explain(error: Exception, kind: Any, *, prefix: str = "") -> Explained:
     return _wrong_value(text, _at(kind, parts), _dotted(prefix, parts))
 
 
+def explain_path(kind: Any, path: Sequence[str], *, prefix: str = "") -> Explained | None:
+    """Say which key of a path does not exist; None if all do.
+
+    Args:
+        kind: The type that the path leads through: a Struct.
+        path: Its keys, outermost first.
+        prefix: Dotted path of the whole thing within what the user wrote.
+    """
+    for index, key in enumerate(path):
+        here = _at(kind, path[:index])
+        known = keys_of(here)
+        if known and key not in known:
+            return _unknown_key(key, here, _dotted(prefix, path[:index]))
+    return None
+
+
 def _unknown_key(key: str, here: Any, where: str) -> Explained:
     key = _short(key)
     known = keys_of(here)

@@ -156,13 +156,21 @@ def _check_resources(wanted: Resources, limits: InstanceLimits, provider: str) -
         if wanted.memory < least:
             raise _no_room("memory", str(wanted.memory), f"at least {Size(least)}", provider)
         if top is not None and wanted.memory > top:
-            raise _no_room("memory", str(wanted.memory), f"at most {Size(top)}", provider)
+            raise _no_room("memory", str(wanted.memory), f"at most {_round(top)}", provider)
     if wanted.storage is not None:
         if wanted.storage <= 0:
             raise _no_room("storage", str(wanted.storage), "more than 0", provider)
         if limits.storage is not None and wanted.storage > limits.storage.size:
-            size = Size(limits.storage.size)
-            raise _no_room("storage", str(wanted.storage), f"at most {size}", provider)
+            most_stored = _round(limits.storage.size)
+            raise _no_room("storage", str(wanted.storage), f"at most {most_stored}", provider)
+
+
+def _round(limit: int) -> str:
+    """A size that is within a limit and can be asked for, as a person would write it."""
+    for unit, factor in (("g", 1 << 30), ("m", 1 << 20)):
+        if limit >= factor:
+            return f"{math.floor(limit / factor * 10) / 10:g}{unit}"
+    return str(Size(limit))
 
 
 def _no_room(what: str, asked: str, limit: str, provider: str) -> ResourceLimitError:

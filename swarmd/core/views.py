@@ -38,12 +38,16 @@ def find(tables: Tables, ref: str, caller: str, *, trash: bool = False) -> Insta
     """
     try:
         return resolve(ref, caller=caller, by_id=tables.instances, by_name=tables.names)
-    except InstanceNotFound:
-        if not trash:
-            raise
+    except InstanceNotFound as error:
         found = _in_trash(tables, ref, caller)
         if found is None:
             raise
+        if not trash:
+            raise InstanceNotFound(
+                error.message,
+                field=error.field,
+                next_step=f"It is in the trash: swarmctl undelete {ref}.",
+            ) from error
         return found
 
 

@@ -64,7 +64,7 @@ class CommandSink:
     def deliver(self, notice: Notice) -> None:
         """Run it and wait for its end. Raises ``Unavailable`` if it does not end well."""
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-            given.write(payload(notice, self._node))
+            given.write(payload(notice, self._node) + b"\n")
             given.seek(0)
             code = self._run(given, said)
             if code != 0:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from swarmd.cli.commands.layouts import PROVIDERS, breaker_state
+from swarmd.cli.commands.layouts import PROVIDERS, breaker_state, provider_state
 from swarmd.cli.text import left
 from tests.cli.driver import ctl
 
@@ -32,6 +32,25 @@ def test_the_column() -> None:
     assert breaker_state({"breaker": {"state": "open", "retry_at": later}}) == "open 1h"
     assert breaker_state({"breaker": {"state": "half_open", "retry_at": None}}) == "half_open"
     assert breaker_state({}) == "-"
+
+
+@pytest.mark.parametrize(
+    ("provider", "word"),
+    [
+        ({"enabled": False, "cordoned": True}, "disabled"),
+        ({"enabled": True, "health": {"ok": False, "checked_at": None}}, "starting"),
+        ({"enabled": True, "health": {"ok": False, "checked_at": "2026-01-31"}}, "failed"),
+        ({"enabled": True, "cordoned": True, "health": {"ok": True}}, "cordoned"),
+        (
+            {"enabled": True, "cordoned": True, "health": {"ok": False, "checked_at": "2026"}},
+            "failed",
+        ),
+        ({"enabled": True, "ok": False}, "failed"),
+        ({"enabled": True, "ok": True}, "ok"),
+    ],
+)
+def test_the_state(provider: dict[str, object], word: str) -> None:
+    assert provider_state(provider) == word
 
 
 def test_help_tells_how_to_unset_the_cost() -> None:

@@ -24,10 +24,12 @@ def test_the_conclusion_the_checks_and_the_history(served: Served, web: Instance
     assert lines[0].endswith(": it answers")
     header = next(line.split() for line in lines if line.startswith("CHECK"))
     assert header == ["CHECK", "VERDICT", "VALUE", "LIMIT", "TOOK", "SAYS"]
-    assert next(line for line in lines if line.startswith("responds")).split()[1:4] == [
+    assert next(line for line in lines if line.startswith("responds")).split()[1:6] == [
         "healthy",
-        "0.002",
-        "1",
+        "2",
+        "ms",
+        "1000",
+        "ms",
     ]
     assert lines[-1].endswith("2 ms  alive")
 

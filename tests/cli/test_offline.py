@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from swarmd import __version__
+from swarmd.cli.commands.providers import providers
 from swarmd.cli.root import TABLE, root
 from swarmd.configuration import parse
 from swarmd.messages.config import Config
@@ -61,6 +63,38 @@ def test_a_typo_is_answered_with_the_nearest_command() -> None:
     assert "There is no command 'strat'. Did you mean stats or start?" in ran.err
     assert not ran.out
     assert "Known: create, ls" in ctl("xyzzy").err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("ps",), "Use ls."),
+        (("delete", "web"), "Use rm."),
+        (("describe", "web"), "Use get."),
+        (("providers", "uncordon", "box1"), "Use enable."),
+        (("providers", "enabel", "box1"), "Did you mean enable"),
+        (("ops", "cancle", "01m8"), "Did you mean cancel"),
+    ],
+)
+def test_words_of_other_tools_and_typos(home: Path, words: tuple[str, ...], hint: str) -> None:
+    ran = ctl(*words)
+    assert ran.code == 2
+    assert hint in ran.err
+
+
+def test_every_word_of_other_tools_means_a_command() -> None:
+    for group in (root, providers):
+        for word, meant in group.elsewhere.items():
+            assert word not in group.places
+            assert meant.split(",")[0] in group.places
+
+
+def test_the_version_needs_no_daemon(home: Path) -> None:
+    assert ctl("--version").out == f"swarmctl {__version__}\n"
+
+
+def test_the_list_of_commands_is_not_cut() -> None:
+    assert "..." not in ctl("--help").out.replace("ARGS]...", "")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +159,26 @@ def test_config_init_check_show(home: Path) -> None:
     assert ctl("config", "init", file, "--force").code == 0
 
 
+def test_config_init_writes_where_the_file_is_looked_for(home: Path) -> None:
+    file = home / "mine.toml"
+    env = {"SWARMD_CONFIG": str(file)}
+    missing = ctl("config", "check", env=env)
+    assert "$SWARMD_CONFIG names it" in missing.err
+    assert ctl("config", "init", env=env).out == f"{file}\n"
+    assert ctl("config", "check", env=env).code == 0
+
+
+def test_config_check_notes_a_default_provider_that_is_not_there(home: Path) -> None:
+    file = home / "c.toml"
+    file.write_text('[daemon]\ndefault_provider = "lcl"\n')
+    ran = ctl("config", "check", "-c", file)
+    assert ran.code == 0
+    assert "daemon.default_provider" in ran.err
+    assert "'lcl'" in ran.err
+    file.write_text('[daemon]\ndefault_provider = ""\n')
+    assert ctl("config", "check", "-c", file).err == ""
+
+
 def test_config_init_writes_to_standard_output(home: Path) -> None:
     ran = ctl("config", "init", "-")
     assert ran.out == (Path(__file__).parents[2] / "config.example.toml").read_text()
@@ -155,6 +209,7 @@ def test_config_check_tells_every_problem(home: Path) -> None:
     assert "→ Known: level, format." in ran.err
     assert "also: logging.level: expected one of" in ran.err
     assert "also: providers[0].type: is missing" in ran.err
+    assert ctl("config", "show", "--config", file).err == ran.err
     error = ctl("config", "check", "--config", file, "-o", "json").json["error"]
     assert error["type"] == "validation_error"
     assert error["details"]["file"] == str(file)

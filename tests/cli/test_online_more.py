@@ -9,6 +9,7 @@ from msgspec import structs
 from swarmd.messages import replies, requests
 from swarmd.messages.enums import DaemonState, EventType
 from swarmd.messages.instance import Failure, Instance, Stray
+from swarmd.messages.operation import Caller
 from tests.api.fake_query import EPOCH
 from tests.api.fake_streams import BytesSession
 from tests.cli.driver import ME, ctl, names
@@ -34,6 +35,40 @@ def test_exec_passes_output_and_exit_code(served: Served, web: Instance) -> None
     ran = ctl("exec", "web", "--workdir", "src", "--", "sh", "-c", "x")
     assert (ran.code, ran.out) == (7, "out\n")
     assert ran.err.startswith("bad ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("web", "sh", "-c", "x", "--timeout"),
+        ("--workdir", "src", "web", "sh", "-c", "x", "--timeout"),
+        ("web", "--workdir=src", "sh", "-c", "x", "--timeout"),
+        ("web", "--", "sh", "-c", "x", "--timeout"),
+    ],
+)
+def test_what_follows_the_command_is_its_own(
+    served: Served, web: Instance, words: tuple[str, ...]
+) -> None:
+    seen: list[requests.Request] = []
+
+    def session(request: requests.Request) -> BytesSession:
+        seen.append(request)
+        return BytesSession([], exit_code=0)
+
+    served.daemon.make_session = session
+    ran = ctl("exec", *words)
+    assert ran.code == 0, ran.err
+    (request,) = seen
+    assert isinstance(request, requests.ExecInstance)
+    assert request.command == ("sh", "-c", "x", "--timeout")
+
+
+def test_exec_has_no_terminal_and_says_so(served: Served, web: Instance) -> None:
+    ran = ctl("exec", "-it", "web", "bash")
+    assert ran.code == 2
+    assert "gets no terminal" in ran.err
+    assert "swarmctl open web" in ran.err
+    assert ctl("exec", "web").code == 2
 
 
 def test_exec_pipes_standard_input(served: Served, web: Instance) -> None:
@@ -103,6 +138,14 @@ def test_open_what_does_not_run(served: Served) -> None:
     ran = ctl("open", "web")
     assert ran.code == 1
     assert "→ Start it: swarmctl start web" in ran.err
+
+
+def test_open_what_has_been_stopped(served: Served, web: Instance) -> None:
+    ctl("stop", "web")
+    for words in (("open", "web"), ("open", "web", "--password")):
+        ran = ctl(*words, env={"SSH_CONNECTION": None})
+        assert ran.code == 0
+        assert "→ It is stopped: nothing answers there. swarmctl start web\n" in ran.err
 
 
 def test_why(served: Served, web: Instance) -> None:
@@ -239,6 +282,17 @@ def test_stats_are_named(served: Served, web: Instance) -> None:
     assert names(ctl("stats")) == ["NAME", f"{ME}/web"]
     assert web.id in ctl("stats", "-o", "wide").out
     assert ctl("stats", "-o", "json").data["items"][0]["id"] == web.id
+
+
+def test_stats_of_what_does_not_run(
+    served: Served, web: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stats(caller: Caller, refs: tuple[str, ...]) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr(served.daemon, "stats", stats)
+    assert ctl("stats").err == "No instance runs.\n"
+    assert "web does not run" in ctl("stats", "web").err
 
 
 def test_a_change_that_waits_for_a_restart_is_told(served: Served) -> None:

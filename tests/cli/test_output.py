@@ -13,6 +13,7 @@ from swarmd import errors
 from swarmd.cli import bulk
 from swarmd.cli.app import App
 from swarmd.cli.commands import access, archives, doctor
+from swarmd.cli.commands.layouts import event_line, result_line
 from swarmd.cli.output import Output, exit_code
 from swarmd.cli.progress import ProgressLine
 from swarmd.client.browser import start_browser
@@ -191,6 +192,25 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.startswith("\r\x1b[Kmaking\\x1b web  50%\r\x1b[Kstarting web xxx")
     assert seen.endswith("…\r\x1b[K")
     assert "nothing" not in seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "line"),
+    [
+        ("delete", "succeeded", "ana/web  deleted for good"),
+        ("delete", "running", "01m8  delete  ana/web  running"),
+        ("stop", "succeeded", "01m8  stop  ana/web  succeeded"),
+    ],
+)
+def test_what_a_verb_answers_with_an_operation(kind: str, state: str, line: str) -> None:
+    operation = {"id": "01m8", "kind": kind, "target_ref": "ana/web", "state": state}
+    assert result_line(operation) == line
+
+
+def test_an_event_has_its_facts_as_json() -> None:
+    event = {"at": "2026-01-31T12:00:00Z", "seq": 7, "type": "alert", "target": "box1"}
+    line = event_line(event | {"data": {"state": "raised", "details": {"value": 0.5}}})
+    assert line.endswith('box1  state=raised details={"value":0.5}')
 
 
 # --- export's destination --------------------------------------------------------------------

@@ -323,6 +323,17 @@ def test_an_archive_does_not_go_to_a_terminal(
     assert "does not go to a terminal" in terminal.seen
 
 
+def test_an_export_goes_where_standard_output_goes(
+    served: Served, env: dict[str, str], open_terminal: OpenTerminal, tmp_path: Path
+) -> None:
+    served.on_loop(served.daemon.add, "web")
+    assert process("export", "ana/web", env=env).out == "\0" * 1024
+    target = tmp_path / "web.tar"
+    with target.open("wb") as out, started(env, "export", "ana/web", stdout=out) as child:
+        assert child.wait(30) == 0
+    assert target.read_bytes() == bytes(1024)
+
+
 def test_ls_watch_redraws_a_terminal(
     served: Served, env: dict[str, str], open_terminal: OpenTerminal
 ) -> None:

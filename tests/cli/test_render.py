@@ -154,6 +154,18 @@ def test_a_partial_form_requires_nothing_and_tells_no_from_not_given() -> None:
     assert parse(form, "--name", "new") == {"name": "new"}
 
 
+def test_what_is_not_set_by_default_can_be_switched_both_ways() -> None:
+    assert parse(CREATE, "web", "--no-recover")["config"]["health"] == {"recover": False}
+    assert parse(CREATE, "web", "--recover")["config"]["health"] == {"recover": True}
+    assert "health" not in parse(CREATE, "web")["config"]
+
+
+def test_words_are_told_once() -> None:
+    told = [getattr(one, "help", None) or "" for one in CREATE.parameters()]
+    (probe,) = (text for text in told if "tcp" in text)
+    assert probe.count("tcp") == 1
+
+
 def test_positional_arguments_come_first_and_may_be_many() -> None:
     stats = Form(requests.StatsInstance, arguments={"id": "NAME"})
     assert parse(stats, "a", "b") == {"id": ["a", "b"]}

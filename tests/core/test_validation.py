@@ -125,6 +125,15 @@ def test_more_than_the_provider_gives(resources: Resources, field: str, limit: s
     assert limit in str(caught.value.next_step)
 
 
+def test_a_limit_is_told_as_it_can_be_asked_for() -> None:
+    most = 24_684_096 << 10
+    limits = InstanceLimits(cpu=CpuLimits(cores=4), memory=MemoryLimits(min=1, max=most))
+    wide = caps(max_resources_per_instance=limits)
+    with pytest.raises(ResourceLimitError, match=r"at most 23\.5g"):
+        check_config(config(resources=Resources(memory=Size(200 << 30))), wide)
+    check_config(config(resources=Resources(memory=Size.parse("23.5g"))), wide)
+
+
 def test_limits_that_a_provider_does_not_have() -> None:
     open_ended = InstanceLimits(cpu=CpuLimits(cores=4), memory=MemoryLimits(min=1))
     wide = caps(max_resources_per_instance=open_ended)

@@ -76,8 +76,9 @@ def test_a_name_in_the_trash_of_several_others_is_not_guessed() -> None:
 
 
 def test_names_of_the_trash_are_hidden_without_it() -> None:
-    with pytest.raises(InstanceNotFound):
+    with pytest.raises(InstanceNotFound) as raised:
         find(with_trash(), "api", "ana")
+    assert raised.value.next_step == "It is in the trash: swarmctl undelete api."
     with pytest.raises(InstanceNotFound):
         find(with_trash(), "nothing", "ana", trash=True)
 

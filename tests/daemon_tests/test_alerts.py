@@ -100,7 +100,7 @@ def test_an_episode_is_raised_taken_over_and_resolved_once(
 ) -> None:
     token, notes = tmp_path / "token", tmp_path / "notes.jsonl"
     token.write_text("t0ken\n")
-    code = f"import sys; open({str(notes)!r}, 'a').write(sys.stdin.read() + '\\n')"
+    code = f"import sys; open({str(notes)!r}, 'a').write(sys.stdin.read())"
     settings.tables["alerting"] = {
         **ALERTING_CONFIG,
         "command": [sys.executable, "-c", code],

@@ -89,3 +89,20 @@ def test_a_daemon_that_cannot_start_is_told_with_its_own_words(place: DaemonProc
     assert "state_dir" in done.stderr
     assert "Traceback" not in done.stderr
     place.write_config()
+
+
+def test_a_mistake_in_the_configuration_does_not_keep_the_daemon_running(
+    place: DaemonProcess,
+) -> None:
+    assert run(place, "start").returncode == 0
+    place.call("instance.delete", id="first", force=True)
+    pid = place.call("daemon.status")["pid"]
+    place.config.write_text("[daemon\n")
+    stopped = run(place, "stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert read_process(pid) is None
+    # It may run where the file would have said: that it does not run is not known.
+    again = run(place, "stop")
+    assert again.returncode == 1
+    assert "not TOML" in again.stderr
+    place.write_config()

@@ -43,19 +43,24 @@ def open_instance(app: App, params: dict[str, Any], *, password: bool, browser: 
             next_step=f"Start it: swarmctl start {params['id']}",
         )
     app.output.noun(found, lambda data: _show(app, data))
-    app.output.note_all(tunnel(app, params, url) or remote_hint(url, os.environ))
+    instance = found if "status" in found else app.call("instance.get", {"id": params["id"]})
+    if instance["status"] != "running":
+        app.output.note(
+            f"→ It is {instance['status']}: nothing answers there. swarmctl start {params['id']}"
+        )
+    app.output.note_all(tunnel(app, instance, url) or remote_hint(url, os.environ))
     if browser:
         start_browser(url)
 
 
-def tunnel(app: App, params: dict[str, Any], url: str) -> list[str]:
+def tunnel(app: App, instance: dict[str, Any], url: str) -> list[str]:
     """How to reach the loopback of another host, where a provider published the instance."""
     from swarmd.core.addresses import provider_tunnel
 
     if "://127.0.0.1:" not in url:
         return []
-    provider = app.call("instance.get", {"id": params["id"]})["provider"]
-    capabilities = app.call("provider.get", {"name": provider}).get("capabilities") or {}
+    provider = app.call("provider.get", {"name": instance["provider"]})
+    capabilities = provider.get("capabilities") or {}
     found = provider_tunnel(url, capabilities.get("tunnel"))
     if found is None:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,14 +30,16 @@ from swarmd.messages.wire import PIECE
         click.Option(
             ["target", "-o", "--output"],
             metavar="FILE|-",
-            help="Where to; - is standard output. Default: NAME.tar.",
+            help="Where to; - is standard output. Default: standard output if that is a file or "
+            "a pipe, else NAME.tar.",
         ),
         click.Option(["--force"], is_flag=True, help="Replace the file if it exists."),
     ],
+    examples="swarmctl export web -o web.tar\nswarmctl export web | ssh box2 swarmctl import - web",
 )
 def export(app: App, params: dict[str, Any], *, target: str | None, force: bool) -> None:
     """The file appears under its name when it is complete."""
-    name = target or f"{params['id'].rpartition('/')[2]}.tar"
+    name = target or ("-" if _redirected() else f"{params['id'].rpartition('/')[2]}.tar")
     with destination(name, force=force) as out, app.stream("instance.export", params) as stream:
         total = 0
         for chunk in stream:
@@ -46,6 +49,15 @@ def export(app: App, params: dict[str, Any], *, target: str | None, force: bool)
     app.progress.clear()
     if name != "-":
         app.output.note(f"{name}: {size(total)}")
+
+
+def _redirected() -> bool:
+    """Whether somebody wrote ``> FILE`` or ``| PROGRAM``, and so said where to."""
+    try:
+        mode = os.fstat(sys.stdout.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,6 @@ def check(app: App, *, file: str | None) -> int:
         if app.output.json:
             raise
         app.output.error(error)
-        for problem in error.details.get("problems", [])[1:]:
-            app.output.note(f"also: {problem['field']}: {problem['message']}")
         return 1
     if app.output.json:
         app.output.envelope({"file": str(loaded.file) if loaded.file else None})
@@ -65,7 +64,19 @@ def check(app: App, *, file: str | None) -> int:
         app.output.line(
             f"{loaded.file} is right." if loaded.file else "No file: the defaults hold."
         )
+        app.output.note_all(_doubts(loaded))
     return 0
+
+
+def _doubts(loaded: LoadedConfig) -> Iterator[str]:
+    """What is no mistake, since a provider may be registered later, and likely one."""
+    wanted = loaded.config.daemon.default_provider
+    names = [entry.name for entry in loaded.config.providers]
+    if wanted not in ("", "local", *names):
+        yield (
+            f"note: daemon.default_provider: no provider {wanted!r} stands in it "
+            f"({', '.join(names)}). Unless one is registered, the strategy alone decides."
+        )
 
 
 @command(extra=[_file_option()])
@@ -102,14 +113,13 @@ def _set(value: Any) -> Any:
 )
 def init(app: App, *, file: str | None, force: bool) -> None:
     """Write a configuration file with every key, its default and its comment."""
-    from swarmd.configuration import load_factory, provider_types, render_example
-    from swarmd.configuration.places import default_file
+    from swarmd.configuration import load_factory, provider_types, render_example, usual_file
 
     text = render_example({kind: load_factory(kind).options_type() for kind in provider_types()})
     if file == "-":
         app.output.line(text.rstrip())
         return
-    path = Path(file) if file else default_file(os.environ, uid=os.geteuid())
+    path = Path(file) if file else usual_file(os.environ, uid=os.geteuid())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if force else "x", encoding="utf-8") as out:

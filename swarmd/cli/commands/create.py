@@ -84,7 +84,7 @@ def create(
         [(item["config"]["name"], item) for item in wanted],
         lambda item: app.operate("instance.create", item, label=item["config"]["name"]),
         lambda result: app.output.line(result_line(result)),
-        "created",
+        "created" if params.get("wait", True) else "to be created",
     )
     if code == 0 and len(wanted) == 1 and params.get("wait", True) and params.get("start", True):
         app.output.note(f"Log in: swarmctl open {wanted[0]['config']['name']} --password")

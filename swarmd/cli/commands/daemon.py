@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from swarmd.cli.app import App
@@ -60,7 +60,14 @@ def stats(app: App, params: dict[str, Any]) -> None:
         known = read_all(app, {"fields": fields})["items"]
         names = {one["id"]: f"{one['owner']}/{one['name']}" for one in known}
         rows = [{**row, "name": names.get(row["id"], row["id"])} for row in rows]
-    app.output.table(found, rows, STATS, empty="No instance runs.")
+    app.output.table(found, rows, STATS, empty=_nothing_runs(params.get("id") or []))
+
+
+def _nothing_runs(named: Sequence[str]) -> str:
+    if not named:
+        return "No instance runs."
+    does = "does not run" if len(named) == 1 else "do not run"
+    return f"{', '.join(named)} {does}: there is nothing to measure. Start: swarmctl start NAME"
 
 
 @command(Form(requests.DaemonActors))

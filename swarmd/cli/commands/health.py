@@ -17,15 +17,19 @@ _LATEST = 10
 """Points of the history that people are shown; ``-o json`` has them all."""
 
 
-def _figure(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else dash(value)
+def _figure(row: Row, key: str) -> str:
+    """A check's figure: answers take seconds, of memory and disk there are shares."""
+    value = row.get(key)
+    if not isinstance(value, float):
+        return dash(value)
+    return f"{value:.1%}" if row.get("kind") == "resources" else _took(value)
 
 
 CHECKS = (
     column("CHECK", "kind"),
     column("VERDICT", coloured=True),
-    Column("VALUE", lambda row: _figure(row.get("value"))),
-    Column("LIMIT", lambda row: _figure(row.get("limit"))),
+    Column("VALUE", lambda row: _figure(row, "value")),
+    Column("LIMIT", lambda row: _figure(row, "limit")),
     Column("TOOK", lambda row: _took(row.get("seconds"))),
     column("SAYS", "message"),
 )

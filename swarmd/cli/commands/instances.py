@@ -71,7 +71,7 @@ def act(
         [(ref, ref) for ref in refs],
         lambda ref: app.operate(method, {"id": ref, **own_key(params, ref, refs)}, label=ref),
         lambda result: _show(app, result),
-        verb,
+        verb if params.get("wait", True) else f"to be {verb}",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swarmd.cli.grid import Column, Row, column
+from swarmd.cli.output import dumps
 from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, yes
 
 
@@ -77,10 +78,10 @@ def provider_state(row: Row) -> str:
     """One word for whether a provider takes instances."""
     if not row.get("enabled"):
         return "disabled"
-    if row.get("cordoned"):
-        return "cordoned"
-    healthy = row.get("ok", (row.get("health") or {}).get("ok"))
-    return "ok" if healthy else "failed"
+    health = row.get("health") or {}
+    if not row.get("ok", health.get("ok")):
+        return "failed" if "ok" in row or health.get("checked_at") else "starting"
+    return "cordoned" if row.get("cordoned") else "ok"
 
 
 def breaker_state(row: Row) -> str:
@@ -209,9 +210,13 @@ def event_line(event: Row) -> str:
     """One event on one line."""
     about = event.get("ref") or event.get("target") or ""
     facts = (event.get("data") or {}).items()
-    data = " ".join(f"{key}={safe(value)}" for key, value in facts if value not in (None, ""))
+    data = " ".join(f"{key}={_fact(value)}" for key, value in facts if value not in (None, ""))
     parts = (clock(event.get("at")), str(event.get("seq")), event.get("type"), about, data)
     return "  ".join(safe(part) for part in parts if part)
+
+
+def _fact(value: object) -> str:
+    return dumps(value) if isinstance(value, dict | list) else safe(value)
 
 
 def instance_line(instance: dict[str, Any]) -> str:
@@ -222,6 +227,8 @@ def instance_line(instance: dict[str, Any]) -> str:
 
 def operation_line(operation: dict[str, Any]) -> str:
     """What a verb answers that was not waited for."""
+    if operation.get("kind") == "delete" and operation.get("state") == "succeeded":
+        return f"{safe(operation.get('target_ref'))}  deleted for good"
     words = (operation.get("kind"), operation.get("target_ref"), operation.get("state"))
     return "  ".join(safe(part) for part in (operation.get("id"), *words) if part)
 

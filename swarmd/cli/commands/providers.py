@@ -38,6 +38,15 @@ providers = LazyGroup(
     },
     bare="list",
     fallback="get",
+    elsewhere={
+        "uncordon": "enable",
+        "add": "register",
+        "create": "register",
+        "rm": "remove",
+        "delete": "remove",
+        "ls": "list",
+        "show": "get",
+    },
 )
 
 

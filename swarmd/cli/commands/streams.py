@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swarmd.cli.app import App
-from swarmd.cli.command import command
+from swarmd.cli.command import Runner, command
 from swarmd.cli.commands.instances import NAME
 from swarmd.cli.commands.layouts import event_line
 from swarmd.cli.output import dumps
@@ -45,17 +45,28 @@ def logs(app: App, params: dict[str, Any]) -> None:
         click.Option(
             ["interactive", "-i", "--stdin"], is_flag=True, help="Pass standard input on."
         ),
+        click.Option(["terminal", "-t", "--tty"], is_flag=True, hidden=True),
     ],
-    examples="swarmctl exec web -- git status\ntar c . | swarmctl exec web -i -- tar x",
+    examples="swarmctl exec web git status\ntar c . | swarmctl exec -i web tar x",
+    kind=Runner,
 )
 def exec_in(
     app: App,
     params: dict[str, Any],
     *,
     interactive: bool,
+    terminal: bool,
     env_files: tuple[dict[str, str], ...],
 ) -> int:
-    """Put -- before a command that has options of its own. Its exit code is passed on."""
+    """Options stand before COMMAND; what follows is its own. Its exit code is passed on.
+
+    It gets no terminal: for a shell to work in, open the instance and use VS Code's.
+    """
+    if terminal:
+        raise click.UsageError(
+            "There is no -t: a command gets no terminal. VS Code has one: "
+            f"swarmctl open {params['id']}."
+        )
     params = with_env(params, env_files)
     with app.stream("instance.exec", {**params, "stdin": interactive}) as stream:
         if interactive:

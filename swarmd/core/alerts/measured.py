@@ -112,6 +112,7 @@ def _utilization(sample: SwarmMetrics, limits: _Limits) -> Iterator[Condition | 
                     "max_instances": each.max_instances,
                     "value": each.utilization,
                     "threshold": threshold,
+                    "next_step": f"Stop or delete instances of {name}, or raise its max_instances.",
                 },
             )
 
@@ -134,6 +135,7 @@ def _unhealthy(sample: SwarmMetrics, limits: _Limits) -> Condition | None:
             "total_instances": total,
             "value": count / total,
             "threshold": threshold,
+            "next_step": "Which: swarmctl ls --health unhealthy; why: swarmctl why NAME.",
         },
     )
 
@@ -155,6 +157,7 @@ def _migrations(sample: SwarmMetrics, limits: _Limits) -> Condition | None:
             "total_migrations": total,
             "value": failed / total,
             "threshold": threshold,
+            "next_step": "Which, and why: swarmctl ops list --state failed.",
         },
     )
 
@@ -186,6 +189,7 @@ def _latency(samples: Sequence[SwarmMetrics], limits: _Limits) -> Condition | No
             "window_seconds": float(limits.config.window),
             "value": value,
             "threshold": threshold,
+            "next_step": "Which kinds: swarmctl metrics; what runs now: swarmctl ops.",
         },
     )
 
@@ -204,6 +208,7 @@ def _errors(ended: _Ended, limits: _Limits) -> Condition | None:
             "window_seconds": float(limits.config.window),
             "value": value,
             "threshold": threshold,
+            "next_step": "Which, and why: swarmctl ops list --state failed.",
         },
     )
 

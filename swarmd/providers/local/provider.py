@@ -156,7 +156,7 @@ class LocalProvider:
             return ProviderHealth(
                 ok=False, message=message, next_step=error.next_step, checked_at=now
             )
-        message = f"code-server: {found.source} ({' '.join(found.command)}){self._troubles()}"
+        message = f"{server.describe(found)}{self._troubles()}"
         return ProviderHealth(ok=True, message=message, version=found.version, checked_at=now)
 
     def _troubles(self) -> str:

@@ -52,6 +52,13 @@ def find_server(options: LocalOptions, server_dir: Path) -> Server:
     return _managed(server_dir)
 
 
+def describe(server: Server) -> str:
+    """Which one it is, short enough for a table: ``code-server 4.139.1, managed``."""
+    name = f"{NAME} {server.version}" if server.version else NAME
+    # Of the managed one the version says all; of another one only its path does.
+    return f"{name}, {server.source}" + ("" if server.version else f": {server.command[0]}")
+
+
 def _path_of_servers() -> str:
     """PATH without VS Code's own folder.
 

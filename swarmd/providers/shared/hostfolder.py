@@ -97,7 +97,8 @@ def _root_of(wanted: str, roots: Roots) -> tuple[Path, str]:
         field=FIELD,
         next_step=f"Choose a folder below {listed}."
         if roots
-        else "Leave it out for a managed one; host folders need roots in the provider's options.",
+        else "Leave it out for a managed one. Host folders must lie below roots: list some in the "
+        "provider's options (README, Configuration), then swarmctl reload.",
         details={"roots": [str(root) for root in roots]},
     )
 

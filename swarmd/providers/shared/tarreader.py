@@ -65,7 +65,10 @@ class Stream:
         """Exactly so many bytes, in slices of bounded size. Raises if the archive ends first."""
         while size:
             if not self._rest and not self._fill():
-                raise refused("the archive is cut off", "Send the whole archive again.")
+                raise refused(
+                    "the archive is cut off, or no archive at all",
+                    "Send the whole file that swarmctl export wrote.",
+                )
             part = self._rest[: min(size, _SLICE)]
             self._rest = self._rest[len(part) :]
             size -= len(part)

@@ -8,7 +8,7 @@ import pytest
 
 from swarmd.errors import ProviderError
 from swarmd.providers.local.options import LocalOptions
-from swarmd.providers.local.server import find_server
+from swarmd.providers.local.server import Server, describe, find_server
 
 
 def program(folder: Path) -> Path:
@@ -30,3 +30,11 @@ def test_the_script_of_a_vs_code_terminal_is_no_server(
     real = program(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{script.parent}:{real.parent}")
     assert find_server(LocalOptions(), tmp_path / "nothing").command == (str(real),)
+
+
+def test_which_one_it_is_fits_a_table() -> None:
+    managed = Server(("/opt/swarmd/node", "/opt/swarmd/entry.js"), "managed", "4.139.1")
+    assert describe(managed) == "code-server 4.139.1, managed"
+    assert describe(Server(("/usr/bin/code-server",), "PATH")) == (
+        "code-server, PATH: /usr/bin/code-server"
+    )

@@ -38,6 +38,7 @@ class Action:
         done: What has happened to it then: "stopped".
         refuse: Why it cannot be done to this one; None: it can.
         loses: What will be lost, to be confirmed first; empty: nothing is asked.
+        shown: Whether the footer has it: 80 columns are few, and ? and ctrl+p have all.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Action:
     done: str
     refuse: Callable[[Row], str | None] = _always
     loses: Callable[[Sequence[Row]], str] = _nothing
+    shown: bool = True
 
 
 def _running_already(row: Row) -> str | None:
@@ -102,6 +104,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         request=lambda row: RestartInstance(id=row.id),
         done="restarted",
         loses=_what_runs,
+        shown=False,
     ),
     Action(
         name="delete",

@@ -301,8 +301,8 @@ TOOLS: Final[tuple[Tool, ...]] = (
          alone=True),
     Tool("open", "Open", "o", "Open it in the browser, or tell how to reach it.", _open),
     Tool("update", "Change", "u", "Change memory, labels, env and the like.", _update,
-         changes=True),
-    Tool("exec", "Run", "e", "Run a command in it.", _exec, changes=True),
+         changes=True, shown=False),
+    Tool("exec", "Run", "e", "Run a command in it.", _exec, changes=True, shown=False),
     Tool("recover", "Recover", "F", "End all that runs in it by force, and start it again; lets "
          "go of what is held.", _recover, changes=True, shown=False),
     Tool("keep", "Keep", "K", "Keep it from being stopped because nobody uses it.", _keep,

@@ -24,6 +24,7 @@ from swarmd.messages.replies import (
     OperationList,
     PastTable,
     ProviderList,
+    StatsList,
     StatusReport,
     StreamOpened,
     Version,
@@ -38,6 +39,7 @@ from swarmd.messages.requests import (
     ListOperations,
     ListProviders,
     Request,
+    StatsInstance,
     SubscribeEvents,
 )
 from swarmd.messages.wire import PROTOCOL, Chunk
@@ -80,6 +82,7 @@ class FakeDaemon:
             ListProviders: lambda _: ProviderList(items=tuple(self.providers.values())),
             ListOperations: self._operations,
             ListInstances: self._instances,
+            StatsInstance: self._stats,
             HistoryEvents: self._history,
             EventsAt: self._at,
             ListAlerts: self._alerts,
@@ -174,6 +177,11 @@ class FakeDaemon:
     def _alerts(self, request: ListAlerts) -> AlertList:
         some = tuple(each for each in self.alerts.values() if each.state in request.state)
         return AlertList(items=some[: request.limit], total=len(some))
+
+    def _stats(self, request: StatsInstance) -> StatsList:
+        assert request.measured, "a view asks no provider"
+        rows = [self.instances[each] for each in request.id] or self.instances.values()
+        return StatsList(items=tuple(filter(None, map(scene.stats, rows))))
 
     def _operations(self, request: ListOperations) -> OperationList:
         rows = sorted(self.operations.values(), key=lambda each: each.id, reverse=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from swarmd.messages.activity import Idle
 from swarmd.messages.enums import (
     DaemonState,
     DesiredState,
@@ -18,7 +19,7 @@ from swarmd.messages.enums import (
     OperationState,
     Origin,
 )
-from swarmd.messages.instance import Instance, InstanceConfig
+from swarmd.messages.instance import Instance, InstanceConfig, InstanceStats
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.provider import (
     Capabilities,
@@ -64,7 +65,23 @@ def instance(name: str, **facts: Any) -> Instance:
     facts.setdefault("started_at", ago(7200) if running else None)
     facts.setdefault("url", f"http://127.0.0.1:{21000 + number}/")
     facts.setdefault("config", InstanceConfig(name=name))
+    used = Idle(last_used=ago(60 * number), used_by="a browser")
+    facts.setdefault("idle", used if running else None)
     return Instance(name=name, created_at=ago(86400), updated_at=ago(60), node="01node", **facts)
+
+
+def stats(row: Instance) -> InstanceStats | None:
+    """What one uses: the more the higher its number; the second is short of memory."""
+    number = int(row.id[3:])
+    if row.status is not InstanceStatus.RUNNING:
+        return None
+    return InstanceStats(
+        id=row.id,
+        cpu_cores=number / 10,
+        memory_bytes=(950 if number == 2 else 100 + number) << 20,
+        memory_limit_bytes=1000 << 20,
+        taken_at=ago(10),
+    )
 
 
 def a_class() -> tuple[Instance, ...]:

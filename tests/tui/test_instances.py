@@ -8,7 +8,7 @@ import pytest
 
 from swarmd.messages.config import TuiConfig
 from swarmd.messages.enums import EventType, HealthStatus, InstanceStatus
-from swarmd.messages.requests import DeleteInstance, StartInstance, StopInstance
+from swarmd.messages.requests import DeleteInstance, StartInstance, StatsInstance, StopInstance
 from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
@@ -140,3 +140,19 @@ async def test_the_settings_choose_the_columns(daemon: FakeDaemon) -> None:
         assert shown == ["status", "name"]
         told = [each.message for each in app._notifications]
         assert any("nmae" in each and "uptime" in each for each in told), told
+
+
+@pytest.mark.anyio
+async def test_figures_are_sorted_by_and_asked_of_nobody_but_the_daemon(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.view, InstancesView), lambda: app.view)
+        view = view_of(app)
+        await until(pilot, lambda: view._uses, lambda: daemon.asked)
+        view.table.sort("cpu")
+        names = [app.snapshot.instances[key].name for key in view.table.keys]
+        assert names[:3] == ["homework", "docs", "web"]
+        assert all(each.measured for each in daemon.requests(StatsInstance))

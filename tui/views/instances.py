@@ -6,22 +6,32 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from swarmd.errors import SwarmError
+from swarmd.messages.requests import ListInstances, StatsInstance
 from tui.model.fuzzy import fuzzy
 from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
-from tui.model.words import HEALTH_TONES, since, tone_of_status
+from tui.model.uses import IDLE_FIELDS, NOTHING, Use, uses_of
+from tui.model.words import HEALTH_TONES, since, size, tone_of_status
 from tui.navigation import Place
 from tui.views.view import INSTANCE_KEYS, View
 from tui.widgets.columns import Cell, Column
 from tui.widgets.table import Table
 
 
-def columns(now: Callable[[], datetime]) -> tuple[Column[Row], ...]:
-    """What the table can show of an instance."""
+def columns(
+    now: Callable[[], datetime], use: Callable[[str], Use] = lambda _id: NOTHING
+) -> tuple[Column[Row], ...]:
+    """What the table can show of an instance.
+
+    Args:
+        now: The time, UTC.
+        use: What an instance uses, by its id.
+    """
     return (
         Column("name", "NAME", 16, lambda row: row.name, order=lambda row: row.name, grow=3),
         Column("owner", "OWNER", 8, lambda row: row.owner, order=lambda row: row.owner, grow=1),
@@ -40,6 +50,7 @@ def columns(now: Callable[[], datetime]) -> tuple[Column[Row], ...]:
             lambda row: Cell(str(row.health), HEALTH_TONES[row.health]),
             order=lambda row: str(row.health),
         ),
+        *_figures(now, use),
         Column(
             "uptime",
             "UP",
@@ -48,8 +59,38 @@ def columns(now: Callable[[], datetime]) -> tuple[Column[Row], ...]:
             order=lambda row: row.started_at and -row.started_at.timestamp(),
             right=True,
         ),
-        Column("url", "URL", 24, lambda row: row.url or "-", grow=2, least=100),
+        Column("url", "URL", 24, lambda row: row.url or "-", grow=2, least=110),
     )
+
+
+def _figures(now: Callable[[], datetime], use: Callable[[str], Use]) -> tuple[Column[Row], ...]:
+    def memory(row: Row) -> Cell:
+        used = use(row.id)
+        return Cell(size(used.memory), "warn" if used.tight else "")
+
+    return (
+        Column(
+            "cpu", "CPU", 5, lambda row: _share_of_a_core(use(row.id).cores), right=True,
+            order=lambda row: _most_first(use(row.id).cores),
+        ),
+        Column(
+            "memory", "MEM", 5, memory, right=True,
+            order=lambda row: _most_first(use(row.id).memory),
+        ),
+        Column(
+            "idle", "IDLE", 7, lambda row: since(use(row.id).last_used, now()), right=True,
+            least=95,
+            order=lambda row: (used := use(row.id).last_used) and used.timestamp(),
+        ),
+    )  # fmt: skip
+
+
+def _share_of_a_core(cores: float | None) -> str:
+    return "-" if cores is None else f"{cores:.0%}"
+
+
+def _most_first(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
 def chosen(
@@ -81,6 +122,10 @@ def _nothing(snapshot: Snapshot, filtered: str) -> str:
     return "No instances yet. Press c to create one."
 
 
+_ALL = 1000
+"""With more instances than this figures are asked for those alone that are seen."""
+
+
 class InstancesView(View):
     """See the module's docstring."""
 
@@ -89,23 +134,25 @@ class InstancesView(View):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.table: Table[Row] = Table(
-            columns(self.now),
-            fits=fits,
-            sort="name",
-        )
+        self._uses: dict[str, Use] = {}
+        self.table: Table[Row] = Table(self._columns(), fits=fits, sort="name")
 
     def compose(self) -> ComposeResult:
         """The table alone, with the columns of the settings."""
-        found, unknown = chosen(columns(self.now), self.swarmd.settings.columns)
+        found, unknown = chosen(self._columns(), self.swarmd.settings.columns)
         self.table.use(found)
         if unknown:
-            known = ", ".join(each.name for each in columns(self.now))
+            known = ", ".join(each.name for each in self._columns())
             self.swarmd.warn(f"tui.columns: there is no {', '.join(unknown)}. Known: {known}.")
         yield self.table
 
+    def _columns(self) -> tuple[Column[Row], ...]:
+        return columns(self.now, lambda instance_id: self._uses.get(instance_id, NOTHING))
+
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """The rows that changed."""
+        if changed.everything:
+            self._ask_uses()
         self.table.empty = _nothing(snapshot, self.table.filtered)
         if changed.everything:
             self.table.show(snapshot.instances)
@@ -113,8 +160,25 @@ class InstancesView(View):
             self.table.show(snapshot.instances, changed.instances)
 
     def tick(self) -> None:
-        """Uptimes grow."""
+        """Uptimes grow, and figures are others."""
         self.table.tick()
+        self._ask_uses()
+
+    @work(group="uses", exclusive=True, exit_on_error=False)
+    async def _ask_uses(self) -> None:
+        """What the daemon measured last; of very many instances only of those that are seen."""
+        if not self.snapshot.link.online:
+            return  # what was known stays, and the line at the top says why
+        ids = () if len(self.snapshot.instances) <= _ALL else tuple(self.table.seen)
+        try:
+            stats = await self.swarmd.link.ask(StatsInstance(id=ids, measured=True))
+            listed = ListInstances(id=ids, fields=IDLE_FIELDS, limit=_ALL)
+            page = await self.swarmd.link.ask(listed)
+        except SwarmError as error:
+            self.log("what instances use is not known:", error)
+            return
+        self._uses = uses_of(stats.items, page.items)
+        self.table.refigure()
 
     def filter(self, text: str) -> None:
         """By letters, as one remembers them."""

@@ -28,6 +28,7 @@ INSTANCE_KEYS = [
             each.title,
             id=f"instance.{each.name}",
             tooltip=each.what,
+            show=each.shown,
         )
         for each in ACTIONS
     ),

@@ -212,6 +212,17 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self._lines.clear()
         self._arrange()
 
+    @property
+    def seen(self) -> Sequence[str]:
+        """The rows that are on the screen."""
+        top = int(self.scroll_offset.y)
+        return self._keys[top : top + max(1, self.size.height)]
+
+    def refigure(self) -> None:
+        """What columns show beside the rows is different: sorted by it, so is their order."""
+        self._lines.clear()
+        self._arrange()
+
     def tick(self) -> None:
         """Time has passed: what is shown of it is drawn anew."""
         self._lines.clear()

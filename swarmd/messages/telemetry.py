@@ -40,11 +40,15 @@ class Histogram(Struct, frozen=True, kw_only=True):
 
 
 class OperationMetrics(Struct, frozen=True, kw_only=True):
-    """Operations of one kind that ended since the sample before."""
+    """Operations of one kind that ended since the sample before.
+
+    ``refused`` are those of ``failed`` that nothing but the request itself was to blame for.
+    """
 
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
+    refused: int = 0
     latency: Histogram = Histogram()
 
 

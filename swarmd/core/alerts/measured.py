@@ -36,7 +36,7 @@ class _Ended:
 
     @property
     def count(self) -> int:
-        """Those that were not cancelled: that is no failure and no success."""
+        """Those that were neither cancelled nor refused: that is no failure and no success."""
         return self.succeeded + self.failed
 
 
@@ -167,7 +167,8 @@ def _ended(samples: Sequence[SwarmMetrics], window: float) -> _Ended:
     seconds = sum(sample.seconds for sample in samples)
     return _Ended(
         succeeded=sum(each.succeeded for each in counts),
-        failed=sum(each.failed for each in counts),
+        # Whoever asks for what cannot be has made a mistake; nothing is wrong with the swarm.
+        failed=sum(each.failed - each.refused for each in counts),
         covered=len(samples) >= MOST_SAMPLES or seconds >= window - samples[-1].seconds,
     )
 

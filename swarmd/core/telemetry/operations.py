@@ -8,10 +8,13 @@ import msgspec
 
 from swarmd.core.tables import Tables
 from swarmd.core.telemetry.histogram import merged, observe
+from swarmd.errors import Conflict, PermissionDenied, ValidationError
 from swarmd.messages.enums import EventType, OperationKind, OperationState
 from swarmd.messages.events import Event
 from swarmd.messages.operation import Operation
 from swarmd.messages.telemetry import OperationMetrics
+
+_OF_THE_REQUEST = frozenset({ValidationError.type, PermissionDenied.type, Conflict.type})
 
 Counts = Mapping[OperationKind, OperationMetrics]
 
@@ -37,8 +40,19 @@ def count_ends(counts: Counts, events: Iterable[Event], tables: Tables) -> Count
             continue
         operation = tables.operations.get(event.operation or "")
         seconds = duration_of(operation) if operation is not None else None
-        found[kind] = _one_more(found.get(kind, OperationMetrics()), state, seconds)
+        known = _one_more(found.get(kind, OperationMetrics()), state, seconds)
+        found[kind] = _refused_too(known) if _is_refused(event, state) else known
     return found
+
+
+def _is_refused(event: Event, state: OperationState) -> bool:
+    """Whether it failed for what was asked: the next one that asks so fails likewise."""
+    error = event.data.get("error") or {}
+    return state is OperationState.FAILED and error.get("type") in _OF_THE_REQUEST
+
+
+def _refused_too(metrics: OperationMetrics) -> OperationMetrics:
+    return msgspec.structs.replace(metrics, refused=metrics.refused + 1)
 
 
 def _outcome(event: Event) -> tuple[OperationKind | None, OperationState | None]:
@@ -80,6 +94,7 @@ def _sum(several: Sequence[OperationMetrics]) -> OperationMetrics:
         succeeded=sum(each.succeeded for each in several),
         failed=sum(each.failed for each in several),
         cancelled=sum(each.cancelled for each in several),
+        refused=sum(each.refused for each in several),
         latency=merged([each.latency for each in several]),
     )
 

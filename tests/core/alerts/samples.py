@@ -48,10 +48,12 @@ def histogram(*seconds: float) -> Histogram:
     )
 
 
-def ended(ok: int = 0, failed: int = 0, cancelled: int = 0, took: float = 1.0) -> OperationMetrics:
+def ended(
+    ok: int = 0, failed: int = 0, cancelled: int = 0, took: float = 1.0, refused: int = 0
+) -> OperationMetrics:
     """So many operations, each of which took so long."""
     return OperationMetrics(
-        succeeded=ok, failed=failed, cancelled=cancelled,
+        succeeded=ok, failed=failed, cancelled=cancelled, refused=refused,
         latency=histogram(*[took] * (ok + failed)),
     )  # fmt: skip
 

@@ -60,6 +60,8 @@ def did(**counts: Any) -> SwarmMetrics:
         (moved(timed_out=1, completed=1, pending=1, cancelled=1), MIGRATIONS, 0.25),
         (sample(), MIGRATIONS, None),
         (did(ok=8, failed=2), ERRORS, 0.2),
+        (did(ok=8, failed=8, refused=8), ERRORS, None),  # mistakes of those who asked
+        (did(ok=8, failed=10, refused=8), ERRORS, 0.2),
         (did(ok=9, failed=1), ERRORS, None),
         (did(failed=1), ERRORS, None),  # one failure of one is no alert
         (did(failed=4), ERRORS, None),

@@ -57,6 +57,19 @@ def test_what_desks_end_is_counted_with_how_long_it_took() -> None:
         assert found[kind].latency.max == took
 
 
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [("validation_error", 1), ("conflict", 1), ("permission_error", 1), ("provider_error", 0),
+     ("resource_limit_error", 0), (None, 0)],
+)  # fmt: skip
+def test_who_asks_for_what_cannot_be_is_told_from_what_fails(
+    error: str | None, refused: int
+) -> None:
+    data = {"kind": "create", "state": "failed", "error": error and {"type": error, "message": ""}}
+    found = count_ends({}, [end("create", "failed", data=data)], Tables())
+    assert (found[CREATE].failed, found[CREATE].refused) == (1, refused)
+
+
 def test_other_events_and_words_of_other_versions_are_not_counted() -> None:
     told = [
         end("create", "succeeded", type=EventType.OPERATION_STARTED),

@@ -209,7 +209,10 @@ def port_stolen(stage: Stage) -> None:
         stage.await_held("robbed")
         error = get(daemon, "robbed")["last_error"]
         assert str(port_of(made["url"])) in error["message"]
-        assert set(automatic(daemon, "robbed")) == {"reconcile start"}
+        # On a busy machine a probe may find it dead before its provider tells of its end.
+        tried = set(automatic(daemon, "robbed"))
+        assert "reconcile start" in tried, tried
+        assert tried <= {"reconcile start", "recovery restart"}, tried
         assert len(automatic(daemon, "robbed")) == 2
         stage.tell("robbed", "its port is taken")
     daemon.call("instance.recover", id="robbed")

@@ -163,7 +163,9 @@ def test_a_crash_loop_is_held_until_somebody_acts(watched: DaemonProcess, wish: 
     assert "swarmctl recover" in held["last_error"]["details"]["next_step"]
     assert "a crash loop" in told(watched, "web")
     starts = automatic(watched, "web")
-    assert starts == ["reconcile start"] * 2
+    # On a busy machine a probe may find one dead before its provider tells of its end.
+    assert starts.count("reconcile start") == 2
+    assert set(starts) <= {"reconcile start", "recovery restart"}
     found = ask(watched, "web")
     assert (found["status"], found["illness"]) == ("unhealthy", "exited")
     assert "a crash loop" in found["details"]
@@ -178,7 +180,7 @@ def test_a_crash_loop_is_held_until_somebody_acts(watched: DaemonProcess, wish: 
     whole(watched, made)
     # It was forgiven: once more it is brought back before it is held again.
     server_of(watched, made).kill()
-    wait_until(lambda: len(automatic(watched, "web")) == 3, timeout=SEEN)
+    wait_until(lambda: len(automatic(watched, "web")) == len(starts) + 1, timeout=SEEN)
     await_well(watched, "web")
 
 

@@ -127,7 +127,7 @@ class ExecSession:
         try:
             piece = self._channel.read()
         except SwarmError:
-            if self._expired or self._closed.is_set():
+            if self._expired or self._closed.is_set() or self._has_left_input():
                 return None
             raise
         if piece is not None and not self._begun:
@@ -135,6 +135,17 @@ class ExecSession:
             if piece[0] == STDOUT and piece[1].startswith(_REFUSED) and self._command.was_refused():
                 return self._refused(piece[1])
         return piece
+
+    def _has_left_input(self) -> bool:
+        """Whether the command has ended and left input unread.
+
+        The engine then resets the connection; what it had put out was read before that.
+        """
+        if not self._takes_input:
+            return False
+        with contextlib.suppress(SwarmError):  # the engine itself is gone: that is told
+            return self._command.await_code(self._closed, _LOOK_SECONDS) is not None
+        return False
 
     def _refused(self, words: bytes) -> tuple[str, bytes]:
         """The engine spoke in the command's place: its words as a shell would have said them."""

@@ -13,6 +13,7 @@ from swarmd.messages.instance import Instance
 from tests.benchmarks import many
 from tests.benchmarks.figure import Figure, median_seconds
 from tests.daemon import DaemonProcess
+from tests.ports import port_range
 
 STOPPED = 10_000
 RUNNING = {100: 1.0, 500: 2.0}
@@ -101,7 +102,8 @@ def ready(daemon: DaemonProcess) -> None:
 def adopting(folder: Path, count: int, limit: float) -> Figure:
     """Running instances that outlived kill -9, taken over again."""
     folder.mkdir()
-    with DaemonProcess(folder) as daemon:
+    ports = {"port_range": port_range(count // 100 + 1)}
+    with DaemonProcess(folder, options=ports) as daemon:
         daemon.start()
         daemon.ctl_json("create", "n", "--count", str(count))
         before = set(daemon.instance_processes())

@@ -58,6 +58,8 @@ log = logging.getLogger("swarmd.provider")
 _LOOK = "#look"
 _UPKEEP = "#upkeep"
 _UPKEEP_SECONDS = 15.0
+_BURST_SECONDS = 0.25
+"""Between two looks for what a provider has heard of itself: each costs a walk over all it has."""
 _SLOW_SECONDS = 30.0
 """A provider that has not answered a look for so long is shown as not answering."""
 
@@ -140,6 +142,7 @@ class ProviderActor(SwarmActor):
         self._early: list[RunStep] = []
         self._complained: str | None = None
         self._look_waits = threading.Event()
+        self._swept = float("-inf")
         self._looked = 0.0
         self._slow_since = 0.0
         self._blind_view = ProviderView(ProviderHealth(ok=False, message="it was not asked yet"))
@@ -164,7 +167,7 @@ class ProviderActor(SwarmActor):
                 self._look_now(message)
             case Changed() if self._ready and not self._look_waits.is_set():
                 # One look that has not begun yet sees all that has changed until then.
-                self._look(())
+                self._look((), burst=True)
             case Tick():
                 self._tick(message.now)
         self._show_breaker()
@@ -315,13 +318,15 @@ class ProviderActor(SwarmActor):
         except SwarmError as error:
             log.warning("upkeep of %s: %s", self._provider.name, error)
 
-    def _look(self, confirm: tuple[str, ...]) -> None:
+    def _look(self, confirm: tuple[str, ...], *, burst: bool = False) -> None:
         self._looked = self._slow_since = time.monotonic()
         calm, cancelled = self._circuit.calm, threading.Event()
         self._circuit.probing()
         try:
             self._look_waits.set()
-            self._watch.submit(_LOOK, lambda: self._sweep(confirm, calm, cancelled), cancelled)
+            self._watch.submit(
+                _LOOK, lambda: self._sweep(confirm, calm, cancelled, burst=burst), cancelled
+            )
         except SwarmError as error:
             self._look_waits.clear()
             self._tell_blind(error.message)
@@ -338,14 +343,20 @@ class ProviderActor(SwarmActor):
         if directory.get(monitor) is not None:
             directory.tell(monitor, looked)
 
-    def _sweep(self, confirm: tuple[str, ...], calm: bool, cancelled: threading.Event) -> None:
+    def _sweep(
+        self, confirm: tuple[str, ...], calm: bool, cancelled: threading.Event, *, burst: bool
+    ) -> None:
         """In a lane: one list call, the provider's health, and direct questions if asked.
 
         Only where nothing has failed lately is a list that did not get through asked for again:
-        a hiccup is no outage, and an outage is known from the looks that follow.
+        a hiccup is no outage, and an outage is known from the looks that follow. Of changes that
+        come in a burst the first is looked at at once, and the others together.
         """
+        if burst:
+            cancelled.wait(max(0.0, self._swept + _BURST_SECONDS - time.monotonic()))
         self._look_waits.clear()
         provider, began = self._provider, time.monotonic()
+        self._swept = began
         observed: Sequence[Observed] | None = None
         absent: set[str] = set()
         failed: SwarmError | None = None

@@ -200,3 +200,21 @@ def test_a_registry_that_is_lost_with_the_word_is_told_again(engine: Engine) -> 
     finally:
         world.close()
         stage.close()
+
+
+def test_of_a_burst_of_changes_few_are_looked_at_and_the_last_is(engine: Engine) -> None:
+    engine.out = False
+    world = World()
+    stage = Stage(world, engine)
+    try:
+        wait_until(stage.looked)
+        before = engine.looks
+        for _ in range(100):
+            stage.tell(Changed())
+            wait_until(lambda: world.directory.depth(provider_actor("local")) == 0)
+        last = time.monotonic()
+        wait_until(lambda: stage.looked()[-1].began >= last, describe=lambda: engine.looks)
+        assert engine.looks - before < 25
+    finally:
+        world.close()
+        stage.close()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -83,6 +83,7 @@ class SwarmdApp(App[None]):
         self.commands: list[str] = []
         """What was run in instances, oldest first."""
         self._views: dict[str, View] = {}
+        self._second: events.Key | None = None
         self._walking = asyncio.Lock()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -227,9 +228,26 @@ class SwarmdApp(App[None]):
         shown = self._views[here.key]
         if not new:
             shown.show(self.snapshot, EVERYTHING)
+        # Only what the style sheet shows already can have the focus: that comes with a refresh.
         shown.focus_first()
+        self.call_after_refresh(self._focus)
         self._title()
         self.refresh_bindings()
+
+    def _focus(self) -> bool:
+        """Where nothing has the focus, have the view that is shown take it; whether it is to."""
+        if len(self.screen_stack) > 1 or self.focused is not None or self.view is None:
+            return False
+        self.view.focus_first()
+        return True
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that comes while a view is on its way is for that view: it is not lost."""
+        if event is not self._second and self._focus():
+            event.stop()
+            # The focus comes with one of the next messages, and the key after it; once.
+            self._second = events.Key(event.key, event.character)
+            self.call_after_refresh(self.post_message, self._second)
 
     # --- typing ------------------------------------------------------------------------------
 

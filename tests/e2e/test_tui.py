@@ -43,7 +43,7 @@ def test_the_tour(real_daemon: DaemonProcess) -> None:
             describe=screen.text,
         )  # fmt: skip
         screen.press("2")
-        screen.until("healthy")
+        screen.until("PROVIDER")
         screen.press("Enter")
         screen.until("Overview")
         screen.press("L")
@@ -55,7 +55,9 @@ def test_the_tour(real_daemon: DaemonProcess) -> None:
             lambda: status(real_daemon, "web") == ("running", "healthy"), timeout=60,
             describe=screen.text,
         )  # fmt: skip
-        screen.press("2", "d")
+        screen.press("2")
+        screen.until("PROVIDER")
+        screen.press("d")
         screen.until("trash")
         screen.press("y")
         screen.until("No instances yet")

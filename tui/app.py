@@ -229,7 +229,7 @@ class SwarmdApp(App[None]):
         if not new:
             shown.show(self.snapshot, EVERYTHING)
         # Only what the style sheet shows already can have the focus: that comes with a refresh.
-        shown.focus_first()
+        shown.take_focus()
         self.call_after_refresh(self._focus)
         self._title()
         self.refresh_bindings()
@@ -238,7 +238,7 @@ class SwarmdApp(App[None]):
         """Where nothing has the focus, have the view that is shown take it; whether it is to."""
         if len(self.screen_stack) > 1 or self.focused is not None or self.view is None:
             return False
-        self.view.focus_first()
+        self.view.take_focus()
         return True
 
     def on_key(self, event: events.Key) -> None:
@@ -268,7 +268,7 @@ class SwarmdApp(App[None]):
     def _entered(self, event: Prompt.Entered) -> None:
         if self.view is None:
             return
-        self.view.focus_first()
+        self.view.take_focus()
         if event.kind == "/" and event.text is None:
             self.view.filter("")
         elif event.kind == ":" and event.text:

@@ -187,7 +187,7 @@ def test_providers(served: Served, web: Instance) -> None:
     assert ctl("providers", "cordon", "local").out == "local  local  cordoned\n"
     assert ctl("providers", "enable", "local").out == "local  local  ok\n"
     drained = ctl("providers", "drain", "local")
-    assert drained.out.startswith("root/web  succeeded  ")
+    assert drained.out.startswith(f"{web.owner}/web  succeeded  ")
     assert drained.err == "local is cordoned: 1 stopped.\n"
     assert ctl("providers", "drain", "local").err == "local is cordoned: nothing ran there.\n"
     ctl("start", "web")

@@ -140,7 +140,7 @@ class HomeView(View, can_focus=True):
 
     def on_focus(self) -> None:
         """Something may have gone wrong since the focus was asked for."""
-        self.focus_first()
+        self.take_focus()
 
     @on(OptionList.OptionSelected)
     def _go(self, event: OptionList.OptionSelected) -> None:

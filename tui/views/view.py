@@ -102,6 +102,11 @@ class View(Widget):
         """The instances that its keys act on."""
         return ()
 
+    def take_focus(self) -> None:
+        """Have the keys, if it has its parts already; else it is asked again once it has."""
+        if self.ready:
+            self.focus_first()
+
     def focus_first(self) -> None:
         """Where the keys go when one comes here."""
         first = next((each for each in self.query("*") if each.focusable), None)

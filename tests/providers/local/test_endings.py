@@ -18,15 +18,17 @@ from tests.providers.local.endings_kit import Heard, Sleeper, descriptors, kill,
 from tests.support import wait_until
 
 CROWD = """
-import os, signal, sys
+import os, sys
 pids = []
 for _ in range(int(sys.argv[1])):
     if not (pid := os.fork()):
-        signal.pause()
+        sys.stdin.read()
+        os._exit(0)
     pids.append(pid)
 print(*pids, flush=True)
 sys.stdin.read()
 """
+"""Sleepers that end with the test's process too, however that ends: they wait for its pipe."""
 
 
 def test_the_end_of_a_child_is_told(endings: Endings, heard: Heard, sleeper: Sleeper) -> None:

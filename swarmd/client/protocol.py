@@ -179,5 +179,5 @@ def unreachable(path: str, error: OSError) -> DaemonUnreachable:
     return DaemonUnreachable(
         f"no daemon answers on {path}: {error.strerror or error}",
         next_step=step,
-        details={"socket": path, "cause": str(error)},
+        details={"socket": path, "cause": error.strerror or str(error)},
     )

@@ -255,6 +255,7 @@ def test_without_a_daemon(tmp_path: Path, words: list[str]) -> None:
     ran = ctl("--socket", tmp_path / "none.sock", *words)
     assert ran.code == 5
     assert f"error: no daemon answers on {tmp_path}/none.sock" in ran.err
+    assert "cause:" not in ran.err  # the first line has said it
     assert "→ Start the daemon" in ran.err
     assert not ran.out
 

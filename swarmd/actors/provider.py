@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,8 +21,8 @@ from swarmd.actors.base import (
 )
 from swarmd.actors.circuit import Circuit
 from swarmd.actors.lanes import Lanes
+from swarmd.actors.looking import Changed, Looked, LookNow, Sweeper
 from swarmd.actors.registry import Transact
-from swarmd.actors.repeating import repeated
 from swarmd.actors.stepping import (
     RunStep,
     StepEnded,
@@ -39,7 +39,7 @@ from swarmd.errors import (
     InitializationError,
     SwarmError,
 )
-from swarmd.messages.provider import BreakerInfo, Observed, ProviderHealth
+from swarmd.messages.provider import BreakerInfo, ProviderHealth
 from swarmd.ports import Provider
 
 __all__ = [
@@ -58,41 +58,8 @@ log = logging.getLogger("swarmd.provider")
 _LOOK = "#look"
 _UPKEEP = "#upkeep"
 _UPKEEP_SECONDS = 15.0
-_BURST_SECONDS = 0.25
-"""Between two looks for what a provider has heard of itself: each costs a walk over all it has."""
 _SLOW_SECONDS = 30.0
 """A provider that has not answered a look for so long is shown as not answering."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookNow:
-    """List what is there, out of turn; ``confirm`` asks directly for these too.
-
-    While the provider is left alone only a person has it ``asked``; others are told again what
-    it said last.
-    """
-
-    confirm: tuple[str, ...] = ()
-    asked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """The provider has heard that something is different."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What a sweep saw; ``observed`` is None if the provider did not answer.
-
-    ``began`` is monotonic seconds: anything that ended later is newer than this.
-    """
-
-    provider: str
-    began: float
-    observed: Sequence[Observed] | None
-    view: ProviderView
-    confirmed_absent: frozenset[str] = frozenset()
 
 
 class ProviderActor(SwarmActor):
@@ -140,9 +107,8 @@ class ProviderActor(SwarmActor):
         self._ready = False
         self._refused: SwarmError | None = None
         self._early: list[RunStep] = []
-        self._complained: str | None = None
+        self._sweeper = Sweeper(provider)
         self._look_waits = threading.Event()
-        self._swept = float("-inf")
         self._looked = 0.0
         self._slow_since = 0.0
         self._blind_view = ProviderView(ProviderHealth(ok=False, message="it was not asked yet"))
@@ -236,7 +202,7 @@ class ProviderActor(SwarmActor):
         self._ready, self._refused = error is None, error
         if error is not None:
             self._circuit.failed(error, self._looked, probe=True)
-            self._complain_once(f"it cannot start: {error.message}")
+            self._sweeper.complain_once(f"it cannot start: {error.message}")
         self._run_early()
         if error is not None:
             self._tell_blind(error.message)
@@ -346,42 +312,15 @@ class ProviderActor(SwarmActor):
     def _sweep(
         self, confirm: tuple[str, ...], calm: bool, cancelled: threading.Event, *, burst: bool
     ) -> None:
-        """In a lane: one list call, the provider's health, and direct questions if asked.
-
-        Only where nothing has failed lately is a list that did not get through asked for again:
-        a hiccup is no outage, and an outage is known from the looks that follow. Of changes that
-        come in a burst the first is looked at at once, and the others together.
-        """
+        """In a lane: look, and tell."""
         if burst:
-            cancelled.wait(max(0.0, self._swept + _BURST_SECONDS - time.monotonic()))
+            self._sweeper.await_burst(cancelled.wait)
         self._look_waits.clear()
-        provider, began = self._provider, time.monotonic()
-        self._swept = began
-        observed: Sequence[Observed] | None = None
-        absent: set[str] = set()
-        failed: SwarmError | None = None
-        health = provider.probe()
-        try:
-            capabilities = provider.capabilities()
-            observed = repeated(provider.list, cancelled.wait) if calm else provider.list()
-            absent = {each for each in confirm if provider.get(each) is None}
-        except Exception as failure:  # noqa: BLE001  # the provider's border
-            failed = as_swarm_error(failure, f"provider {provider.name} did not answer")
-            health, capabilities = ProviderHealth(ok=False, message=failed.message), None
-            self._complain_once(failed.message)
-        else:
-            self._complained = None
-        view = ProviderView(health, capabilities)
+        looked, failed = self._sweeper.sweep(confirm, cancelled, calm=calm)
         if failed is not None:
-            self._blind_view = view
-        self.context.directory.tell(self.name, _Called(began, failed))
-        self._tell_looked(Looked(provider.name, began, observed, view, frozenset(absent)))
-
-    def _complain_once(self, what: str) -> None:
-        """Into the log, unless that was the last that was said of it."""
-        if what != self._complained:
-            log.warning("provider %s: %s", self._provider.name, what)
-        self._complained = what
+            self._blind_view = looked.view
+        self.context.directory.tell(self.name, _Called(looked.began, failed))
+        self._tell_looked(looked)
 
 
 @dataclass(frozen=True, slots=True)

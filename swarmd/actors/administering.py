@@ -171,7 +171,7 @@ class Administrator:
             change = keep(tables, found.id, until, caller, now)
             return change, change.instances[0]
 
-        return await self._bridge.transact(decide)  # type: ignore[no-any-return]
+        return await self._bridge.transact(decide)
 
     # --- strays ------------------------------------------------------------------------------
 
@@ -245,7 +245,7 @@ class Administrator:
             )
             return change, instance
 
-        return await self._bridge.transact(decide)  # type: ignore[no-any-return]
+        return await self._bridge.transact(decide)
 
     async def _discard(self, request: DiscardStray) -> Done:
         stray = self._stray(request.provider, request.id)

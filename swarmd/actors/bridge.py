@@ -13,18 +13,19 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from swarmd.actors.base import CONTROLLER, REGISTRY, Directory
 from swarmd.actors.controller import Submit
 from swarmd.actors.published import News, Published
-from swarmd.actors.registry import Decision, Transact
+from swarmd.actors.registry import Transact
 from swarmd.core import views, wishes
 from swarmd.core.alerts.book import acknowledge
 from swarmd.core.intake import Intake, decide
 from swarmd.core.placement import Rules
+from swarmd.core.tables import Change, Tables
 from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
 from swarmd.messages import codec
 from swarmd.messages.alert import Alert
@@ -33,6 +34,8 @@ from swarmd.messages.events import Event
 from swarmd.messages.operation import Caller, Operation
 from swarmd.messages.requests import AcknowledgeAlert, Mutation
 from swarmd.ports import Clock
+
+Decided = TypeVar("Decided")
 
 ACCEPT_SECONDS = 30.0
 """How long a request may wait for its acceptance (DESIGN 7)."""
@@ -246,9 +249,9 @@ class Bridge:
 
     # --- decisions that are no operation -----------------------------------------------------
 
-    async def transact(self, decision: Decision) -> Any:
+    async def transact(self, decision: Callable[[Tables], tuple[Change, Decided]]) -> Decided:
         """Have the registry decide and write; the decision's value."""
-        future: asyncio.Future[Any] = self._loop.create_future()
+        future: asyncio.Future[Decided] = self._loop.create_future()
 
         def reply(value: Any, error: SwarmError | None) -> None:
             if error is not None:
@@ -276,7 +279,7 @@ class Bridge:
         """Take an alert over. See ``ports.Commands``."""
         now = self._clock.now()
         decided = partial(acknowledge, ref=request.id, by=caller.name, note=request.note, now=now)
-        return await self.transact(decided)  # type: ignore[no-any-return]
+        return await self.transact(decided)
 
     # --- events ------------------------------------------------------------------------------
 

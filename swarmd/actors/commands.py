@@ -99,15 +99,11 @@ class ActorCommands:
 
     async def metrics(self, caller: Caller, request: DaemonMetrics) -> MetricsReport:
         """What was measured over time."""
-        return await self._figures.run(  # type: ignore[no-any-return]
-            partial(self._metering.report, request), _REPORT_SECONDS
-        )
+        return await self._figures.run(partial(self._metering.report, request), _REPORT_SECONDS)
 
     async def metrics_text(self, accept: str) -> tuple[bytes, str]:
         """The figures of now for Prometheus, and the type of the text."""
-        return await self._figures.run(  # type: ignore[no-any-return]
-            partial(self._metering.text, accept), _REPORT_SECONDS
-        )
+        return await self._figures.run(partial(self._metering.text, accept), _REPORT_SECONDS)
 
     async def open_logs(self, caller: Caller, request: LogsInstance) -> Session:
         """A log to be read in a thread of the watchers' pool."""
@@ -123,7 +119,7 @@ class ActorCommands:
 
     async def open_upload(self, caller: Caller) -> SpooledUpload:
         """A place for an archive that the caller is about to send."""
-        return await self._watching.short.run(self._spool.open)  # type: ignore[no-any-return]
+        return await self._watching.short.run(self._spool.open)
 
     async def run_in_watchers(self, function: Callable[[], object]) -> object:
         """Run blocking work of a stream in the watchers' pool."""

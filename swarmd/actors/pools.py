@@ -10,10 +10,12 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from swarmd.actors.lanes import Lanes
 from swarmd.errors import DeadlineExceeded, InternalError, ResourceLimitError, SwarmError
+
+Result = TypeVar("Result")
 
 
 class Pool:
@@ -39,7 +41,7 @@ class Pool:
                 details={"limit": self._limit},
             )
 
-    async def run(self, function: Callable[[], Any], seconds: float | None = None) -> Any:
+    async def run(self, function: Callable[[], Result], seconds: float | None = None) -> Result:
         """Run it in a thread; what it returns or raises.
 
         Args:
@@ -51,7 +53,7 @@ class Pool:
             ResourceLimitError: No thread can be started.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[Result] = loop.create_future()
 
         def told(value: Any, error: BaseException | None) -> None:
             if future.done():

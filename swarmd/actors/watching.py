@@ -126,7 +126,7 @@ class Watching:
         """What these use that are at one provider."""
         provider = self._fleet.reachable(here[0].provider)
         ask = partial(repeated, partial(provider.stats, here), pause)
-        return await self.short.run(ask, _CALL_SECONDS)  # type: ignore[no-any-return]
+        return await self.short.run(ask, _CALL_SECONDS)
 
     async def health(self, caller: Caller, ref: str) -> InstanceHealth:
         """Ask one now. Raises ``Unavailable``, ``InstanceNotFound``, ``DeadlineExceeded``."""
@@ -199,7 +199,7 @@ class Watching:
 
     async def _session(self, make: Callable[[], Session]) -> Session:
         self.streams.check_room("streams")
-        return await self.short.run(make)  # type: ignore[no-any-return]
+        return await self.short.run(make)
 
     def close(self) -> None:
         """At the daemon's end: no new work; what reads was told to end with its connection."""

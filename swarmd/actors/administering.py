@@ -194,8 +194,8 @@ class Administrator:
             next_step="List the strays: swarmctl doctor.",
         )
 
-    async def _adopt(self, caller: Caller, request: AdoptStray) -> Instance:
-        stray = self._stray(request.provider, request.id)
+    def _check_adoptable(self, stray: Stray) -> None:
+        """Raises ``Conflict``: it is a copy of an instance, or another node's."""
         row = self._published.tables.instances.get(stray.id)
         if row is not None:
             raise Conflict(
@@ -204,7 +204,6 @@ class Administrator:
                 next_step="Remove the copy with its data:"
                 f" swarmctl doctor discard {stray.id} {stray.provider}.",
             )
-        provider = self._fleet.reachable(request.provider)
         if stray.node != self._node:
             raise Conflict(
                 f"{stray.id} belongs to another node ({stray.node})",
@@ -213,6 +212,11 @@ class Administrator:
                 "and import it here, or discard it.",
                 details={"node": stray.node},
             )
+
+    async def _adopt(self, caller: Caller, request: AdoptStray) -> Instance:
+        stray = self._stray(request.provider, request.id)
+        self._check_adoptable(stray)
+        provider = self._fleet.reachable(request.provider)
         found = await self._pool.run(
             lambda: repeated(lambda: provider.get(stray.id), pause), _CALL_SECONDS
         )

@@ -87,33 +87,45 @@ class _Limits:
     active: AbstractSet[AlertKey]
     config: AlertingConfig
 
-    def passed(self, key: AlertKey, value: float, threshold: float) -> bool:
-        """Whether it is above its threshold; once it has an alert, above a little less."""
-        if key in self.active:
-            return value > threshold * (1 - self.config.margin)
-        return value > threshold
+    def above(
+        self,
+        kind: AlertType,
+        value: float,
+        threshold: float,
+        message: str,
+        *,
+        next_step: str,
+        target: str = "",
+        **details: object,
+    ) -> Condition | None:
+        """The condition, if the value is above its threshold.
+
+        Once that has an alert: if it is above a little less.
+        """
+        if (kind, target) in self.active:
+            passed = value > threshold * (1 - self.config.margin)
+        else:
+            passed = value > threshold
+        if not passed:
+            return None
+        told = {**details, "value": value, "threshold": threshold, "next_step": next_step}
+        return Condition(kind, message, subject=target or _ALL, target=target, details=told)
 
 
 def _utilization(sample: SwarmMetrics, limits: _Limits) -> Iterator[Condition | None]:
-    threshold = limits.config.provider_utilization
     for name, each in sample.providers.items():
-        key = (AlertType.PROVIDER_UTILIZATION, name)
-        limited = each.enabled and each.max_instances > 0
-        if limited and limits.passed(key, each.utilization, threshold):
-            yield Condition(
+        if each.enabled and each.max_instances > 0:
+            yield limits.above(
                 AlertType.PROVIDER_UTILIZATION,
+                each.utilization,
+                limits.config.provider_utilization,
                 f"Provider {name} utilization is high: {_percent(each.utilization)}"
                 f" ({each.instance_count} of {each.max_instances} instances)",
-                subject=name,
                 target=name,
-                details={
-                    "provider_type": each.type,
-                    "instances": each.instance_count,
-                    "max_instances": each.max_instances,
-                    "value": each.utilization,
-                    "threshold": threshold,
-                    "next_step": f"Stop or delete instances of {name}, or raise its max_instances.",
-                },
+                provider_type=each.type,
+                instances=each.instance_count,
+                max_instances=each.max_instances,
+                next_step=f"Stop or delete instances of {name}, or raise its max_instances.",
             )
 
 
@@ -122,21 +134,16 @@ def _unhealthy(sample: SwarmMetrics, limits: _Limits) -> Condition | None:
     trash = sample.instances.by_status.get(InstanceStatus.DELETED, 0)
     total = sample.instances.total - trash
     count = sample.health.by_status.get(HealthStatus.UNHEALTHY, 0)
-    threshold = limits.config.unhealthy_instances
-    key = (AlertType.UNHEALTHY_INSTANCES, "")
-    if total <= 0 or not limits.passed(key, count / total, threshold):
+    if total <= 0:
         return None
-    return Condition(
+    return limits.above(
         AlertType.UNHEALTHY_INSTANCES,
+        count / total,
+        limits.config.unhealthy_instances,
         f"High number of unhealthy instances: {count} out of {total}",
-        subject=_ALL,
-        details={
-            "unhealthy_count": count,
-            "total_instances": total,
-            "value": count / total,
-            "threshold": threshold,
-            "next_step": "Which: swarmctl ls --health unhealthy; why: swarmctl why NAME.",
-        },
+        unhealthy_count=count,
+        total_instances=total,
+        next_step="Which: swarmctl ls --health unhealthy; why: swarmctl why NAME.",
     )
 
 
@@ -144,21 +151,16 @@ def _migrations(sample: SwarmMetrics, limits: _Limits) -> Condition | None:
     by_status = sample.migrations.by_status
     total = sum(by_status.values())
     failed = sum(by_status.get(each, 0) for each in _FAILED)
-    threshold = limits.config.failed_migrations
-    key = (AlertType.FAILED_MIGRATIONS, "")
-    if total <= 0 or not limits.passed(key, failed / total, threshold):
+    if total <= 0:
         return None
-    return Condition(
+    return limits.above(
         AlertType.FAILED_MIGRATIONS,
+        failed / total,
+        limits.config.failed_migrations,
         f"High number of failed migrations: {failed} out of {total}",
-        subject=_ALL,
-        details={
-            "failed_migrations": failed,
-            "total_migrations": total,
-            "value": failed / total,
-            "threshold": threshold,
-            "next_step": "Which, and why: swarmctl ops list --state failed.",
-        },
+        failed_migrations=failed,
+        total_migrations=total,
+        next_step="Which, and why: swarmctl ops list --state failed.",
     )
 
 
@@ -176,41 +178,30 @@ def _ended(samples: Sequence[SwarmMetrics], window: float) -> _Ended:
 def _latency(samples: Sequence[SwarmMetrics], limits: _Limits) -> Condition | None:
     histogram = merged([each.latency for sample in samples for each in sample.operations.values()])
     value = quantile(histogram, _PERCENTILE)
-    threshold = float(limits.config.operation_latency)
-    key = (AlertType.OPERATION_LATENCY, "")
-    if value is None or not limits.passed(key, value, threshold):
+    if value is None:
         return None
-    return Condition(
+    return limits.above(
         AlertType.OPERATION_LATENCY,
+        value,
+        float(limits.config.operation_latency),
         f"Operations take long: the p95 of the last {histogram.count} is {value:.3g} s",
-        subject=_ALL,
-        details={
-            "operations": histogram.count,
-            "max_seconds": histogram.max,
-            "window_seconds": float(limits.config.window),
-            "value": value,
-            "threshold": threshold,
-            "next_step": "Which kinds: swarmctl metrics; what runs now: swarmctl ops.",
-        },
+        operations=histogram.count,
+        max_seconds=histogram.max,
+        window_seconds=float(limits.config.window),
+        next_step="Which kinds: swarmctl metrics; what runs now: swarmctl ops.",
     )
 
 
 def _errors(ended: _Ended, limits: _Limits) -> Condition | None:
-    value, threshold = ended.failed / ended.count, limits.config.error_rate
-    if not limits.passed((AlertType.ERROR_RATE, ""), value, threshold):
-        return None
-    return Condition(
+    return limits.above(
         AlertType.ERROR_RATE,
+        ended.failed / ended.count,
+        limits.config.error_rate,
         f"Many operations fail: {ended.failed} out of {ended.count}",
-        subject=_ALL,
-        details={
-            "failed_operations": ended.failed,
-            "ended_operations": ended.count,
-            "window_seconds": float(limits.config.window),
-            "value": value,
-            "threshold": threshold,
-            "next_step": "Which, and why: swarmctl ops list --state failed.",
-        },
+        failed_operations=ended.failed,
+        ended_operations=ended.count,
+        window_seconds=float(limits.config.window),
+        next_step="Which, and why: swarmctl ops list --state failed.",
     )
 
 

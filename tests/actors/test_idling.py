@@ -2,108 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from swarmd.actors.base import Tick
 from swarmd.actors.heard import Noticed
-from swarmd.actors.provider import Looked
 from swarmd.actors.uses import RunningCommands
-from swarmd.core.tables import ProviderView
 from swarmd.errors import Conflict, ProviderError
 from swarmd.messages.activity import LastActivity
 from swarmd.messages.config import InstancesConfig
-from swarmd.messages.enums import DesiredState, InstanceStatus, OperationKind, Origin, ProbeKind
-from swarmd.messages.health import InstanceHealth
-from swarmd.messages.instance import HealthCheck, Instance, InstanceConfig
-from swarmd.messages.provider import ProviderHealth
+from swarmd.messages.enums import DesiredState, InstanceStatus, OperationKind, ProbeKind
+from swarmd.messages.instance import HealthCheck, InstanceConfig
 from swarmd.messages.units import Duration
 from swarmd.ports import Answer
-from tests.actors.health_kit import NO, WELL, Bench, FakeSession, running, shown
+from tests.actors.health_kit import NO, Bench, FakeSession, running
+from tests.actors.idle_kit import QUIET, Idle, command, told
 from tests.actors.kit import AT, operation
-
-BLIND = ProviderView(ProviderHealth(ok=False, message="no such socket"))
-
-
-def told(status: str = "expired", last: int = 0) -> Answer:
-    """What a code-server answers."""
-    words = f'status 200: {{"status":"{status}","lastHeartbeat":{last}}}'
-    return Answer(ok=True, seconds=0.01, message=words)
-
-
-QUIET = told()
-
-
-class Idle(Bench):
-    """A bench whose instances stop after 100 s without use, unless told otherwise."""
-
-    def __init__(
-        self,
-        *rows: Instance,
-        kept: LastActivity | None = None,
-        first: Answer | None = QUIET,
-        **instances: Any,
-    ) -> None:
-        super().__init__(*(rows or (running(),)))
-        limits = {"idle_timeout": Duration(100)} | instances
-        self.instances = InstancesConfig(**limits)
-        self.at = time.monotonic()
-        if kept is not None:
-            row = self.row()
-            self.store.kept[row.id] = InstanceHealth(
-                id=row.id, ref=row.ref, status=row.health, activity=kept
-            )
-        self.look()
-        if first is not None:
-            self.hear(first)
-
-    def look(self, *, ok: bool = True) -> None:
-        rows = self.published.tables.instances.values()
-        observed = tuple(map(shown, rows)) if ok else None
-        self.settle(Looked("local", time.monotonic(), observed, WELL if ok else BLIND))
-
-    def hear(self, answer: Answer) -> int:
-        """Whoever is being asked answers this; how many that were."""
-        count = self.probe.answer(answer)
-        self.settle()
-        return count
-
-    def tick(self, seconds: float = 0.0) -> None:
-        """So many seconds pass; the schedule of probes thinks that its time has come."""
-        self.clock.forward(seconds)
-        self.at += 1000.0
-        self.settle(Tick(self.at))
-
-    def ask(self, answer: Answer = QUIET, seconds: float = 0.0) -> None:
-        """Time passes, it is asked, and answers."""
-        self.tick(seconds)
-        self.hear(answer)
-
-    def stops(self) -> list[Any]:
-        """The stops that were wished for, each with the operation that it would become."""
-        found = []
-        for submit in self.wishes():
-            [made] = submit.decide(self.published.tables).change.operations
-            assert (made.kind, made.origin) == (OperationKind.STOP, Origin.POLICY)
-            found.append(made)
-        return found
-
-    @property
-    def next(self) -> tuple[str | None, float | None]:
-        """The next step as it is shown, and in how many seconds."""
-        idle = self.outlooks.get("i1")
-        assert idle is not None
-        left = None if idle.next_at is None else (idle.next_at - self.clock.now()).total_seconds()
-        return idle.next_step, left
-
-
-def command(bench: Idle) -> Any:
-    """A command is begun in it; its session."""
-    return bench.commands.run(bench.row(), lambda: cast(Any, FakeSession(0)))
 
 
 def test_what_nobody_uses_is_stopped_once_its_server_has_said_so_again() -> None:

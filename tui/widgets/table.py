@@ -19,7 +19,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.widgets.columns import Column, fit, sortable
+from tui.widgets.arranged import Arranged
+from tui.widgets.columns import Column, fit
 
 T = TypeVar("T")
 
@@ -91,13 +92,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self._all = tuple(columns)
-        self._fits = fits
-        self._rows: Mapping[str, T] = {}
-        self._keys: list[str] = []
-        self._place: dict[str, int] = {}
-        self._sorted_by = next((c for c in columns if c.name == sort), None)
-        self._reversed = False
-        self._filter = ""
+        self._rows = Arranged(fits, next((c for c in columns if c.name == sort), None))
         self._widths: tuple[tuple[Column[T], int], ...] = ()
         self._lines: dict[tuple[str, bool, bool, bool], tuple[T, Strip]] = {}
         self.empty = empty
@@ -106,9 +101,9 @@ class Table(ScrollView, Generic[T], can_focus=True):
     def use(self, columns: Sequence[Column[T]]) -> None:
         """Show these columns, before it is shown itself."""
         self._all = tuple(columns)
-        if self._sorted_by is not None:
-            name = self._sorted_by.name
-            self._sorted_by = next((each for each in self._all if each.name == name), None)
+        if self._rows.column is not None:
+            name = self._rows.column.name
+            self._rows.column = next((each for each in self._all if each.name == name), None)
         self._widths = ()
 
     # --- what it shows -----------------------------------------------------------------------
@@ -116,23 +111,23 @@ class Table(ScrollView, Generic[T], can_focus=True):
     @property
     def keys(self) -> Sequence[str]:
         """The rows that are shown, in their order."""
-        return self._keys
+        return self._rows.keys
 
     @property
     def key(self) -> str | None:
         """The row that the cursor stands on."""
-        return self._keys[self.cursor] if 0 <= self.cursor < len(self._keys) else None
+        return self.keys[self.cursor] if 0 <= self.cursor < len(self.keys) else None
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """The marked rows; where none is, the one under the cursor."""
-        marked = tuple(key for key in self._keys if key in self.marked)
+        marked = tuple(key for key in self.keys if key in self.marked)
         return marked or ((self.key,) if self.key is not None else ())
 
     @property
     def order(self) -> tuple[str | None, bool]:
         """The column that it is sorted by, and whether downwards."""
-        return (self._sorted_by.name if self._sorted_by else None), self._reversed
+        return (self._rows.column.name if self._rows.column else None), self._rows.down
 
     def show(self, rows: Mapping[str, T], changed: Iterable[str] | None = None) -> None:
         """Show these; the cursor stays on its row, or where it was if that is gone.
@@ -141,7 +136,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
             rows: By key.
             changed: Those that are not as they were; None: any of them.
         """
-        before, self._rows = self._rows, rows
+        before, self._rows.rows = self._rows.rows, rows
         if changed is None:
             self._lines.clear()
             self._arrange()
@@ -149,66 +144,42 @@ class Table(ScrollView, Generic[T], can_focus=True):
         touched = [key for key in changed if rows.get(key) is not before.get(key)]
         if not touched:
             return
-        if all(self._stays(key, before, rows) for key in touched):
+        if all(self._rows.stays(key, before) for key in touched):
             for key in touched:
                 self._redraw(key)
         else:
             self._arrange()
 
-    def _stays(self, key: str, before: Mapping[str, T], now: Mapping[str, T]) -> bool:
-        """Whether a row that changed stands where it stood."""
-        old, new = before.get(key), now.get(key)
-        if old is None or new is None:
-            return old is new
-        if self._filter and self._fits is not None and key not in self._place:
-            return not self._fits(new, self._filter)
-        same = not self._filter or self._fits is None or self._fits(new, self._filter)
-        return same and self._order_of(old) == self._order_of(new)
-
-    def _order_of(self, row: T) -> Any:
-        column = self._sorted_by
-        return column.order(row) if column is not None and column.order is not None else None
-
     def _redraw(self, key: str) -> None:
-        if (at := self._place.get(key)) is not None:
+        if (at := self._rows.place(key)) is not None:
             self._refresh_row(at)
 
     def _arrange(self) -> None:
         """Filter and sort anew, and find the cursor's row again."""
         here, at = self.key, self.cursor
-        keys = self._filtered()
-        if self._sorted_by is not None:
-            keys.sort(key=lambda key: sortable(self._order_of(self._rows[key])))
-            if self._reversed:
-                keys.reverse()
-        self._keys = keys
-        self._place = {key: at for at, key in enumerate(keys)}
-        self.marked &= self._rows.keys()
-        found = self._place.get(here) if here is not None else None
+        self._rows.arrange()
+        self.marked &= self._rows.rows.keys()
+        found = self._rows.place(here) if here is not None else None
         self._put_cursor(at if found is None else found, told=found is None)
-        self.virtual_size = Size(self._total(), len(keys) + 1)
+        self.virtual_size = Size(self._total(), len(self.keys) + 1)
         self.refresh()
-
-    def _filtered(self) -> list[str]:
-        if not self._filter or self._fits is None:
-            return list(self._rows)
-        return [key for key, row in self._rows.items() if self._fits(row, self._filter)]
 
     def filter(self, text: str) -> None:
         """Show only the rows that fit this text; empty: all."""
-        if text != self._filter:
-            self._filter = text
+        if text != self._rows.filter:
+            self._rows.filter = text
             self._arrange()
 
     @property
     def filtered(self) -> str:
         """The filter's text."""
-        return self._filter
+        return self._rows.filter
 
     def sort(self, name: str, *, down: bool = False) -> None:
         """Sort by a column."""
-        self._sorted_by = next((c for c in self._all if c.name == name), self._sorted_by)
-        self._reversed = down
+        rows = self._rows
+        rows.column = next((c for c in self._all if c.name == name), rows.column)
+        rows.down = down
         self._lines.clear()
         self._arrange()
 
@@ -216,7 +187,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
     def seen(self) -> Sequence[str]:
         """The rows that are on the screen."""
         top = int(self.scroll_offset.y)
-        return self._keys[top : top + max(1, self.size.height)]
+        return self.keys[top : top + max(1, self.size.height)]
 
     def refigure(self) -> None:
         """What columns show beside the rows is different: sorted by it, so is their order."""
@@ -252,8 +223,8 @@ class Table(ScrollView, Generic[T], can_focus=True):
         if y == 0:
             return self._header().crop_extend(left, left + width, self._style("table--header"))
         at = top + y - 1
-        if at >= len(self._keys):
-            text = f" {self.empty}" if not self._keys and y == 2 else ""
+        if at >= len(self.keys):
+            text = f" {self.empty}" if not self.keys and y == 2 else ""
             return Strip([Segment(text, self._style("table--dim"))]).crop_extend(
                 0, width, self.rich_style
             )
@@ -268,14 +239,14 @@ class Table(ScrollView, Generic[T], can_focus=True):
         style, cells = self._style("table--header"), [Segment(" ", None)]
         for column, width in self._shown():
             title = column.title
-            if column is self._sorted_by:
-                title += "↓" if self._reversed else "↑"
+            if column is self._rows.column:
+                title += "↓" if self._rows.down else "↑"
             cells.append(Segment(fit(title, width, right=column.right) + " "))
         return Strip(cells).apply_style(style)
 
     def _line(self, at: int) -> Strip:
-        key = self._keys[at]
-        row, marked = self._rows[key], key in self.marked
+        key = self.keys[at]
+        row, marked = self._rows.rows[key], key in self.marked
         under = at == self.cursor and self.has_focus
         spot = (key, under, marked, bool(at % 2))
         kept = self._lines.get(spot)
@@ -318,7 +289,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         """Other widths."""
         self._widths = ()
         self._lines.clear()
-        self.virtual_size = Size(self._total(), len(self._keys) + 1)
+        self.virtual_size = Size(self._total(), len(self.keys) + 1)
         self._see()
         self.refresh()
 
@@ -334,7 +305,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def _put_cursor(self, at: int, *, told: bool = True) -> None:
         before = self.cursor
-        self.cursor = max(0, min(at, len(self._keys) - 1))
+        self.cursor = max(0, min(at, len(self.keys) - 1))
         if before != self.cursor:
             self._refresh_row(before)
             self._refresh_row(self.cursor)
@@ -352,7 +323,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def choose(self, key: str) -> None:
         """Put the cursor on this row, if it is shown."""
-        if (at := self._place.get(key)) is not None:
+        if (at := self._rows.place(key)) is not None:
             self._put_cursor(at)
 
     def action_move(self, by: int) -> None:
@@ -361,7 +332,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def action_edge(self, way: int) -> None:
         """To the first row, or the last."""
-        self._put_cursor(0 if way < 0 else len(self._keys) - 1)
+        self._put_cursor(0 if way < 0 else len(self.keys) - 1)
 
     def action_page(self, way: int) -> None:
         """A page up or down."""
@@ -392,13 +363,13 @@ class Table(ScrollView, Generic[T], can_focus=True):
         columns = [column for column, _ in self._shown() if column.order is not None]
         if not columns:
             return
-        here = columns.index(self._sorted_by) if self._sorted_by in columns else -1
+        here = columns.index(self._rows.column) if self._rows.column in columns else -1
         self.sort(columns[(here + 1) % len(columns)].name)
 
     def action_reverse(self) -> None:
         """Sort the other way round."""
-        if self._sorted_by is not None:
-            self.sort(self._sorted_by.name, down=not self._reversed)
+        if self._rows.column is not None:
+            self.sort(self._rows.column.name, down=not self._rows.down)
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, or sorts; a second one on a row opens it."""
@@ -409,7 +380,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
             self._click_header(offset.x + int(self.scroll_offset.x))
             return
         at = int(self.scroll_offset.y) + offset.y - 1
-        if at < len(self._keys):
+        if at < len(self.keys):
             self._put_cursor(at)
             if event.chain == 2:
                 self.action_open()
@@ -418,7 +389,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         left = 1
         for column, width in self._shown():
             if left <= x < left + width + 1 and column.order is not None:
-                down = column is self._sorted_by and not self._reversed
+                down = column is self._rows.column and not self._rows.down
                 self.sort(column.name, down=down)
                 return
             left += width + 1

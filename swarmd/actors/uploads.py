@@ -79,7 +79,8 @@ class Spool:
         Args:
             wanted: Those that an import under way needs.
         """
-        used, self._used = self._used, set()
+        # What ended after ``wanted`` was told is still wanted there: it stays for the next sweep.
+        used = frozenset(self._used) - wanted
         for path in self._folder.iterdir():
             if path.stem in wanted:
                 continue
@@ -90,6 +91,7 @@ class Spool:
                 continue
             except OSError as error:
                 log.warning("the upload %s cannot be removed: %s", path.name, error)
+        self._used -= used
 
 
 class SpooledUpload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -92,20 +93,33 @@ class CommandSink:
             ) from error
         with child:
             try:
-                return child.wait(self._timeout)
-            except subprocess.TimeoutExpired:
+                ended = _ends_within(child.pid, self._timeout)
+            finally:
+                # With all that it has left behind. It is not waited for yet: until then nobody
+                # else can have its number.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+            if not ended:
                 raise Unavailable(
                     f"{self.where} did not end within {self._timeout:g} s",
                     field="alerting.command_timeout",
                     next_step="Let it hand on long work, or give it more time.",
-                ) from None
-            finally:
-                # With all that it has left behind.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
+                )
+            return child.wait()
 
     def close(self) -> None:
         """It holds nothing."""
+
+
+def _ends_within(pid: int, seconds: float) -> bool:
+    """Whether a child has ended by then; it stays a zombie (pidfd_open(2))."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
+    finally:
+        os.close(descriptor)
 
 
 def _words(said: IO[bytes]) -> str:

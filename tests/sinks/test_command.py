@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,6 +89,19 @@ def test_a_child_that_is_left_behind_does_not_hold_it_up(tmp_path: Path) -> None
     )
     sink(code).deliver(notice())
     wait_until(lambda: not alive(int(file.read_text())))
+
+
+def test_its_group_is_ended_while_its_number_is_still_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states: list[str] = []
+
+    def killpg(pid: int, _signal: int) -> None:
+        states.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    sink("pass").deliver(notice())
+    assert states == ["Z"]
 
 
 def test_what_is_shown_of_it_is_its_program() -> None:

@@ -32,7 +32,7 @@ from swarmd.core.health.facts import Verdict
 from swarmd.core.health.rules import Rules
 from swarmd.core.health.schedule import Schedule
 from swarmd.core.health.usage import usage_of
-from swarmd.core.health.verdict import verdict
+from swarmd.core.health.verdict import is_in_doubt, verdict
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus, ProbeKind
@@ -125,7 +125,8 @@ class HealthMonitor(SwarmActor):
         health = seen.view.health
         ago = timedelta(seconds=time.monotonic() - seen.began)
         began = self.context.clock.now() - ago
-        self._sight = Sight(began, seen.observed is not None, health.message, observed)
+        ok = seen.observed is not None
+        self._sight = Sight(began, seen.began, ok, health.message, observed)
         rows = self._rows()
         if before is not None and self._sight.ok and not before.ok:
             self._wards.excuse()
@@ -259,13 +260,11 @@ class HealthMonitor(SwarmActor):
         # Where its provider is gone, a question may find no way to it.
         counts = answer.ok or (self._sight is not None and self._sight.ok)
         if same and answer.asked and counts:
-            track = self._wards.track(row)
-            if track is not None:
-                now = self.context.clock.now()
-                track.answered(answer.ok, answer.seconds, answer.message, now)
-                self._wards.note_changed(row.id)
-                if answer.ok:
-                    self._idling.answered(row, answer.message)
+            now = self.context.clock.now()
+            if self._wards.answered(row, answer, now, time.monotonic()):
+                self.context.directory.tell(provider_actor(self._provider), LookNow())
+            if answer.ok:
+                self._idling.answered(row, answer.message)
         self._judge((row,))
         if self._sight is not None:
             # An answer to the monitor before this one may come before the first look.
@@ -312,11 +311,12 @@ class HealthMonitor(SwarmActor):
             track, rules = self._wards.track(row), self._wards.rules(row)
             if track is None:
                 continue
-            found = verdict(row, track, rules, seen=self._sight.seen(row, tables), now=now)
+            seen = self._sight.seen(row, tables)
+            found = verdict(row, track, rules, seen=seen, now=now)
             if found.status is HealthStatus.UNHEALTHY and (held := self._remedies.held(row.id)):
                 found = replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
-            self._wards.note_judged(row)
+            self._wards.note_judged(row, again=is_in_doubt(track, seen))
             known = tables.ailments.get(row.id)
             if found.status is not row.health:
                 self._wards.note_changed(row.id)

@@ -12,10 +12,11 @@ from swarmd.core.health.rules import Rules, rules_of
 from swarmd.core.health.track import Track
 from swarmd.core.tables import Tables
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import DesiredState, HealthStatus
+from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus
 from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance
 from swarmd.messages.provider import Observed
+from swarmd.ports import Answer
 
 _TO_THE_SECOND = timedelta(seconds=1)
 """So exactly do providers tell when an instance was started."""
@@ -27,12 +28,14 @@ class Sight:
 
     Args:
         began: When it was asked for.
+        at: The same in monotonic seconds.
         ok: Whether the provider answered.
         message: What it, or the error, said.
         observed: What it has, by id.
     """
 
     began: datetime
+    at: float
     ok: bool
     message: str
     observed: Mapping[str, Observed]
@@ -45,6 +48,8 @@ class Sight:
             provider_ok=self.ok,
             provider_message=self.message,
             present=True if shown is not None else self._lacks(row),
+            runs=shown.status is InstanceStatus.RUNNING if shown is not None else None,
+            at=self.at,
             busy=active[0].origin if active else None,
             exit=shown.exit if shown is not None else None,
         )
@@ -96,6 +101,22 @@ class Wards:
             if kept is not None:
                 track.restore(kept)
 
+    def answered(self, row: Instance, answer: Answer, now: datetime, moment: float) -> bool:
+        """One was asked; whether its provider is to be looked at: it may hang, or have ended.
+
+        Args:
+            row: Whom.
+            answer: What came of it.
+            now: When, UTC.
+            moment: The same in monotonic seconds.
+        """
+        track = self.track(row)
+        if track is None:
+            return False
+        track.answered(answer.ok, answer.seconds, answer.message, now)
+        self._changed.add(row.id)
+        return track.suspected(self.rules(row).failures, moment)
+
     def excuse(self) -> None:
         """What failed until now was their provider's illness: failures are counted anew."""
         for track in self._tracks.values():
@@ -125,9 +146,12 @@ class Wards:
 
     # --- what was judged, what is to be kept -------------------------------------------------
 
-    def note_judged(self, row: Instance) -> None:
-        """One was judged as it is now."""
-        self._judged[row.id] = row
+    def note_judged(self, row: Instance, *, again: bool = False) -> None:
+        """One was judged as it is now; ``again``: the next look may tell more of the same."""
+        if again:
+            self._judged.pop(row.id, None)
+        else:
+            self._judged[row.id] = row
 
     def is_judged(self, row: Instance) -> bool:
         """Whether the record is the one that was judged last."""

@@ -164,6 +164,7 @@ def test_what_hangs_is_left_to_recovery() -> None:
     assert bench.next == (None, None)
     bench.ask(NO, seconds=30)
     bench.ask(NO, seconds=30)
+    bench.look()
     assert [each.decide(bench.published.tables) for each in bench.wishes()]  # a recovery
     idle = bench.outlooks.get("i1")
     assert idle is not None

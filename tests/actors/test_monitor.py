@@ -89,15 +89,38 @@ def test_what_hangs_is_restarted_after_so_many_probes() -> None:
     ask(bench, NO)
     assert bench.wishes() == []
     ask(bench, NO)
+    assert bench.directory.take(provider_actor("local")) == [LookNow()]
+    look(bench, bench.row())
     assert bench.row().health is UNHEALTHY
     [submit] = bench.wishes()
     assert submit.decide(bench.published.tables).change.operations
     assert bench.story == ["health: healthy → degraded", "health: degraded → unhealthy"]
 
 
+def test_one_that_ended_is_not_taken_for_one_that_hangs() -> None:
+    """What died does not answer either, and its provider may tell of it only later."""
+    bench = watched(failures=2)
+    ask(bench, NO)
+    earlier = time.monotonic()
+    ask(bench, NO)
+    assert bench.directory.take(provider_actor("local")) == [LookNow()]
+    bench.settle(Looked("local", earlier, (shown(bench.row()),), WELL))
+    ask(bench, NO)
+    assert (bench.row().health, bench.wishes()) == (DEGRADED, [])
+    assert bench.directory.take(provider_actor("local")) == []  # it was asked to look already
+    look(bench, bench.row(), status=InstanceStatus.STOPPED, exit="the memory limit was reached")
+    ask(bench, NO)
+    assert (bench.row().health, bench.wishes()) == (DEGRADED, [])
+    look(bench, bench.row())  # it was a mistake of the list
+    ask(bench, NO)
+    assert bench.row().health is UNHEALTHY
+    assert len(bench.wishes()) == 1
+
+
 def test_one_that_waits_for_its_time_is_thought_of_at_a_tick() -> None:
     bench = watched(failures=1)
     ask(bench, NO)
+    look(bench, bench.row())
     assert len(bench.wishes()) == 1
     ask(bench, NO)
     assert bench.wishes() == []
@@ -310,6 +333,7 @@ def test_a_monitor_that_began_anew_knows_what_was_held() -> None:
     """What it remedied is not its own memory: a crash of it starts no new bout."""
     bench = watched(failures=1, max_recovery_attempts=1)
     ask(bench, NO)
+    look(bench, bench.row())
     assert len(bench.wishes()) == 1
     ask(bench, NO)
     bench.clock.forward(400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from swarmd.messages.enums import HealthStatus, Origin
@@ -51,6 +52,8 @@ class Seen:
         provider_ok: Whether it answered.
         provider_message: What it, or the error, said.
         present: Whether its list has the instance; None: not looked yet.
+        runs: Whether the list shows it running; None: the list lacks it.
+        at: When the look began, monotonic seconds.
         busy: Whose operation is under way on the instance, if one is.
         exit: How the instance ended, in the provider's words.
     """
@@ -58,6 +61,8 @@ class Seen:
     provider_ok: bool = True
     provider_message: str = ""
     present: bool | None = None
+    runs: bool | None = None
+    at: float = math.inf
     busy: Origin | None = None
     exit: str | None = None
 

@@ -23,6 +23,8 @@ class Track:
     Attributes:
         failures: Probes in a row that failed and count.
         successes: Probes in a row that went well.
+        suspected_at: When its failures became enough to call it hung, monotonic seconds; None:
+            they are not, or were so before this daemon began.
         words: What the last probe was answered, or why it was not.
         seconds: How long the last probe took; None before the first.
         answered_at: When the last probe ended; None before the first of this life.
@@ -56,6 +58,7 @@ class Track:
         "started_at",
         "status",
         "successes",
+        "suspected_at",
         "usage",
         "used_at",
         "words",
@@ -78,6 +81,7 @@ class Track:
     def _forget(self) -> None:
         self.failures = 0
         self.successes = 0
+        self.suspected_at: float | None = None
         self._latencies = array("d")
         self.words = ""
         self.seconds: float | None = None
@@ -115,7 +119,7 @@ class Track:
         """
         self.words, self.seconds, self.answered_at = message[:LONGEST], seconds, at
         if ok:
-            self.failures = 0
+            self.excused()
             self.successes += 1
             self._latencies.append(seconds)
             del self._latencies[:-LATENCIES_KEPT]
@@ -128,8 +132,20 @@ class Track:
         return self._grace_ends is not None and at < self._grace_ends and not self.has_answered
 
     def excused(self) -> None:
-        """The failures so far were not its own: they are counted anew."""
-        self.failures = 0
+        """The failures so far are over, or were not its own: they are counted anew."""
+        self.failures, self.suspected_at = 0, None
+
+    def suspected(self, enough: int, moment: float) -> bool:
+        """After a failure: whether it is the one by which there are ``enough`` (first time).
+
+        Args:
+            enough: So many in a row.
+            moment: Now, monotonic seconds.
+        """
+        if self.failures < enough or self.suspected_at is not None:
+            return False
+        self.suspected_at = moment
+        return True
 
     def used(self, usage: Usage, at: datetime) -> None:
         """What it uses was measured."""

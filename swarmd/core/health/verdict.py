@@ -34,7 +34,7 @@ from swarmd.messages.enums import (
 from swarmd.messages.health import Illness
 from swarmd.messages.instance import Instance
 
-__all__ = ["Seen", "Verdict", "is_out_of_memory", "verdict"]
+__all__ = ["Seen", "Verdict", "is_in_doubt", "is_out_of_memory", "verdict"]
 
 _GOING = (InstanceStatus.DELETING, InstanceStatus.DELETED)
 
@@ -113,6 +113,8 @@ def _not_running(instance: Instance, seen: Seen) -> Finding | None:
 
 def _running(instance: Instance, track: Track, rules: Rules, seen: Seen, now: datetime) -> Finding:
     answers, use = responding(instance, track, rules, now), using(track.usage, rules)
+    if answers.illness is Illness.HUNG:
+        answers = _surely_hung(answers, track, seen)
     if seen.present is False and (absent := _absent(answers, rules)) is not None:
         return absent
     if answers.status in (HealthStatus.UNHEALTHY, DEGRADED):
@@ -123,6 +125,25 @@ def _running(instance: Instance, track: Track, rules: Rules, seen: Seen, now: da
         return Finding(HEALTHY, None, "it runs; it is never asked (its probe is none)")
     if answers.status is HEALTHY and track.mending and track.successes < rules.successes:
         return Finding(DEGRADED, None, "it answers again, but not often enough in a row yet")
+    return answers
+
+
+def is_in_doubt(track: Track, seen: Seen) -> bool:
+    """Whether its provider was not looked at since it is suspected to hang."""
+    return track.suspected_at is not None and seen.at < track.suspected_at
+
+
+def _surely_hung(answers: Finding, track: Track, seen: Seen) -> Finding:
+    """One that ended does not answer either: it is no hang, and what helps depends on its end.
+
+    Only a look that is newer than the suspicion tells them apart. That it ended is dealt with by
+    who reconciles.
+    """
+    if is_in_doubt(track, seen):
+        words = f"it does not answer, and whether it runs is looked at: {track.words}"
+        return Finding(DEGRADED, None, words)
+    if seen.runs is False:
+        return Finding(DEGRADED, None, f"it has ended: {seen.exit or 'no reason is known'}")
     return answers
 
 

@@ -251,6 +251,22 @@ def test_failures_that_do_not_count_are_told() -> None:
     assert check(found, CheckKind.RESPONDS).message == "refused"
 
 
+def test_whether_it_hangs_or_has_ended_is_told_by_a_look_that_is_newer() -> None:
+    track = asked(True, False, False, False)
+    assert track.suspected(3, 50.0)
+    assert not track.suspected(3, 60.0)
+    running, over = replace(THERE, runs=True), replace(THERE, runs=False, exit="exit status 9")
+    for before in (running, over):
+        found = judged(track, seen=replace(before, at=49.0))
+        assert outcome(found) == (DEGRADED, None)
+        assert "whether it runs is looked at" in found.details
+    assert outcome(judged(track, seen=replace(running, at=50.0))) == (UNHEALTHY, Illness.HUNG)
+    ended = judged(track, seen=replace(over, at=50.0))
+    assert (outcome(ended), ended.details) == ((DEGRADED, None), "it has ended: exit status 9")
+    track.answered(True, 0.1, "200", later(60))
+    assert track.suspected_at is None
+
+
 def test_without_a_start_time_there_is_no_grace() -> None:
     found = judged(asked(False, False, False), instance(), now=NOW)
     assert outcome(found) == (UNHEALTHY, Illness.HUNG)

@@ -44,6 +44,7 @@ SIGHTS = st.builds(
     Seen,
     provider_ok=st.booleans(),
     present=st.sampled_from([None, True, False]),
+    runs=st.sampled_from([None, True, False]),
     busy=st.none() | st.sampled_from(Origin),
     exit=st.none() | WORDS,
 )

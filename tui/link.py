@@ -171,6 +171,16 @@ class DaemonLink:
             )
         return self._client
 
+    async def renew_providers(self) -> None:
+        """What the daemon last found out of its providers, which no event tells of each time.
+
+        Raises:
+            SwarmError: It does not answer.
+        """
+        found = await self._open().call_typed(ListProviders())
+        named = {each.name: each for each in found.items}
+        self._publish(replace(self.snapshot, providers=named), Changed(providers=True))
+
     # --- following ---------------------------------------------------------------------------
 
     async def _follow(self, client: Client, since: int | None) -> None:
@@ -299,9 +309,7 @@ class DaemonLink:
         if stale.operations:
             await self._refresh_operations(client, stale.operations)
         if stale.providers:
-            providers = await client.call_typed(ListProviders())
-            named = {each.name: each for each in providers.items}
-            self._publish(replace(self.snapshot, providers=named), Changed(providers=True))
+            await self.renew_providers()
         if stale.status:
             status = await client.call_typed(DaemonStatus())
             self._publish(replace(self.snapshot, status=status), Changed(status=True))

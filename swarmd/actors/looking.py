@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from swarmd.actors.repeating import repeated
 from swarmd.actors.stepping import as_swarm_error
 from swarmd.core.tables import ProviderView
@@ -94,6 +96,7 @@ class Sweeper:
             self.complain_once(failed.message)
         else:
             self._complained = None
+            health = replace(health, latency=time.monotonic() - began)
         view = ProviderView(health, capabilities)
         return Looked(provider.name, began, observed, view, frozenset(absent)), failed
 

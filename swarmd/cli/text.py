@@ -74,6 +74,13 @@ def size(count: float | None) -> str:
     return f"{count:.0f}B"
 
 
+def took(seconds: float | None) -> str:
+    """A latency: ``12 ms``, ``1.5 s``; a dash for none."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 def yes(value: object) -> str:
     """A truth in a table."""
     return "yes" if value else "no"

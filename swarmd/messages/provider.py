@@ -93,7 +93,8 @@ class ProviderRecord(Struct, frozen=True, kw_only=True):
 class ProviderHealth(Struct, frozen=True, kw_only=True):
     """Whether the provider itself works, and what it says of itself.
 
-    ``next_step`` is what to do where it does not; the message may have it as well.
+    ``next_step`` is what to do where it does not; the message may have it as well. ``latency`` is
+    how many seconds it took to tell what is there, when that was asked last.
     """
 
     ok: bool
@@ -101,6 +102,7 @@ class ProviderHealth(Struct, frozen=True, kw_only=True):
     next_step: str | None = None
     version: str | None = None
     checked_at: datetime | None = None
+    latency: float | None = None
 
 
 class BreakerInfo(Struct, frozen=True, kw_only=True):

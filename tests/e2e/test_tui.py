@@ -55,6 +55,14 @@ def test_the_tour(real_daemon: DaemonProcess) -> None:
             lambda: status(real_daemon, "web") == ("running", "healthy"), timeout=60,
             describe=screen.text,
         )  # fmt: skip
+        screen.press("3")
+        screen.until("CORES ASKED")
+        screen.press("X")
+        screen.until("Its one instance is stopped")
+        screen.press("y")
+        wait_until(
+            lambda: status(real_daemon, "web")[0] == "stopped", timeout=60, describe=screen.text
+        )
         screen.press("2")
         screen.until("PROVIDER")
         screen.press("d")

@@ -116,7 +116,10 @@ def provider(name: str, kind: str = "local", *, ok: bool = True, **facts: Any) -
     facts.setdefault("cordoned", False)
     facts.setdefault("instances", 3)
     message = "" if ok else "no engine answers on /var/run/docker.sock: Connection refused"
-    facts.setdefault("health", ProviderHealth(ok=ok, message=message, version="20.10.24"))
+    latency = 0.012 if ok else None
+    facts.setdefault(
+        "health", ProviderHealth(ok=ok, message=message, version="20.10.24", latency=latency)
+    )
     facts.setdefault("capabilities", CAPABILITIES if ok else None)
     return ProviderInfo(name=name, type=kind, priority=0.0, registered=False, **facts)
 

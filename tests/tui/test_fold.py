@@ -61,13 +61,16 @@ def test_a_word_of_a_newer_daemon_is_passed_over() -> None:
 
 @pytest.mark.parametrize("kind", [EventType.INSTANCE_DELETED, EventType.INSTANCE_PURGED])
 def test_what_is_deleted_is_gone(kind: EventType) -> None:
-    assert fold(KNOWN, [event(11, kind)]).snapshot.instances == {}
+    folded = fold(KNOWN, [event(11, kind)])
+    assert folded.snapshot.instances == {}
+    assert folded.stale.providers, "one less is there"
 
 
 def test_an_unknown_instance_is_asked_for() -> None:
     new = event(11, EventType.INSTANCE_CREATED, target="01new")
     folded = fold(KNOWN, [new])
     assert folded.stale.instances == {"01new"}
+    assert folded.stale.providers, "one more is there"
     assert folded.snapshot.instances == KNOWN.instances
 
 

@@ -14,6 +14,7 @@ from swarmd.messages.requests import (
     DisableProvider,
     DrainProvider,
     EnableProvider,
+    ListProviders,
     Request,
 )
 from swarmd.messages.units import Size
@@ -22,9 +23,11 @@ from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.model.capacity import Asked, asked_of, bar, details, room, state_of
+from tui.model.rows import FIELDS, row_of
 from tui.model.text import plain
 from tui.screens.confirm import Confirm
 from tui.views.provider import ProviderView
+from tui.views.providers import ProvidersView, losses
 
 
 def asked(name: str, number: int, cpu: float, memory: int, **facts: Any) -> Any:
@@ -88,6 +91,30 @@ async def test_each_action_reaches_the_daemon(
         (request,) = daemon.requests(kind)
         assert request.name == "local"
         assert getattr(request, "wait", False) is False
+
+
+def test_what_is_lost_is_counted_by_what_is_known_last() -> None:
+    """A provider's own count is asked for again only after its instances have changed."""
+    box = scene.provider("box1", instances=0)
+    web = asked("web", 1, 1.0, 1 << 30, provider="box1")
+    rows = [row_of({name: getattr(web, name) for name in FIELDS})]
+    assert losses("drain", [box], rows).startswith("Its one instance is stopped")
+    assert losses("drain", [scene.provider("box1", instances=2)], rows).startswith("Its 2 inst")
+    assert losses("disable", [box], []) == losses("cordon", [box], rows) == ""
+
+
+@pytest.mark.anyio
+async def test_it_is_looked_at_again_while_it_is_shown(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.view, ProvidersView), lambda: app.view)
+        before = len(daemon.requests(ListProviders))
+        assert app.view is not None
+        app.view.tick()
+        await until(
+            pilot, lambda: len(daemon.requests(ListProviders)) > before, lambda: daemon.asked
+        )
 
 
 @pytest.mark.anyio

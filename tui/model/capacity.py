@@ -10,7 +10,7 @@ from typing import Any, Final
 from swarmd.messages.enums import BreakerState
 from swarmd.messages.provider import BreakerInfo, Capabilities, ProviderInfo
 from tui.model.text import BLANK, Line, facts, line, titled
-from tui.model.words import since, size, span
+from tui.model.words import duration, since, size, span
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _SECRET: Final = ("password", "token", "secret", "credential", "key")
@@ -188,6 +188,7 @@ def _record(info: ProviderInfo, now: datetime) -> Iterator[tuple[str, str, str]]
         f"{since(info.health.checked_at, now)} ago" if info.health.checked_at else "-",
         "",
     )
+    yield "latency", duration(info.health.latency), ""
     yield "region", info.region or "-", ""
     yield "labels", ", ".join(f"{k}={v}" for k, v in sorted(info.labels.items())) or "-", ""
     yield "priority", f"{info.priority:g}", ""

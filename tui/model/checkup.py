@@ -9,7 +9,7 @@ from typing import Final
 from swarmd.messages.enums import HealthStatus
 from swarmd.messages.health import Check, CheckKind, HealthPoint, InstanceHealth
 from tui.model.text import BLANK, Line, Piece, folded, line, plain, titled
-from tui.model.words import HEALTH_TONES, clock, since
+from tui.model.words import HEALTH_TONES, clock, duration, since
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _WORST: Final = (
@@ -87,11 +87,6 @@ def figure(check: Check, value: float | str | None) -> str:
     if check.kind is CheckKind.RESOURCES:
         return f"{value:.0%}"
     return duration(value) if check.kind is CheckKind.RESPONDS else f"{value:g}"
-
-
-def duration(seconds: float) -> str:
-    """A latency: ``12 ms``, ``1.5 s``."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2g} s"
 
 
 def chart(points: Sequence[HealthPoint], *, width: int, height: int) -> Iterator[Line]:

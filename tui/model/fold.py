@@ -132,11 +132,11 @@ def _take(draft: _Draft, event: Event) -> Stale:
         return Stale(providers=True, status=True)
     if event.type in _GONE:
         draft.rows().pop(target, None)
-        return Stale()
+        return Stale(providers=True)  # how many there are at its provider
     if event.type.startswith("instance_"):
         row = draft.row(target)
         if row is None:
-            return Stale(instances=frozenset({target}))
+            return Stale(instances=frozenset({target}), providers=True)
         draft.rows()[target] = _patched(row, event)
         # What else a status brings (a start's time, an address) is not in the event.
         settled = event.type is EventType.INSTANCE_HEALTH_CHANGED

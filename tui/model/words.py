@@ -56,6 +56,13 @@ def span(seconds: float) -> str:
     return f"{left}s"
 
 
+def duration(seconds: float | None) -> str:
+    """A latency: ``12 ms``, ``1.5 s``; a dash for none."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2g} s"
+
+
 def since(moment: datetime | None, now: datetime) -> str:
     """How long ago; a dash for never."""
     return "-" if moment is None else span((now - moment).total_seconds())

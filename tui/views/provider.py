@@ -86,7 +86,8 @@ class ProviderView(ProviderActions):
         self.pane.show(self._lines)
 
     def tick(self) -> None:
-        """Uptimes grow."""
+        """Uptimes grow; it was looked at again."""
+        self.renew()
         self.table.tick()
 
     def filter(self, text: str) -> None:

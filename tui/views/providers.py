@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -31,8 +33,9 @@ from tui.model.capacity import (
     tone_of_share,
 )
 from tui.model.fuzzy import fuzzy
+from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
-from tui.model.words import since, size
+from tui.model.words import duration, since, size
 from tui.navigation import Place
 from tui.views.view import View
 from tui.widgets.columns import Cell, Column
@@ -65,9 +68,17 @@ _DONE = {
 _PAGE = 1000
 
 
-def losses(name: str, providers: Sequence[ProviderInfo]) -> str:
-    """What is lost by it, to be confirmed first."""
-    count = sum(each.instances for each in providers)
+def losses(name: str, providers: Sequence[ProviderInfo], rows: Iterable[Row]) -> str:
+    """What is lost by it, to be confirmed first.
+
+    Args:
+        name: What is to be done.
+        providers: To whom.
+        rows: The instances that are known: newer than the providers' own count of them, and
+            perhaps not all that there are.
+    """
+    there = Counter(row.provider for row in rows)
+    count = sum(max(each.instances, there[each.name]) for each in providers)
     if not count:
         return ""
     many = "Its one instance" if count == 1 else f"Its {count} instances"
@@ -97,7 +108,7 @@ class ProviderActions(View):
             [(_REQUESTS[name](each.name), each.name) for each in chosen],
             _DONE[name],
             verb=name.capitalize(),
-            loses=losses(name, chosen),
+            loses=losses(name, chosen, self.snapshot.instances.values()),
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -105,6 +116,12 @@ class ProviderActions(View):
         if action == "change" and self.swarmd.refusal() is not None:
             return None
         return super().check_action(action, parameters)
+
+    @work(exclusive=True, group="renewed", exit_on_error=False)
+    async def renew(self) -> None:
+        """How fast they answer, and when that was."""
+        with suppress(SwarmError):  # a connection that is lost is told at the top
+            await self.swarmd.link.renew_providers()
 
 
 class ProvidersView(ProviderActions):
@@ -136,6 +153,8 @@ class ProvidersView(ProviderActions):
             Column("instances", "INSTANCES", 16, _instances, order=_share, grow=1),
             Column("cores", "CORES ASKED", 12, self._cores, least=60),
             Column("memory", "MEM ASKED", 11, self._memory, least=72),
+            Column("latency", "LATENCY", 7, lambda p: duration(p.health.latency), right=True,
+                   order=lambda p: p.health.latency or 0.0, least=84),
             Column("looked", "LOOKED", 7, lambda p: since(p.health.checked_at, self.now()),
                    right=True, least=110),
             Column("version", "VERSION", 10, lambda p: p.health.version or "-", least=110),
@@ -164,6 +183,7 @@ class ProvidersView(ProviderActions):
 
     def tick(self) -> None:
         """How long ago it was looked at; what is asked for, if that may be different."""
+        self.renew()
         self.table.tick()
         if self._dirty:
             self._ask()

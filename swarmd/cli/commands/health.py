@@ -10,7 +10,7 @@ from swarmd.cli.command import command
 from swarmd.cli.commands.instances import NAME, WAITING, act, select, selection
 from swarmd.cli.grid import Column, Row, column, render
 from swarmd.cli.render import Form
-from swarmd.cli.text import clock, dash, safe
+from swarmd.cli.text import clock, dash, safe, took
 from swarmd.messages import requests
 
 _LATEST = 10
@@ -22,7 +22,7 @@ def _figure(row: Row, key: str) -> str:
     value = row.get(key)
     if not isinstance(value, float):
         return dash(value)
-    return f"{value:.1%}" if row.get("kind") == "resources" else _took(value)
+    return f"{value:.1%}" if row.get("kind") == "resources" else took(value)
 
 
 CHECKS = (
@@ -30,19 +30,15 @@ CHECKS = (
     column("VERDICT", coloured=True),
     Column("VALUE", lambda row: _figure(row, "value")),
     Column("LIMIT", lambda row: _figure(row, "limit")),
-    Column("TOOK", lambda row: _took(row.get("seconds"))),
+    Column("TOOK", lambda row: took(row.get("seconds"))),
     column("SAYS", "message"),
 )
 POINTS = (
     Column("AT", lambda row: clock(row.get("at")), fixed=True),
     column("HEALTH", "status", coloured=True),
-    Column("TOOK", lambda row: _took(row.get("seconds"))),
+    Column("TOOK", lambda row: took(row.get("seconds"))),
     column("WHY", "message"),
 )
-
-
-def _took(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
 
 
 @command(Form(requests.HealthInstance, arguments=NAME))

@@ -7,7 +7,7 @@ from typing import Any
 
 from swarmd.cli.grid import Column, Row, column
 from swarmd.cli.output import dumps
-from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, yes
+from swarmd.cli.text import age, clock, dash, left, pairs, safe, size, took, yes
 
 
 def _ref(row: Row) -> str:
@@ -106,6 +106,7 @@ PROVIDERS = (
     Column("CORES", lambda row: dash(_limits(row, "cpu").get("cores"))),
     Column("MEMORY", lambda row: size(_limits(row, "memory").get("max"))),
     Column("SAYS", lambda row: dash((row.get("health") or {}).get("message"))),
+    Column("LATENCY", lambda row: took((row.get("health") or {}).get("latency")), wide=True),
     column("PRIORITY", wide=True),
     column("REGION", wide=True),
     Column("LABELS", lambda row: pairs(row.get("labels")), wide=True),

@@ -9,7 +9,7 @@ from swarmd.cli.app import App
 from swarmd.cli.command import command
 from swarmd.cli.grid import Column, Row, column, render
 from swarmd.cli.render import Form
-from swarmd.cli.text import clock, dash, size
+from swarmd.cli.text import clock, dash, size, took
 from swarmd.core.telemetry.histogram import merged, quantile
 from swarmd.messages import codec, requests
 from swarmd.messages.telemetry import Histogram
@@ -55,8 +55,7 @@ def _histogram(kind: Row) -> Histogram:
 
 
 def _seconds(histogram: Histogram, share: float) -> str:
-    found = quantile(histogram, share)
-    return "-" if found is None else f"{found * 1000:.0f}ms" if found < 1 else f"{found:.1f}s"
+    return took(quantile(histogram, share))
 
 
 _ALL = ("succeeded", "failed", "cancelled")

@@ -75,10 +75,10 @@ def size(count: float | None) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """A latency: ``12 ms``, ``1.5 s``; a dash for none."""
+    """A latency in one word: ``12ms``, ``1.5s``; a dash for none."""
     if seconds is None:
         return "-"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f}ms" if seconds < 1 else f"{seconds:.1f}s"
 
 
 def yes(value: object) -> str:

@@ -12,16 +12,17 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
+from swarmd.actors.callers import Callers
 from swarmd.actors.heard import Answered, CheckNow, Measured, Noticed, Restored
 from swarmd.actors.idling import Idling
-from swarmd.actors.provider import Looked, LookNow
+from swarmd.actors.looking import Looked, LookNow
 from swarmd.actors.published import Published
 from swarmd.actors.registry import Transact
 from swarmd.actors.remedies import Remedies
@@ -36,7 +37,6 @@ from swarmd.core.health.verdict import is_in_doubt, verdict
 from swarmd.core.tables import Change, Tables
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus, ProbeKind
-from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, InstanceStats
 from swarmd.messages.provider import Address
 from swarmd.ports import Answer, Store
@@ -88,7 +88,7 @@ class HealthMonitor(SwarmActor):
         self._reading: set[str] = set()
         self._schedule = Schedule()
         self._asked: dict[str, float] = {}  # when, of those that have not answered yet
-        self._waiting: dict[str, list[Callable[[InstanceHealth], None]]] = {}
+        self._callers = Callers()
         self._sight: Sight | None = None
         self._kept_at = 0.0
         self._measured_at = 0.0
@@ -121,12 +121,7 @@ class HealthMonitor(SwarmActor):
 
     def _looked(self, seen: Looked) -> None:
         before = self._sight
-        observed = {each.id: each for each in seen.observed or ()}
-        health = seen.view.health
-        ago = timedelta(seconds=time.monotonic() - seen.began)
-        began = self.context.clock.now() - ago
-        ok = seen.observed is not None
-        self._sight = Sight(began, seen.began, ok, health.message, observed)
+        self._sight = Sight.of(seen, self.context.clock.now(), time.monotonic())
         rows = self._rows()
         if before is not None and self._sight.ok and not before.ok:
             self._wards.excuse()
@@ -146,6 +141,7 @@ class HealthMonitor(SwarmActor):
         )
         self._plan(rows)
         self._ask_due(time.monotonic())
+        self._tell_callers()
         self._check_waiting()
 
     def _noticed(self, message: Noticed) -> None:
@@ -250,7 +246,7 @@ class HealthMonitor(SwarmActor):
         asked_at = self._asked.pop(message.instance_id, None)
         row = self._published.tables.instances.get(message.instance_id)
         if row is None:
-            self._reply(message.instance_id)
+            self._callers.drop(message.instance_id)
             return
         answer = message.answer
         runs = row.status is InstanceStatus.RUNNING
@@ -268,7 +264,8 @@ class HealthMonitor(SwarmActor):
         self._judge((row,))
         if self._sight is not None:
             # An answer to the monitor before this one may come before the first look.
-            self._reply(row.id)
+            self._callers.answered(row.id)
+            self._tell_callers()
 
     def _plan_next(self, row: Instance, asked_at: float, *, same: bool) -> None:
         """From when it was asked: a timeout is no reason to wait for longer."""
@@ -346,7 +343,7 @@ class HealthMonitor(SwarmActor):
         row = self._published.tables.instances.get(message.instance_id)
         if row is None:
             return
-        self._waiting.setdefault(row.id, []).append(message.reply)
+        self._callers.add(row.id, message.reply)
         if row.id not in self._wards:
             # One that is not to run: it is remembered once somebody asks.
             self._read({row.id})
@@ -356,10 +353,10 @@ class HealthMonitor(SwarmActor):
         """Look into those that somebody asked for, once that is possible."""
         if self._sight is None:
             return
-        for instance_id in tuple(self._waiting):
+        for instance_id in self._callers.to_ask():
             row = self._published.tables.instances.get(instance_id)
             if row is None:
-                del self._waiting[instance_id]
+                self._callers.drop(instance_id)
             elif row.id in self._wards and row.id not in self._asked:
                 self._check(row)
 
@@ -369,14 +366,15 @@ class HealthMonitor(SwarmActor):
             self._ask(row, time.monotonic())
         if row.id not in self._asked:
             self._judge((row,))
-            self._reply(row.id)
+            self._callers.answered(row.id)
+            self._tell_callers()
 
-    def _reply(self, instance_id: str) -> None:
-        row = self._published.tables.instances.get(instance_id)
-        track = self._wards.track(row) if row is not None else None
-        for reply in self._waiting.pop(instance_id, ()):
-            if row is not None and track is not None:
-                reply(track.to_health(row))
+    def _tell_callers(self) -> None:
+        tables, sight, wards = self._published.tables, self._sight, self._wards
+        self._callers.tell(
+            lambda each: wards.is_settled(each, tables, sight),
+            lambda each: wards.health(each, tables),
+        )
 
     # --- keeping -----------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from swarmd.actors.looking import Looked
 from swarmd.core.health.facts import Seen
 from swarmd.core.health.rules import Rules, rules_of
 from swarmd.core.health.track import Track
+from swarmd.core.health.verdict import is_in_doubt
 from swarmd.core.tables import Tables
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus
@@ -39,6 +41,17 @@ class Sight:
     ok: bool
     message: str
     observed: Mapping[str, Observed]
+
+    @classmethod
+    def of(cls, looked: Looked, now: datetime, moment: float) -> Sight:
+        """Of a sweep that the monitor is told of now (UTC; the same in monotonic seconds)."""
+        return cls(
+            began=now - timedelta(seconds=moment - looked.began),
+            at=looked.began,
+            ok=looked.observed is not None,
+            message=looked.view.health.message,
+            observed={each.id: each for each in looked.observed or ()},
+        )
 
     def seen(self, row: Instance, tables: Tables) -> Seen:
         """The same about one instance, with the operation under way on it."""
@@ -116,6 +129,20 @@ class Wards:
         track.answered(answer.ok, answer.seconds, answer.message, now)
         self._changed.add(row.id)
         return track.suspected(self.rules(row).failures, moment)
+
+    def is_settled(self, instance_id: str, tables: Tables, sight: Sight | None) -> bool:
+        """Whether no newer look is needed to know what the answers of one mean."""
+        row = tables.instances.get(instance_id)
+        track = self.track(row) if row is not None else None
+        if row is None or track is None or sight is None or not sight.ok:
+            return True
+        return not is_in_doubt(track, sight.seen(row, tables))
+
+    def health(self, instance_id: str, tables: Tables) -> InstanceHealth | None:
+        """What was concluded of one; None: it is gone, or nothing is known."""
+        row = tables.instances.get(instance_id)
+        track = self.track(row) if row is not None else None
+        return track.to_health(row) if row is not None and track is not None else None
 
     def excuse(self) -> None:
         """What failed until now was their provider's illness: failures are counted anew."""

@@ -9,9 +9,10 @@ from swarmd.messages.enums import (
     HealthStatus,
     InstanceStatus,
 )
-from swarmd.messages.health import HealthPoint, InstanceHealth
+from swarmd.messages.health import HealthPoint, Illness, InstanceHealth
 from tests.actors.health_kit import (
     ME,
+    NO,
     YES,
     Bench,
     found,
@@ -51,6 +52,31 @@ def test_an_answer_to_the_monitor_before_this_one_tells_nothing() -> None:
     bench.probe.answer(YES)
     bench.settle()
     assert [len(each.checks) for each in told] == [4]
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_who_asks_for_one_that_hangs_is_told_once_it_is_sure(ok: bool) -> None:
+    """A provider that does not answer the look tells nothing of it, and keeps nobody waiting."""
+    bench = watched(failures=1)
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow("i1", told.append))
+    bench.probe.answer(NO)
+    bench.settle()
+    assert told == []
+    look(bench, bench.row(), ok=ok)
+    assert [each.illness for each in told] == [Illness.HUNG if ok else Illness.PROVIDER]
+    assert not bench.probe.open, "it was asked already"
+
+
+def test_who_asks_for_one_that_goes_meanwhile_is_forgotten() -> None:
+    bench = watched(failures=1)
+    told: list[InstanceHealth] = []
+    bench.settle(CheckNow("i1", told.append))
+    bench.change(drop_instances=("i1",))
+    bench.probe.answer(NO)
+    bench.settle()
+    look(bench)
+    assert told == []
 
 
 def test_who_asks_for_one_that_does_not_run_is_told_at_once() -> None:

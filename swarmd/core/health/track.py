@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from datetime import datetime, timedelta
 
@@ -23,8 +24,8 @@ class Track:
     Attributes:
         failures: Probes in a row that failed and count.
         successes: Probes in a row that went well.
-        suspected_at: When its failures became enough to call it hung, monotonic seconds; None:
-            they are not, or were so before this daemon began.
+        suspected_at: When its failures became enough to call it hung, monotonic seconds (minus
+            infinity: before this daemon began); None: they are not.
         words: What the last probe was answered, or why it was not.
         seconds: How long the last probe took; None before the first.
         answered_at: When the last probe ended; None before the first of this life.
@@ -239,6 +240,8 @@ class Track:
         self.seconds, self.words = responds.seconds, responds.message
         self.answered_at = self._noted = health.last_checked
         self.failures = health.failures
+        if health.illness is Illness.HUNG:
+            self.suspected_at = -math.inf
         if isinstance(responds.value, int | float):
             self._latencies.append(float(responds.value))
             self.successes = 0 if health.failures else 1

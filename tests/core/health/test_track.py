@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmd.core.health.facts import Usage, Verdict
+from swarmd.core.health.facts import Seen, Usage, Verdict
 from swarmd.core.health.track import Track
 from swarmd.messages.enums import HealthStatus
 from swarmd.messages.health import Illness, InstanceHealth
-from tests.core.health.samples import FAR, asked, judged
+from tests.core.health.samples import FAR, asked, judged, outcome
 from tests.core.samples import NOW, instance, later
 
 GB = 1 << 30
@@ -169,6 +169,20 @@ def test_a_restart_of_the_daemon_is_no_event_of_the_instance(
     assert after.conclude(judged(after), later(4000)) is False
     assert len(after.history) == len(before.history)
     assert after.mending is (status is HealthStatus.UNHEALTHY)
+
+
+def test_what_hung_before_hangs_without_being_suspected_again() -> None:
+    before = asked(False, False, False)
+    before.conclude(judged(before), FAR)
+    after = Track()
+    after.restore(kept(before))
+    after.started(NOW)
+    after.answered(False, 0.1, "refused", later(4000))
+    assert not after.suspected(3, 50.0)
+    assert outcome(judged(after, seen=Seen(present=True, runs=True, at=1.0))) == (
+        HealthStatus.UNHEALTHY,
+        Illness.HUNG,
+    )
 
 
 def test_a_life_that_began_while_the_daemon_was_away_is_a_new_one() -> None:

@@ -7,15 +7,15 @@ both is decided in ``core/health``; what is done about it, in ``core/recovery``.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from swarmd.actors.asking import Asker
 from swarmd.actors.base import REGISTRY, Context, Start, SwarmActor, Tick, provider_actor
@@ -130,7 +130,7 @@ class HealthMonitor(SwarmActor):
         for each in gone:
             self._schedule.drop(each)
             self._remedies.forget(each)
-        self._read_kept(rows)
+        self._read(self._wards.missing(rows))
         known_before = before is not None and before.ok == self._sight.ok
         busy = self._published.tables.active
         # Most are as they were judged last: nothing new can be concluded of them.
@@ -150,7 +150,7 @@ class HealthMonitor(SwarmActor):
         if row is not None and message.used and row.desired is DesiredState.RUNNING:
             self._idling.used(row.id, message.used)
         if row is not None and self._sight is not None:
-            self._read_kept((row,))
+            self._read(self._wards.missing((row,)))
             self._plan((row,))
             track = self._wards.track(row)
             if row.id in self._schedule and track is not None and track.answered_at is None:
@@ -172,11 +172,8 @@ class HealthMonitor(SwarmActor):
         awaited = instance_id in self._schedule or instance_id in self._asked
         return not awaited and instance_id in self._wards
 
-    def _read_kept(self, rows: Iterable[Instance]) -> None:
-        """Take up what the store kept of those that are new here: files, so in a lane."""
-        self._read(self._wards.missing(rows))
-
     def _read(self, instance_ids: set[str]) -> None:
+        """Take up what the store kept of those that are new here: files, so in a lane."""
         missing = instance_ids - self._reading
         if not missing:
             return
@@ -196,6 +193,7 @@ class HealthMonitor(SwarmActor):
             kept = message.kept[row.id]
             self._wards.take(row.id, kept)
             self._idling.take(row, kept.activity if kept is not None else None)
+            self._remedies.take(row, kept.hold if kept is not None else None)
         self._judge(rows)
         self._plan(rows)
         self._ask_due(time.monotonic())
@@ -311,7 +309,7 @@ class HealthMonitor(SwarmActor):
             seen = self._sight.seen(row, tables)
             found = verdict(row, track, rules, seen=seen, now=now)
             if found.status is HealthStatus.UNHEALTHY and (held := self._remedies.held(row.id)):
-                found = replace(found, details=f"it runs and is held: {held}")
+                found = dataclasses.replace(found, details=f"it runs and is held: {held}")
             track.conclude(found, now)
             self._wards.note_judged(row, again=is_in_doubt(track, seen))
             known = tables.ailments.get(row.id)
@@ -380,13 +378,14 @@ class HealthMonitor(SwarmActor):
 
     def _keep(self) -> None:
         """Hand what changed to the store, which writes it lazily (DESIGN 5)."""
-        for each in self._idling.changed():
+        for each in self._idling.changed() | self._remedies.changed():
             self._wards.note_changed(each)
         healths = self._wards.to_keep(self._published.tables.instances)
         if healths:
-            kept = self._idling.kept
-            with_use = msgspec.structs.replace
-            self._store.keep_health([with_use(each, activity=kept(each.id)) for each in healths])
+            used, held = self._idling.kept, self._remedies.kept
+            self._store.keep_health(
+                [replace(each, activity=used(each.id), hold=held(each.id)) for each in healths]
+            )
 
     def on_stop(self) -> None:
         """The last of it."""

@@ -29,6 +29,7 @@ from swarmd.core.wishes import Wish, accept
 from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig
 from swarmd.messages.enums import DesiredState, InstanceStatus, Origin
+from swarmd.messages.health import KeptHold
 from swarmd.messages.instance import Instance, Reason
 from swarmd.messages.operation import Caller
 from swarmd.ports import Clock
@@ -100,6 +101,7 @@ class Remedies:
         self._ill: dict[str, _Ill] = {}
         self._held: dict[str, _Held] = {}
         self._sent: dict[str, tuple[str, float]] = {}  # wishes that are no operations yet
+        self._changed: set[str] = set()  # whose hold is to be kept anew
         self._tried = 0.0
 
     def consider(self, row: Instance, rules: Rules, found: Verdict) -> None:
@@ -110,7 +112,7 @@ class Remedies:
                 self._held[row.id] = replace(held, over=False)
                 self._publish_held(row, held.remedy, found)
             return
-        self._held.pop(row.id, None)
+        self._let_go(row.id)
         self._ill[row.id] = _Ill(row.started_at, rules, found)
         self._treat(row, rules, found)
 
@@ -133,6 +135,35 @@ class Remedies:
         """One is gone."""
         for notes in (self._ill, self._attempts, self._held, self._sent):
             notes.pop(instance_id, None)
+        self._changed.discard(instance_id)
+
+    # --- over a restart of the daemon --------------------------------------------------------
+
+    def take(self, row: Instance, kept: KeptHold | None) -> None:
+        """One that was held before goes on to be, which its story says already."""
+        if kept is not None and kept.life == row.started_at and row.id not in self._held:
+            remedy = Hold(kept.why, kept.step)
+            words = reason_of_hold(row, remedy, self._clock.now()).why
+            self._held[row.id] = _Held(row.started_at, remedy, words, over=True)
+
+    def kept(self, instance_id: str) -> KeptHold | None:
+        """What is to be kept of one."""
+        held = self._held.get(instance_id)
+        if held is None:
+            return None
+        return KeptHold(life=held.life, why=held.remedy.why, step=held.remedy.step)
+
+    def changed(self) -> set[str]:
+        """Those of which there is something new to be kept, since this was asked last."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def _let_go(self, instance_id: str) -> None:
+        """It was started anew."""
+        if self._held.pop(instance_id, None) is not None:
+            self._changed.add(instance_id)
+
+    # --- what is done ------------------------------------------------------------------------
 
     def again(self, now: float) -> None:
         """Those that had to wait: for their time, or for their turn."""
@@ -171,6 +202,7 @@ class Remedies:
             self._attempts.pop(row.id, None)
             told = reason_of_hold(row, remedy, now)
             self._held[row.id] = _Held(row.started_at, remedy, told.why)
+            self._changed.add(row.id)
             self._publish_held(row, remedy, found, (row.id, told))
         elif isinstance(remedy, Act) and self._has_turn(tables, settings):
             self._ill.pop(row.id, None)

@@ -62,6 +62,20 @@ class HealthPoint(Struct, frozen=True, kw_only=True, array_like=True):
     message: str = ""
 
 
+class KeptHold(Struct, frozen=True, kw_only=True):
+    """That one that runs and is ill is left alone, for as long as this life of it lasts.
+
+    Args:
+        life: When it was started, as its record says.
+        why: What is wrong, and what was tried.
+        step: What can be done; ``NAME`` stands for the instance.
+    """
+
+    life: datetime | None
+    why: str
+    step: str
+
+
 class InstanceHealth(Struct, frozen=True, kw_only=True):
     """The health of one instance (seed 000 section 2.3).
 
@@ -77,6 +91,7 @@ class InstanceHealth(Struct, frozen=True, kw_only=True):
         checks: What each question was answered last.
         history: The latest points, oldest first.
         activity: How it was used last; on disk alone.
+        hold: Why nothing is done about it although it is ill and runs; on disk alone.
     """
 
     id: str
@@ -90,4 +105,5 @@ class InstanceHealth(Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     history: tuple[HealthPoint, ...] = ()
     activity: LastActivity | None = None
+    hold: KeptHold | None = None
     version: int = 1

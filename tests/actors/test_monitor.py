@@ -346,3 +346,31 @@ def test_a_monitor_that_began_anew_knows_what_was_held() -> None:
         ask(bench, NO)
     assert bench.wishes() == []
     assert bench.story.count("held") == 1
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the same life", "started anew"])
+def test_a_daemon_that_began_anew_knows_what_was_held(again: bool) -> None:
+    """What runs and is ill has no status that tells of it: it is kept with its health."""
+    before = watched(failures=1, max_recovery_attempts=1)
+    ask(before, NO)
+    look(before, before.row())
+    ask(before, NO)
+    before.clock.forward(400)
+    later(before)
+    assert "held" in before.story
+    before.settle(Tick(1e9))
+    row = before.row()
+    if again:
+        assert row.started_at is not None
+        row = replace(row, started_at=row.started_at + timedelta(minutes=30))
+    bench = Bench(row, failures=1, max_recovery_attempts=1)
+    bench.store.kept = before.store.kept
+    look(bench, row)
+    ask(bench, NO)
+    look(bench, row)
+    assert len(bench.wishes()) == again
+    ailment = bench.published.tables.ailments["i1"]
+    assert (ailment.held is None) is again
+    assert bench.story.count("held") == 0, "it was told before"
+    bench.settle(Tick(2e9))
+    assert (bench.store.kept["i1"].hold is None) is again

@@ -251,11 +251,14 @@ class SwarmdApp(App[None]):
 
     # --- typing ------------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The footer has no key for what a view cannot do."""
+        if action == "prompt" and parameters == ("/",):
+            return self.view is not None and self.view.FILTERS
+        return super().check_action(action, parameters)
+
     def action_prompt(self, kind: str) -> None:
         """Open the line in which one types."""
-        if kind == "/" and (self.view is None or not self.view.FILTERS):
-            self.warn("There is nothing to filter here.")
-            return
         known = [*names(commands_of(self)), *(f"theme {each}" for each in self.available_themes)]
         self.screen_stack[0].query_one(Prompt).open(kind, known if kind == ":" else ())
 

@@ -159,7 +159,7 @@ class ProvidersView(ProviderActions):
                    right=True, least=110),
             Column("version", "VERSION", 10, lambda p: p.health.version or "-", least=110),
             Column("region", "REGION", 8, lambda p: p.region or "-", least=120),
-            Column("labels", "LABELS", 10, _labels, grow=2, least=130),
+            Column("labels", "LABELS", 10, _labels, grow=2, least=150),
             Column("says", "SAYS", 8, lambda p: p.health.message or "-", grow=4, least=110),
         )  # fmt: skip
 

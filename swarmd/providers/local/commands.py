@@ -76,6 +76,7 @@ class CommandSession:
         self._writing = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
+        self._ending = threading.Lock()
         self._expired = False
         self._code: int | None = None
         self._timer: threading.Timer | None = None
@@ -112,7 +113,7 @@ class CommandSession:
                 if ended:
                     self._finish()
                     break
-        if self._expired:
+        if self._is_expired():
             raise DeadlineExceeded(
                 f"the command ran longer than {self._timeout:g} s and was ended",
                 field="timeout",
@@ -157,7 +158,7 @@ class CommandSession:
         if self._timer is not None:
             self._timer.cancel()
         os.write(self._wake_write, b"x")
-        if self._code is None:
+        if not self._is_expired() and self._code is None:
             self._end_all()
         with self._reading, self._writing:
             self._release()
@@ -195,12 +196,24 @@ class CommandSession:
             self._timer.cancel()
 
     def _expire(self) -> None:
-        self._expired = True
-        self._end_all()
+        with self._ending:
+            self._expired = True
+            self._end_all()
 
     def _end_all(self) -> None:
         with contextlib.suppress(ProviderError):  # what cannot be ended, ``stop`` will tell
             tree.end(self._find, grace=0.0, check=lambda: None)
+
+    def _is_expired(self) -> bool:
+        """Whether its time ran out; then nothing of it runs any more.
+
+        The command itself is ended before all that it started is: whoever sees its end is not
+        told of it before that.
+        """
+        if self._expired:
+            with self._ending:
+                pass
+        return self._expired
 
     def _release(self) -> None:
         status = self._child.wait(5.0)

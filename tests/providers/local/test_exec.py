@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +135,32 @@ def test_the_timeout_ends_everything(provider: LocalProvider, instance: Instance
     assert time.monotonic() - begun < 10
     session.close()
     assert session.result() == 137
+    assert len(running(instance.id)) == 1
+
+
+def test_of_the_timeout_one_is_told_once_everything_has_ended(
+    provider: LocalProvider, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command itself may be the first to end: what it started still runs then."""
+    session = shell(provider, instance, "sleep 1000 & echo $$; wait", timeout=Duration(1))
+    piece = session.read()
+    assert piece is not None
+    order, real = [], tree.end
+
+    def end(*args: Any, **options: Any) -> int:
+        os.kill(int(piece[1]), signal.SIGKILL)
+        wait_until(lambda: session.result() is not None)
+        count = real(*args, **options)
+        order.append("ended")
+        return count
+
+    monkeypatch.setattr(tree, "end", end)
+    with pytest.raises(DeadlineExceeded):
+        while session.read() is not None:
+            pass
+    order.append("told")
+    assert order == ["ended", "told"]
+    session.close()
     assert len(running(instance.id)) == 1
 
 

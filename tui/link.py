@@ -8,17 +8,24 @@ connection is a state like any other: what is shown stays, and the stream resume
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from swarmd.core.backoff import ceiling
-from swarmd.errors import DaemonUnreachable, InternalError, SwarmError, Unavailable
+from swarmd.errors import (
+    DaemonUnreachable,
+    DeadlineExceeded,
+    InternalError,
+    SwarmError,
+    Unavailable,
+)
 from swarmd.messages.events import Event
 from swarmd.messages.requests import (
+    DaemonPing,
     DaemonStatus,
     DaemonVersion,
     ListAlerts,
@@ -38,6 +45,10 @@ _RETRY_BASE: Final = 0.5
 _RETRY_CAP: Final = 5.0
 _OPERATIONS: Final = 200
 _ASKED_AT_ONCE: Final = 200
+_PULSE_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 10.0
+
+T = TypeVar("T")
 
 
 class Stream(Protocol):
@@ -181,32 +192,37 @@ class DaemonLink:
         named = {each.name: each for each in found.items}
         self._publish(replace(self.snapshot, providers=named), Changed(providers=True))
 
+    async def renew_status(self) -> None:
+        """The daemon's figures, of which no event tells each time. Raises as above."""
+        status = await self._open().call_typed(DaemonStatus())
+        self._publish(replace(self.snapshot, status=status), Changed(status=True))
+
     # --- following ---------------------------------------------------------------------------
 
     async def _follow(self, client: Client, since: int | None) -> None:
-        await self._check_version(client)
+        await _soon(self._check_version(client))
         journal = self.snapshot.journal
         request = SubscribeEvents(since=since, journal=journal if since is not None else None)
-        stream = await client.stream(request)
+        stream = await _soon(client.stream(request))
         self._pending.clear()
         self._resumed.clear()
-        reader = asyncio.create_task(self._read(stream))
+        watching = [asyncio.create_task(self._read(stream)), asyncio.create_task(_pulse(client))]
         try:
-            await self._race(reader, self._load(client))
-            await self._race(reader, self._fold_on(client))
+            await self._race(watching, self._load(client))
+            await self._race(watching, self._fold_on(client))
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            for each in watching:
+                each.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
 
-    async def _race(self, reader: asyncio.Task[None], work: Awaitable[None]) -> None:
-        """Do the work, unless the stream ends first: then raise what it ended with."""
+    async def _race(self, watching: Sequence[asyncio.Task[None]], work: Awaitable[None]) -> None:
+        """Do the work, unless one that watches ends first: then raise what it ended with."""
         doing = asyncio.ensure_future(work)
         try:
-            await asyncio.wait((reader, doing), return_when=asyncio.FIRST_COMPLETED)
-            if reader.done():
-                reader.result()
-            if doing.done():
-                doing.result()
+            await asyncio.wait((*watching, doing), return_when=asyncio.FIRST_COMPLETED)
+            for each in (*watching, doing):
+                if each.done():
+                    each.result()
         finally:
             doing.cancel()
             await asyncio.gather(doing, return_exceptions=True)
@@ -222,25 +238,25 @@ class DaemonLink:
             )
 
     async def _read(self, stream: Stream) -> None:
-        try:
-            async for chunk in stream:
-                self._take(chunk)
-        finally:
-            await stream.close()
+        # It is not closed: that would wait for an answer, and the connection is closed next.
+        async for chunk in stream:
+            self._take(chunk)
         raise Unavailable("the daemon ended the stream of events")
 
     def _take(self, chunk: Chunk) -> None:
         data = chunk.data if isinstance(chunk.data, dict) else {}
         if "snapshot" in data:
             self._resumed.set()
-            if not self.snapshot.journal:
-                position = data["snapshot"]
-                start = replace(self.snapshot, journal=position["journal"], seq=position["seq"])
-                self.snapshot = start
+            # Where one begins, the first time or after a gap: what is read now has come of it.
+            if not self.snapshot.seq and not self._pending:
+                at = data["snapshot"]
+                self.snapshot = replace(self.snapshot, journal=at["journal"], seq=at["seq"])
         elif "gap" in data:
-            # What is missing cannot be folded in: what is read now has come of it.
+            # What is missing cannot be folded in, and what was before is of another time.
             self._pending.clear()
-            self.snapshot = replace(self.snapshot, journal=data["gap"]["journal"], seq=0)
+            journal = data["gap"]["journal"]
+            kept = self.snapshot.events if journal == self.snapshot.journal else ()
+            self.snapshot = replace(self.snapshot, journal=journal, seq=0, events=kept)
         elif data:
             self._pending.append(msgspec.convert(data, Event))
             self._news.set()
@@ -251,37 +267,39 @@ class DaemonLink:
         """The nouns, the first page of instances as soon as it is there."""
         # Before anything is read the stream is live, or something could fall between.
         await self._resumed.wait()
+        before = self.snapshot.instances
         page = await client.call_typed(ListInstances(fields=FIELDS, limit=_PAGE))
         rows = {row.id: row for row in map(row_of, page.items)}
-        first = await self._nouns(client)
-        shown = replace(first, instances=rows, loaded=page.next_cursor is None)
-        self._publish(replace(shown, link=Link(state=LinkState.ONLINE)), EVERYTHING)
+        first = replace(await self._nouns(client), link=Link(state=LinkState.ONLINE))
+        self._publish(_so_far(first, before, rows, done=page.next_cursor is None), EVERYTHING)
         while page.next_cursor is not None:
             request = ListInstances(fields=FIELDS, limit=_PAGE, cursor=page.next_cursor)
             page = await client.call_typed(request)
             rows = rows | {row.id: row for row in map(row_of, page.items)}
             done = page.next_cursor is None
-            self._publish(replace(self.snapshot, instances=rows, loaded=done), EVERYTHING)
+            self._publish(_so_far(self.snapshot, before, rows, done=done), EVERYTHING)
 
     async def _nouns(self, client: Client) -> Snapshot:
         status = await client.call_typed(DaemonStatus())
         providers = await client.call_typed(ListProviders())
         operations = await client.call_typed(ListOperations(limit=_OPERATIONS))
+        alerts = await self._alerts(client)
         return replace(
-            await self._with_alerts(client, self.snapshot),
+            self.snapshot,
+            **alerts,
             status=status,
             providers={each.name: each for each in providers.items},
             operations={each.id: each for each in operations.items},
         )
 
-    async def _with_alerts(self, client: Client, before: Snapshot) -> Snapshot:
-        """Those that go on; if nothing is judged, why not."""
+    async def _alerts(self, client: Client) -> dict[str, Any]:
+        """A snapshot's alerts: those that go on; if nothing is judged, why not."""
         try:
             found = await client.call_typed(ListAlerts(limit=_PAGE))
         except Unavailable as error:
             step = error.next_step or ""
-            return replace(before, alerts={}, alerts_off=f"{error.message}. {step}".strip())
-        return replace(before, alerts={each.id: each for each in found.items}, alerts_off="")
+            return {"alerts": {}, "alerts_off": f"{error.message}. {step}".strip()}
+        return {"alerts": {each.id: each for each in found.items}, "alerts_off": ""}
 
     # --- going on ----------------------------------------------------------------------------
 
@@ -311,11 +329,10 @@ class DaemonLink:
         if stale.providers:
             await self.renew_providers()
         if stale.status:
-            status = await client.call_typed(DaemonStatus())
-            self._publish(replace(self.snapshot, status=status), Changed(status=True))
+            await self.renew_status()
         if stale.alerts:
-            known = await self._with_alerts(client, self.snapshot)
-            self._publish(known, Changed(alerts=True))
+            alerts = await self._alerts(client)
+            self._publish(replace(self.snapshot, **alerts), Changed(alerts=True))
 
     async def _refresh_rows(self, client: Client, ids: frozenset[str]) -> None:
         request = ListInstances(id=tuple(sorted(ids)), fields=FIELDS, limit=_PAGE)
@@ -329,6 +346,32 @@ class DaemonLink:
         operations = dict(self.snapshot.operations) | {each.id: each for each in found.items}
         after = replace(self.snapshot, operations=operations)
         self._publish(after, Changed(operations=ids))
+
+
+def _so_far(
+    snapshot: Snapshot, before: Mapping[str, Row], rows: Mapping[str, Row], *, done: bool
+) -> Snapshot:
+    """With these rows; until all have come those that were known stay, with cursor and marks."""
+    return replace(snapshot, instances=rows if done else {**before, **rows}, loaded=done)
+
+
+async def _soon(answer: Awaitable[T]) -> T:
+    """What is answered, and not too late. Raises ``Unavailable``: a daemon can hang as well."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await answer
+    except (TimeoutError, DeadlineExceeded):
+        raise Unavailable(
+            f"the daemon has not answered for {_ANSWER_SECONDS:g} s",
+            next_step="It hangs, or has very much to do: look at its log, or start it again.",
+        ) from None
+
+
+async def _pulse(client: Client) -> None:
+    """Ask now and then whether it still answers; raises once it does not."""
+    while True:
+        await _soon(client.call_typed(DaemonPing()))
+        await asyncio.sleep(_PULSE_SECONDS)
 
 
 def _unreadable(failure: msgspec.ValidationError) -> SwarmError:

@@ -13,6 +13,7 @@ from swarmd.core.past import Moment, later, page_of
 from swarmd.errors import DaemonUnreachable, InternalError, SwarmError
 from swarmd.messages import codec
 from swarmd.messages.alert import Alert
+from swarmd.messages.enums import DaemonState
 from swarmd.messages.events import Event
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
@@ -23,6 +24,7 @@ from swarmd.messages.replies import (
     InstancePage,
     OperationList,
     PastTable,
+    Pong,
     ProviderList,
     StatsList,
     StatusReport,
@@ -30,6 +32,7 @@ from swarmd.messages.replies import (
     Version,
 )
 from swarmd.messages.requests import (
+    DaemonPing,
     DaemonStatus,
     DaemonVersion,
     EventsAt,
@@ -76,8 +79,11 @@ class FakeDaemon:
         self.asked: list[Request] = []
         self.clients: list[FakeClient] = []
         self.down: SwarmError | None = None
+        self._goes = asyncio.Event()
+        self._goes.set()
         self.answers: dict[type[Request], Answer] = {
             DaemonVersion: lambda _: self.version,
+            DaemonPing: lambda _: Pong(ok=True, state=DaemonState.READY),
             DaemonStatus: lambda _: self.status or scene.status(self.instances.values()),
             ListProviders: lambda _: ProviderList(items=tuple(self.providers.values())),
             ListOperations: self._operations,
@@ -142,6 +148,23 @@ class FakeDaemon:
     def live(self) -> None:
         """It takes connections again."""
         self.down = None
+
+    def hang(self) -> None:
+        """It takes connections, and answers nothing."""
+        self._goes.clear()
+
+    def go_on(self) -> None:
+        """It answers again."""
+        self._goes.set()
+
+    async def answered(self, request: Request) -> Any:
+        """What is answered, once it does."""
+        await self._goes.wait()
+        return self.answer(request)
+
+    def begin_journal(self, name: str, seq: int) -> None:
+        """Another journal, in which this was the last event."""
+        self.journal, self.seq, self.events = name, seq, []
 
     def _instances(self, request: ListInstances) -> InstancePage:
         rows = sorted(self.instances.values(), key=lambda each: (each.owner, each.name))
@@ -215,7 +238,7 @@ class FakeClient:
         """Ask."""
         if self._daemon.down is not None:
             raise self._daemon.down
-        return self._daemon.answer(request)
+        return await self._daemon.answered(request)
 
     async def stream(self, request: Request | str, params: object = None) -> FakeStream:
         """Open a stream."""
@@ -235,6 +258,9 @@ class FakeClient:
         self._heard.put_nowait(news)
 
     async def _events(self, request: SubscribeEvents) -> AsyncIterator[Chunk]:
+        if request.journal not in (None, self._daemon.journal):
+            gap = {"journal": self._daemon.journal, "since": request.since, "first": None}
+            yield _chunk({"gap": gap})
         for event in self._daemon.events:
             if request.since is not None and event.seq > request.since:
                 yield _chunk(codec.to_plain(event))

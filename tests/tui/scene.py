@@ -155,7 +155,7 @@ def operation(number: int, kind: OperationKind, target: Instance, **facts: Any) 
     )
 
 
-def status(instances: Iterable[Instance], **facts: Any) -> StatusReport:
+def status(instances: Iterable[Instance], running: int = 0, **facts: Any) -> StatusReport:
     """The daemon, ready unless said otherwise."""
     rows = tuple(instances)
     by_status = Counter(row.status for row in rows)
@@ -181,7 +181,7 @@ def status(instances: Iterable[Instance], **facts: Any) -> StatusReport:
             enabled=True, by_status={each: by_health[each] for each in HealthStatus}
         ),
         migrations=MigrationCounts(enabled=False, by_status=dict.fromkeys(MigrationStatus, 0)),
-        operations_running=0,
+        operations_running=running,
         strays=0,
         quarantined=0,
         **facts,

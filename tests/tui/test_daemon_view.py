@@ -15,7 +15,13 @@ from swarmd.messages.replies import (
     Finding,
     ReloadReport,
 )
-from swarmd.messages.requests import DaemonActors, DaemonDoctor, DaemonReload, DaemonShutdown
+from swarmd.messages.requests import (
+    DaemonActors,
+    DaemonDoctor,
+    DaemonReload,
+    DaemonShutdown,
+    DaemonStatus,
+)
 from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
@@ -100,3 +106,18 @@ async def test_reload_and_shutdown(app: SwarmdApp, daemon: FakeDaemon) -> None:
         assert daemon.requests(DaemonShutdown) == []
         await pilot.press("y")
         await until(pilot, lambda: daemon.requests(DaemonShutdown), lambda: daemon.asked)
+
+
+@pytest.mark.anyio
+async def test_its_figures_are_read_while_one_looks(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("8")
+        await until(pilot, lambda: isinstance(app.view, DaemonView), lambda: app.view)
+        before = len(daemon.requests(DaemonStatus))
+        daemon.status = scene.status(daemon.instances.values(), running=7)
+        assert app.view is not None
+        app.view.tick()
+        pane = app.view.query_one(Pane)
+        await until(pilot, lambda: "7 operations" in pane.text, lambda: pane.text)
+        assert len(daemon.requests(DaemonStatus)) == before + 1

@@ -115,6 +115,8 @@ def test_old_operations_are_forgotten_and_those_under_way_are_not() -> None:
     ended = [starting(n, OperationState.SUCCEEDED) for n in range(1, 2 * OPERATIONS_KEPT + 2)]
     before = Snapshot(operations={each.id: each for each in (running, *ended)}, journal="j", seq=1)
     kept = fold(before, [event(2, EventType.CONFIG_RELOADED)]).snapshot.operations
+    folded = fold(before, [event(2, EventType.CONFIG_RELOADED)])
+    assert folded.changed.operations == before.operations.keys() - kept.keys()
     assert len(kept) <= OPERATIONS_KEPT + 1
     assert running.id in kept
     assert ended[-1].id in kept

@@ -156,3 +156,24 @@ async def test_figures_are_sorted_by_and_asked_of_nobody_but_the_daemon(
         names = [app.snapshot.instances[key].name for key in view.table.keys]
         assert names[:3] == ["homework", "docs", "web"]
         assert all(each.measured for each in daemon.requests(StatsInstance))
+
+
+@pytest.mark.anyio
+async def test_where_the_wheel_has_led_to_news_do_not_lead_away(daemon: FakeDaemon) -> None:
+    for number in range(100):
+        made = scene.instance(f"lab-{number:03}", number=100 + number)
+        daemon.instances[made.id] = made
+    app = SwarmdApp(daemon.client, clock=scene.clock)
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        table = view_of(app).table
+        table.scroll_to(y=50, animate=False, immediate=True)
+        here = table.key
+        table.refigure()
+        new = scene.instance("another", number=300)
+        daemon.put(new, type=EventType.INSTANCE_CREATED)
+        await until(pilot, lambda: new.id in table.keys, lambda: table.keys)
+        assert (table.scroll_offset.y, table.key) == (50, here)
+        await pilot.press("down")
+        assert table.shows_cursor

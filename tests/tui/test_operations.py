@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.model.doing import doing, urgency
+from tui.model.fold import OPERATIONS_KEPT
 from tui.navigation import Place
 from tui.screens.confirm import Confirm
 from tui.views.operations import OperationsView
@@ -116,3 +118,31 @@ def test_the_words() -> None:
         "running",
     ]
     assert sorted(ALL, key=urgency) == [STUCK, PULLING, DONE, FAILED]
+
+
+@pytest.mark.anyio
+async def test_the_oldest_are_forgotten_while_one_looks_at_them(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    """More are forgotten by one event than it tells of: none of them is drawn any more."""
+    ended = [
+        scene.operation(number, OperationKind.START, DOCS, state=OperationState.SUCCEEDED)
+        for number in range(100, 100 + 2 * OPERATIONS_KEPT)
+    ]
+    async with app.run_test() as pilot:
+        await online(pilot)
+        known = dict(app.snapshot.operations) | {each.id: each for each in ended}
+        app.link.snapshot = replace(app.snapshot, operations=known)
+        await pilot.press("4", "G")
+        view = app.view
+        assert isinstance(view, OperationsView)
+        data = {"message": "starting", "fraction": 0.9}
+        daemon.emit(type="operation_progress", operation=PULLING.id, target=WEB.id, data=data)
+        await until(
+            pilot,
+            lambda: len(app.snapshot.operations) <= OPERATIONS_KEPT + 2,
+            lambda: len(app.snapshot.operations),
+        )
+        view.tick()
+        await pilot.pause()
+        assert set(view.table.keys) == app.snapshot.operations.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from swarmd.client.aio import AsyncClient
 from swarmd.messages.enums import HealthStatus, InstanceStatus
 from tests.daemon import DaemonProcess
 from tests.tui.driving import online, until
+from tui import link
 from tui.app import SwarmdApp
+from tui.model.snapshot import LinkState
 from tui.screens.create import CreateForm
 from tui.screens.run import Run
 from tui.views.instance import InstanceView
@@ -73,3 +76,26 @@ async def test_an_instance_is_made_watched_and_asked(real: DaemonProcess) -> Non
         await pilot.press(*"expr", "space", *"40", "space", "+", "space", "2", "enter")
         await until(pilot, lambda: "\n42" in run.pane.text, lambda: run.pane.text)
         await until(pilot, lambda: not run.running, lambda: run.running)
+
+
+@pytest.mark.anyio
+async def test_a_daemon_that_is_stopped_in_its_tracks_is_not_shown_as_online(
+    real: DaemonProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_PULSE_SECONDS", 0.1)
+    monkeypatch.setattr(link, "_ANSWER_SECONDS", 2.0)
+    app = SwarmdApp(lambda: AsyncClient(str(real.socket)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await online(pilot)
+        real.signal(signal.SIGSTOP)
+        try:
+            await until(
+                pilot,
+                lambda: app.snapshot.link.state is LinkState.LOST,
+                lambda: app.snapshot.link,
+            )
+            assert "has not answered" in app.snapshot.link.message
+        finally:
+            real.signal(signal.SIGCONT)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: app.snapshot.link.online, lambda: app.snapshot.link)

@@ -24,6 +24,7 @@ _GONE: Final = frozenset({EventType.INSTANCE_DELETED, EventType.INSTANCE_PURGED}
 _OPERATIONS: Final = frozenset(
     {EventType.OPERATION_STARTED, EventType.OPERATION_PROGRESS, EventType.OPERATION_ENDED}
 )
+_TOLD_BY_STATUS: Final = frozenset({EventType.STRAY_FOUND, EventType.FILE_QUARANTINED})
 _PROVIDERS: Final = frozenset(
     {EventType.PROVIDER_ADDED, EventType.PROVIDER_REMOVED, EventType.PROVIDER_UPDATED}
 )
@@ -110,16 +111,19 @@ def fold(before: Snapshot, events: Sequence[Event]) -> Folded:
             instances.add(event.target)
         if event.operation is not None and event.type in _OPERATIONS:
             operations.add(event.operation)
+    gone = _too_old(before.operations if draft.operations is None else draft.operations)
+    for each in gone:
+        del draft.tasks()[each]
     after = replace(
         before,
         instances=before.instances if draft.instances is None else draft.instances,
-        operations=_latest(before.operations if draft.operations is None else draft.operations),
+        operations=before.operations if draft.operations is None else draft.operations,
         events=(*before.events, *new)[-EVENTS_KEPT:],
         journal=new[-1].journal,
         seq=new[-1].seq,
     )
     changed = Changed(
-        instances=frozenset(instances), operations=frozenset(operations), events=len(new)
+        instances=frozenset(instances), operations=frozenset(operations) | gone, events=len(new)
     )
     return Folded(after, changed, stale)
 
@@ -143,7 +147,8 @@ def _take(draft: _Draft, event: Event) -> Stale:
         return Stale() if settled else Stale(instances=frozenset({target}))
     # A provider that fails or works again is what most often changes the daemon's state.
     daemon = event.type is EventType.DAEMON_STATE_CHANGED
-    return Stale(status=daemon, providers=daemon, alerts=event.type is EventType.ALERT)
+    told = daemon or event.type in _TOLD_BY_STATUS
+    return Stale(status=told, providers=daemon, alerts=event.type is EventType.ALERT)
 
 
 def _patched(row: Row, event: Event) -> Row:
@@ -180,13 +185,12 @@ def _take_operation(draft: _Draft, event: Event) -> Stale:
     return Stale(operations=frozenset({operation_id}))
 
 
-def _latest(operations: Mapping[str, Operation]) -> Mapping[str, Operation]:
-    """Those under way, and of the others the newest (ids are made in the order of time)."""
+def _too_old(operations: Mapping[str, Operation]) -> frozenset[str]:
+    """Those to forget once there are too many: the oldest that ended (ids tell the time)."""
     if len(operations) <= OPERATIONS_KEPT * 2:
-        return operations
+        return frozenset()
     ended = sorted(each.id for each in operations.values() if each.state.ended)
-    gone = frozenset(ended[: max(0, len(operations) - OPERATIONS_KEPT)])
-    return {key: value for key, value in operations.items() if key not in gone}
+    return frozenset(ended[: max(0, len(operations) - OPERATIONS_KEPT)])
 
 
 def with_rows(before: Snapshot, asked: frozenset[str], rows: Sequence[Row]) -> Folded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from textual import work
@@ -88,7 +89,13 @@ class DaemonView(View):
         """Mailboxes fill and empty without an event: they are asked for while one looks."""
         self._draw()
         if self.snapshot.link.online:
+            self._ask_status()
             self._ask_actors()
+
+    @work(exclusive=True, group="status", exit_on_error=False)
+    async def _ask_status(self) -> None:
+        with suppress(SwarmError):  # the line at the top says what is the matter
+            await self.swarmd.link.renew_status()
 
     @work(exclusive=True, group="actors", exit_on_error=False)
     async def _ask_actors(self) -> None:

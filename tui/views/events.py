@@ -92,18 +92,22 @@ class EventsView(View):
         last = self._live[-1].seq if self._live else 0
         new = [event for event in snapshot.events if event.seq > last]
         self._live = (*self._live, *new)[-_KEPT:]
-        if not self._follows or self.reel is not None:
-            self.new += len(new)
+        self.new = 0 if self._is_followed else self.new + len(new)
         if self.reel is None and (new or changed.everything):
             self._list()
         self._say()
 
     def _list(self) -> None:
         """The list as it is now, at its end unless one has scrolled up."""
-        follows = self._follows
+        follows = self._is_followed
         self.table.show(entries(self._live))
         if follows:
             self.table.action_edge(1)
+
+    @property
+    def _is_followed(self) -> bool:
+        """Whether what comes is shown at once: neither keys nor the wheel have led away."""
+        return self._follows and self.reel is None and self.table.shows_cursor
 
     @work(exclusive=True, group="history", exit_on_error=False)
     async def _read_back(self) -> None:

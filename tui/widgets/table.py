@@ -138,13 +138,12 @@ class Table(ScrollView, Generic[T], can_focus=True):
         """
         before, self._rows.rows = self._rows.rows, rows
         if changed is None:
-            self._lines.clear()
-            self._arrange()
+            self.refigure()
             return
         touched = [key for key in changed if rows.get(key) is not before.get(key)]
         if not touched:
             return
-        if all(self._rows.stays(key, before) for key in touched):
+        if len(rows) == len(before) and all(self._rows.stays(key, before) for key in touched):
             for key in touched:
                 self._redraw(key)
         else:
@@ -156,11 +155,12 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def _arrange(self) -> None:
         """Filter and sort anew, and find the cursor's row again."""
-        here, at = self.key, self.cursor
+        here, at, seen = self.key, self.cursor, self.shows_cursor
         self._rows.arrange()
         self.marked &= self._rows.rows.keys()
         found = self._rows.place(here) if here is not None else None
-        self._put_cursor(at if found is None else found, told=found is None)
+        # Where the wheel has led away from the cursor, news do not lead back.
+        self._put_cursor(at if found is None else found, told=found is None, see=seen)
         self.virtual_size = Size(self._total(), len(self.keys) + 1)
         self.refresh()
 
@@ -180,8 +180,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         rows = self._rows
         rows.column = next((c for c in self._all if c.name == name), rows.column)
         rows.down = down
-        self._lines.clear()
-        self._arrange()
+        self.refigure()
 
     @property
     def seen(self) -> Sequence[str]:
@@ -288,10 +287,9 @@ class Table(ScrollView, Generic[T], can_focus=True):
     def on_resize(self, _event: events.Resize) -> None:
         """Other widths."""
         self._widths = ()
-        self._lines.clear()
         self.virtual_size = Size(self._total(), len(self.keys) + 1)
         self._see()
-        self.refresh()
+        self.tick()
 
     def on_focus(self) -> None:
         """The cursor is seen."""
@@ -303,15 +301,22 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     # --- the cursor --------------------------------------------------------------------------
 
-    def _put_cursor(self, at: int, *, told: bool = True) -> None:
+    def _put_cursor(self, at: int, *, told: bool = True, see: bool = True) -> None:
         before = self.cursor
         self.cursor = max(0, min(at, len(self.keys) - 1))
         if before != self.cursor:
             self._refresh_row(before)
             self._refresh_row(self.cursor)
-        self._see()
+        if see:
+            self._see()
         if told or before != self.cursor:
             self.post_message(self.Moved(self, self.key))
+
+    @property
+    def shows_cursor(self) -> bool:
+        """Whether the cursor's row is on the screen, or will be once there is one."""
+        top, page = int(self.scroll_offset.y), self.size.height - 1
+        return page < 1 or top <= self.cursor < top + page
 
     def _see(self) -> None:
         """Scroll so that the cursor's row is seen."""

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from swarmd.client.typed import mismatch
 from swarmd.core.backoff import ceiling
 from swarmd.errors import DaemonUnreachable, InternalError, SwarmError, Unavailable
 from swarmd.messages.events import Event
@@ -103,7 +104,7 @@ class DaemonLink:
                 async with self._connected() as client:
                     await self._follow(client, since=self.snapshot.seq or None)
             except (SwarmError, msgspec.ValidationError) as failure:
-                error = failure if isinstance(failure, SwarmError) else _unreadable(failure)
+                error = failure if isinstance(failure, SwarmError) else mismatch(failure)
                 # It counts as well again only once everything was read.
                 attempt = 1 if self.snapshot.link.online else attempt + 1
                 await self._wait(error, attempt)
@@ -329,14 +330,6 @@ class DaemonLink:
         operations = dict(self.snapshot.operations) | {each.id: each for each in found.items}
         after = replace(self.snapshot, operations=operations)
         self._publish(after, Changed(operations=ids))
-
-
-def _unreadable(failure: msgspec.ValidationError) -> SwarmError:
-    return InternalError(
-        f"the daemon answered what this app does not know: {failure}",
-        next_step="Install the same version of swarmd for both, and restart the older.",
-        details={"mismatch": True},
-    )
 
 
 def _state_of(error: SwarmError, snapshot: Snapshot) -> LinkState:

@@ -21,7 +21,7 @@ from swarmd.messages.requests import (
 from tui.model.inside import about, findings, reloaded
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
-from tui.model.words import span
+from tui.model.words import span, told
 from tui.navigation import Place
 from tui.screens.details import Details
 from tui.views.view import View
@@ -118,8 +118,7 @@ class DaemonView(View):
         try:
             found = await self.swarmd.link.ask(request)
         except SwarmError as error:
-            step = f"\n{error.next_step}" if error.next_step else ""
-            self.notify(f"{error.message}{step}", severity="error", markup=False)
+            self.notify(told(error), severity="error", markup=False)
             return
         self.app.push_screen(Details(title, lambda width, _height: lines(found, width)))
 

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from swarmd.errors import SwarmError, Unavailable
 from swarmd.messages.requests import LogsInstance
 from tui.model.lines import Resumed, Splitter
+from tui.model.words import told
 from tui.widgets.logpane import LogPane
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ class LogTab(Vertical):
             # Of a lost connection the view hears; of one stream that was cut off nobody does.
             self.set_timer(_AGAIN_SECONDS, self._again)
         except SwarmError as error:
-            step = f" {error.next_step}" if error.next_step else ""
-            said = f"{error.message}.{step}"
+            said = told(error, ". ")
         else:
             said = "ended; goes on with the next start"
         # One that was cancelled does not come here: there may be another already.

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from swarmd.errors import SwarmError
-from swarmd.messages.replies import ActorInfo
+from swarmd.messages.replies import ActorInfo, Finding
 from swarmd.messages.requests import (
     DaemonActors,
     DaemonDoctor,
@@ -18,7 +18,7 @@ from swarmd.messages.requests import (
     DaemonShutdown,
     Request,
 )
-from tui.model.inside import about, findings, reloaded
+from tui.model.inside import about, disks_of, findings, reloaded
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
 from tui.model.words import span, told
@@ -53,6 +53,7 @@ class DaemonView(View):
         super().__init__(place)
         self.pane = Pane()
         self.table: Table[ActorInfo] = Table(_COLUMNS, empty="No actors were told of.")
+        self._disks: tuple[Finding, ...] = ()
 
     def compose(self) -> ComposeResult:
         """What it is, above its actors."""
@@ -69,6 +70,8 @@ class DaemonView(View):
             self._draw()
         if changed.everything and snapshot.link.online:
             self._ask_actors()
+        if (changed.everything or changed.alerts) and snapshot.link.online:
+            self._ask_disks()
 
     def on_resize(self) -> None:
         """Other widths take other heights."""
@@ -82,7 +85,9 @@ class DaemonView(View):
     def _about(self, width: int, _height: int) -> Iterable[Line]:
         snapshot = self.snapshot
         where = self.swarmd.link.socket
-        return about(snapshot.status, snapshot.link, where, now=self.now(), width=width)
+        return about(
+            snapshot.status, snapshot.link, where, self._disks, now=self.now(), width=width
+        )
 
     def tick(self) -> None:
         """Mailboxes fill and empty without an event: they are asked for while one looks."""
@@ -97,6 +102,16 @@ class DaemonView(View):
         except SwarmError:
             return  # the line at the top says what is the matter; what is shown stays
         self.table.show({each.name: each for each in found.items})
+
+    @work(exclusive=True, group="disks", exit_on_error=False)
+    async def _ask_disks(self) -> None:
+        """The doctor knows, and asks no provider for it."""
+        try:
+            found = await self.swarmd.link.ask(DaemonDoctor())
+        except SwarmError:
+            return
+        self._disks = disks_of(found)
+        self._draw()
 
     # --- doing -------------------------------------------------------------------------------
 

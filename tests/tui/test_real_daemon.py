@@ -73,3 +73,27 @@ async def test_an_instance_is_made_watched_and_asked(real: DaemonProcess) -> Non
         await pilot.press(*"expr", "space", *"40", "space", "+", "space", "2", "enter")
         await until(pilot, lambda: "\n42" in run.pane.text, lambda: run.pane.text)
         await until(pilot, lambda: not run.running, lambda: run.running)
+
+
+@pytest.mark.anyio
+async def test_a_command_that_is_ended_here_ends_there(real: DaemonProcess) -> None:
+    real.create("web")
+    app = SwarmdApp(lambda: AsyncClient(str(real.socket)))
+
+    def sleeping() -> list[str]:
+        return [each.command for each in real.instance_processes() if "sleep" in each.command]
+
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "e")
+        await until(pilot, lambda: isinstance(app.screen, Run), lambda: app.screen)
+        run = app.screen
+        assert isinstance(run, Run)
+        await until(pilot, lambda: run.query("Input"), lambda: run)
+        await pilot.press(*"sleep", "space", *"4321", "enter")
+        await until(pilot, lambda: sleeping() == ["sleep 4321"], real.last_words)
+        assert run.running
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not sleeping(), sleeping)
+        await until(pilot, lambda: not run.running, lambda: run.running)
+        assert app.screen is run, "one can run another"

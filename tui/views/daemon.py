@@ -51,9 +51,9 @@ class DaemonView(View):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
+        self._disks: tuple[Finding, ...] = ()
         self.pane = Pane()
         self.table: Table[ActorInfo] = Table(_COLUMNS, empty="No actors were told of.")
-        self._disks: tuple[Finding, ...] = ()
 
     def compose(self) -> ComposeResult:
         """What it is, above its actors."""

@@ -15,7 +15,6 @@ from tui.model.capacity import Asked, asked_of, details, unknown
 from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
-from tui.model.words import told
 from tui.navigation import Place
 from tui.views.instances import columns, fits
 from tui.views.providers import PROVIDER_KEYS, ProviderActions, all_asked
@@ -81,7 +80,7 @@ class ProviderView(ProviderActions):
         try:
             items = await all_asked(self.swarmd.link.ask, self.name_of)
         except SwarmError as error:
-            self.notify(told(error), severity="warning", markup=False)
+            self.notify(error.message, severity="warning", markup=False)
             return
         self._asked = asked_of(items).get(self.name_of, Asked())
         self.pane.show(self._lines)

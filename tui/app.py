@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import ClassVar
 
 from textual import events, on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.containers import Container
@@ -23,6 +23,7 @@ from tui import tools
 from tui.actions import BY_NAME, Action
 from tui.commands import Palette, commands_of, named, names
 from tui.doing import each_of, summary
+from tui.harmless import Harmless
 from tui.link import Client, DaemonLink
 from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
@@ -37,7 +38,7 @@ from tui.widgets.frame import Banner, Prompt, TitleBar
 _TICK_SECONDS = 5.0
 
 
-class SwarmdApp(App[None]):
+class SwarmdApp(Harmless):
     """See the module's docstring.
 
     Args:
@@ -140,10 +141,6 @@ class SwarmdApp(App[None]):
         """A key of the settings takes one that is in use: both cannot have it."""
         taken = ", ".join(sorted(each.id or each.description for each in clashed_bindings))
         self.warn(f"tui.keymap: its keys were taken from {taken} of {node.css_identifier}.")
-
-    def warn(self, text: str) -> None:
-        """Something that a person should know of."""
-        self.notify(text, severity="warning", markup=False, timeout=10)
 
     # What the daemon refuses and a lost connection are handled there: what gets out is a fault of
     # the app, and better seen than a screen that stands still.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from swarmd.errors import SwarmError
 from swarmd.messages.requests import Request
 from tui.link import DaemonLink
+from tui.model.words import told
 
 if TYPE_CHECKING:
     from tui.app import SwarmdApp
@@ -59,15 +60,11 @@ def summary(
         app.notify(text, markup=False, timeout=3)
         return
     if len(names) == 1:
-        title, text = names[0], _why(failed[names[0]])
+        title, text = names[0], told(failed[names[0]])
     else:
         title = f"{len(names) - len(failed)} of {len(names)} {done}, {len(failed)} not"
         shown = list(failed.items())[:_NAMED]
-        text = "\n".join(f"{name}: {_why(error)}" for name, error in shown)
+        text = "\n".join(f"{name}: {told(error)}" for name, error in shown)
         if len(failed) > _NAMED:
             text += f"\nand {len(failed) - _NAMED} more; what each has to say is in its story."
     app.notify(text, title=title, severity="error", markup=False, timeout=_READ_SECONDS)
-
-
-def _why(error: SwarmError) -> str:
-    return f"{error.message}\n{error.next_step}" if error.next_step else error.message

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from swarmd.client.typed import mismatch
 from swarmd.core.backoff import ceiling
 from swarmd.errors import (
     DaemonUnreachable,
@@ -114,7 +115,7 @@ class DaemonLink:
                 async with self._connected() as client:
                     await self._follow(client, since=self.snapshot.seq or None)
             except (SwarmError, msgspec.ValidationError) as failure:
-                error = failure if isinstance(failure, SwarmError) else _unreadable(failure)
+                error = failure if isinstance(failure, SwarmError) else mismatch(failure)
                 # It counts as well again only once everything was read.
                 attempt = 1 if self.snapshot.link.online else attempt + 1
                 await self._wait(error, attempt)
@@ -372,14 +373,6 @@ async def _pulse(client: Client) -> None:
     while True:
         await _soon(client.call_typed(DaemonPing()))
         await asyncio.sleep(_PULSE_SECONDS)
-
-
-def _unreadable(failure: msgspec.ValidationError) -> SwarmError:
-    return InternalError(
-        f"the daemon answered what this app does not know: {failure}",
-        next_step="Install the same version of swarmd for both, and restart the older.",
-        details={"mismatch": True},
-    )
 
 
 def _state_of(error: SwarmError, snapshot: Snapshot) -> LinkState:

@@ -1,8 +1,9 @@
 """The same app in a browser: ``swarmctl web``, by textual-serve, for one person on this machine.
 
-It listens on the loopback interface. The URL that it prints carries a random token; whoever
-brings it gets a cookie, and nothing is served without one. Every other origin is refused, so
-that no page that happens to be open in the same browser can connect.
+It listens on the loopback interface, and everything that it serves is below a path that is random:
+only who has the URL that is printed gets anything. There is no cookie on purpose. A browser sends
+those to every port of a host, and what an instance serves is another port of this one.
+Every other origin is refused, so that no page that is open in the same browser can connect.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from textual_serve.server import Server
 
 from swarmd.errors import ResourceLimitError
 
-COOKIE: Final = "swarmd"
-_POLICY: Final = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; frame-ancestors 'none'"
-)
-"""Nothing is fetched from anywhere else: the page of textual-serve would ask for a font."""
+_HEADERS: Final = {
+    # Nothing is fetched from anywhere else: the page of textual-serve would ask for a font.
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; frame-ancestors 'none'"
+    ),
+    # The path is the key: it is told to nobody, and kept nowhere.
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 class Guarded(Server):
@@ -35,7 +41,7 @@ class Guarded(Server):
     Args:
         command: What is run for each page.
         listener: A bound socket of 127.0.0.1.
-        token: What the URL has to bring.
+        token: The first part of every path that is served.
     """
 
     def __init__(self, command: str, listener: sockets.socket, token: str) -> None:
@@ -43,12 +49,12 @@ class Guarded(Server):
         super().__init__(command, host="127.0.0.1", port=port, title="swarmd")
         self._listener = listener
         self._token = token
-        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        self._host = f"127.0.0.1:{port}"
 
     @property
     def url(self) -> str:
         """What one opens."""
-        return f"{self.public_url}/?token={self._token}"
+        return f"{self.public_url}/{self._token}/"
 
     def serve(self, debug: bool = False) -> None:
         """Until it is interrupted, on the socket that it was given: nobody can take it before."""
@@ -56,9 +62,11 @@ class Guarded(Server):
         web.run_app(self._make_app(), sock=self._listener, print=None)
 
     async def _make_app(self) -> web.Application:
-        app = await super()._make_app()
-        app.middlewares.append(self._guard())
-        return app
+        """The library's app below the token's path, the guard before it."""
+        outer = web.Application(middlewares=[self._guard()])
+        outer.add_subapp(f"/{self._token}", await super()._make_app())
+        outer.on_response_prepare.append(_harden)
+        return outer
 
     async def on_startup(self, app: web.Application) -> None:  # the library's
         """Say nothing: ``serve`` has said where it is."""
@@ -67,37 +75,28 @@ class Guarded(Server):
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._check(request)
-            response = await handler(request)
-            if not response.prepared:
-                response.headers["Content-Security-Policy"] = _POLICY
-                response.headers["Referrer-Policy"] = "no-referrer"
-            return response
+            return await handler(request)
 
         return guard
 
     def _check(self, request: web.Request) -> None:
-        """Raise the refusal, or the welcome, of whoever has no cookie yet."""
+        """Raise the refusal."""
         if not self._is_own(request):
             raise web.HTTPForbidden(text="Not from here.\n")
-        if self._fits(request.query.get("token", "")):
-            raise self._welcome()
-        if not self._fits(request.cookies.get(COOKIE, "")):
+        given = request.path.lstrip("/").partition("/")[0]
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
             raise web.HTTPForbidden(text="Open the URL that swarmctl web printed.\n")
-
-    def _fits(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token.encode())
 
     def _is_own(self, request: web.Request) -> bool:
         """Whether it was asked by this name, and by a page of its own if by one at all."""
         origin = request.headers.get("Origin")
-        own = {f"http://{host}" for host in self._hosts}
-        return request.headers.get("Host") in self._hosts and (origin is None or origin in own)
+        own = (None, f"http://{self._host}")
+        return request.headers.get("Host") == self._host and origin in own
 
-    def _welcome(self) -> web.HTTPFound:
-        """The token goes out of the address line, and out of the history."""
-        found = web.HTTPFound("/")
-        found.set_cookie(COOKIE, self._token, httponly=True, samesite="Strict")
-        return found
+
+async def _harden(_: web.Request, response: web.StreamResponse) -> None:
+    """Every answer has these headers, the refusals too."""
+    response.headers.update(_HEADERS)
 
 
 def serve(

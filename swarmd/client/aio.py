@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -29,6 +29,8 @@ from swarmd.errors import DeadlineExceeded, SwarmError, Unavailable
 from swarmd.messages.requests import Request
 from swarmd.messages.wire import PIECE, Chunk
 
+_T = TypeVar("_T")
+
 
 class AsyncClient:
     """One connection, open inside ``async with``.
@@ -46,6 +48,7 @@ class AsyncClient:
         self._answers: dict[int, asyncio.Future[Raw]] = {}
         self._started: dict[int, Started] = {}
         self._streams: dict[str, Backlog] = {}
+        self._tidying: set[asyncio.Task[Any]] = set()
         self._readers = 0
         self._changed = asyncio.Event()
         self._may_read = asyncio.Event()
@@ -107,10 +110,26 @@ class AsyncClient:
         """Open a stream; iterate over it for its chunks."""
         if not isinstance(request, str):
             request, params = method_of(request).name, request
-        opened = await self.call(request, params)
+        opening = self.spawn(self._open(request, params))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The daemon opens it all the same: a log that nobody reads, a command that runs on.
+            self.spawn(_discard(opening))
+            raise
+
+    async def _open(self, method: str, params: object) -> AsyncStream:
+        opened = await self.call(method, params)
         stream_id = str(opened["stream"])
         self._streams.setdefault(stream_id, Backlog())
         return AsyncStream(self, stream_id)
+
+    def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """What is to come to its end even if who asked for it is cancelled."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
+        return task
 
     async def _ask(
         self,
@@ -300,6 +319,17 @@ class AsyncStream:
         if self.ended:
             return
         self.ended = True
-        with contextlib.suppress(Unavailable):
-            await self._client.call("stream.close", {"stream": self.id})
-        self._client.forget(self.id)
+        await asyncio.shield(self._client.spawn(self._close()))
+
+    async def _close(self) -> None:
+        try:
+            with contextlib.suppress(Unavailable):
+                await self._client.call("stream.close", {"stream": self.id})
+        finally:
+            self._client.forget(self.id)
+
+
+async def _discard(opening: asyncio.Task[AsyncStream]) -> None:
+    """Close what nobody waits for any more; one that could not be opened needs no closing."""
+    with contextlib.suppress(SwarmError):
+        await (await opening).close()

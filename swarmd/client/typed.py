@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from swarmd.errors import InternalError
 from swarmd.messages import codec, requests
 from swarmd.messages.instance import Instance
 from swarmd.messages.methods import BY_REQUEST, Kind, Method
@@ -40,7 +41,26 @@ def read_reply(request: requests.Request, result: Raw) -> Any:
     Args:
         request: What was asked.
         result: What was answered.
+
+    Raises:
+        InternalError: It is not what this version knows.
     """
+    try:
+        return _read(request, result)
+    except msgspec.DecodeError as error:
+        raise mismatch(error) from error
+
+
+def mismatch(error: msgspec.DecodeError) -> InternalError:
+    """What the daemon told is not what this version knows."""
+    return InternalError(
+        f"the daemon answered what this version does not know: {error}",
+        next_step="Install the same version of swarmd for both, and restart the older.",
+        details={"mismatch": True},
+    )
+
+
+def _read(request: requests.Request, result: Raw) -> Any:
     method = method_of(request)
     if method.kind is Kind.OPERATION and _peek.decode(result).kind is not None:
         return _decoder(Operation).decode(result)

@@ -7,7 +7,7 @@ import os
 import pwd
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,56 @@ def test_the_asyncio_driver_cuts_and_waits_likewise(
                 await slow.read()
             await slow.close()
             assert (await client.call("daemon.ping"))["ok"]
+
+    asyncio.run(main())
+
+
+async def cut_off(client: AsyncClient, work: Coroutine[Any, Any, Any]) -> None:
+    """Cancel it after its request was sent, and before the answer is there."""
+    task = asyncio.ensure_future(work)
+    for _ in range(10):
+        if not client._answers:
+            await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        requests.LogsInstance(id="web", follow=True),
+        requests.ExecInstance(id="web", command=("cat",), stdin=True),
+    ],
+    ids=["log", "command"],
+)
+def test_a_stream_whose_opening_is_cancelled_is_closed(
+    tmp_path: Path, request_: requests.Request
+) -> None:
+    """Or a log is told to nobody, and a command runs on."""
+
+    async def main() -> None:
+        async with running(tmp_path) as here, AsyncClient(str(here.path), timeout=10) as client:
+            here.daemon.add("web", owner=ME)
+            await cut_off(client, client.stream(request_))
+            await until(lambda: here.daemon.sessions and here.daemon.sessions[0].closed.is_set())
+            await until(lambda: not client._tidying)
+            assert not client._streams
+            assert (await client.call("daemon.ping"))["ok"]
+            await cut_off(client, client.stream("instance.logs", {"id": "none"}))
+            await until(lambda: not client._tidying)
+
+    asyncio.run(main())
+
+
+def test_a_stream_whose_closing_is_cancelled_is_forgotten_all_the_same(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as here, AsyncClient(str(here.path), timeout=10) as client:
+            here.daemon.add("web", owner=ME)
+            log = await client.stream(requests.LogsInstance(id="web", follow=True))
+            await cut_off(client, log.close())
+            await until(here.daemon.sessions[0].closed.is_set)
+            await until(lambda: not client._streams)
 
     asyncio.run(main())
 

@@ -4,17 +4,25 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmd.client.places import SYSTEM_SOCKET, find_socket
 from swarmd.client.protocol import OperationStarted, Protocol, Reply, unreachable
+from swarmd.client.typed import read_reply
 from swarmd.configuration.places import resolve_places
 from swarmd.errors import InternalError, ProviderError
 from swarmd.messages.config import Config
 from swarmd.messages.instance import Auth, InstanceConfig
-from swarmd.messages.requests import CreateInstance, ListInstances
+from swarmd.messages.requests import (
+    CreateInstance,
+    DaemonVersion,
+    ListInstances,
+    Request,
+    StopInstance,
+)
 from swarmd.messages.secret import Secret
 from swarmd.messages.wire import Chunk
 
@@ -118,3 +126,20 @@ def test_the_client_looks_where_the_daemon_listens(
     listens = resolve_places(Config(), env, uid=uid).socket
     monkeypatch.setattr(os.path, "exists", lambda path: path == listens)
     assert find_socket(None, env, uid=uid) == listens
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        pytest.param(DaemonVersion(), b'{"version": 3}', id="another type"),
+        pytest.param(DaemonVersion(), b"", id="nothing"),
+        pytest.param(ListInstances(), b'{"items": [{"id": 7}], "total": 1}', id="a row"),
+        pytest.param(StopInstance(id="web"), b'{"kind": "unheard of"}', id="an operation"),
+    ],
+)
+def test_an_answer_of_another_version_says_what_to_do(request_: Request, answer: bytes) -> None:
+    """As any other error, or it gets past whoever is ready for those."""
+    with pytest.raises(InternalError, match="what this version does not know") as caught:
+        read_reply(request_, msgspec.Raw(answer))
+    assert "same version" in str(caught.value.next_step)
+    assert caught.value.details["mismatch"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.daemon import BIN, DaemonProcess
+from tests.e2e.conftest import MakeDaemon
 from tests.support import mentions, wait_until
 from tests.tmux import Screen, screen_of
 
@@ -86,3 +87,17 @@ def test_the_daemon_is_killed_under_it_and_comes_back(daemon: DaemonProcess) -> 
         wait_until(lambda: "Connection lost" not in screen.text(), timeout=60, describe=screen.text)
         daemon.call("instance.stop", id="web")
         screen.until("stopped")
+
+
+def test_it_is_there_before_the_daemon(make_daemon: MakeDaemon) -> None:
+    """It says how the daemon is started, and finds it by itself: not a key is pressed."""
+    daemon = make_daemon()
+    with screen_of(daemon) as screen:
+        screen.open(BIN / "swarmctl", "tui", lines=24, columns=80)
+        shown = screen.until("Start the daemon: swarmd")
+        assert "online" not in shown
+        daemon.start()
+        screen.until("online")
+        wait_until(lambda: "Start the daemon" not in screen.text(), describe=screen.text)
+        daemon.create("web")
+        screen.until("1/1 running")

@@ -29,6 +29,7 @@ def test_the_same_view_for_who_has_the_token(daemon: DaemonProcess, tmp_path: Pa
     place = urlsplit(url)
     assert place.hostname == "127.0.0.1"
     assert seen["refused"] == 403
-    assert seen["address"] == f"http://{place.netloc}/"
+    assert seen["address"] == url
+    assert seen["cookies"] == [], "they would go to every port of this host"
     assert seen["hosts"] == [place.netloc], "nothing is fetched from anywhere else"
     assert server.returncode == 0

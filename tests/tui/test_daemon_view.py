@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from swarmd.core.doctor import Disk, Facts, examine
 from swarmd.messages.enums import DaemonState
 from swarmd.messages.replies import (
     ActorInfo,
@@ -26,6 +27,9 @@ from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
+from tui.model.inside import about, disks_of
+from tui.model.snapshot import Link, LinkState
+from tui.model.text import plain
 from tui.screens.confirm import Confirm
 from tui.screens.details import Details
 from tui.views.daemon import DaemonView
@@ -47,8 +51,18 @@ ACTORS = ActorList(
 )
 REPORT = DoctorReport(
     findings=(
-        Finding(level="problem", subject="disk of state", message="0.2 GiB free", next_step="Free"),
+        Finding(
+            level="warning",
+            subject="disk of state",
+            message="0.2 GiB of 20.0 GiB free (/var/lib/swarmd)",
+            next_step="Free some: swarmctl ls --trash shows what swarmctl rm --force removes.",
+        ),
         Finding(level="ok", subject="provider local", message="works"),
+        Finding(
+            level="ok",
+            subject="disk of data",
+            message="310.5 GiB of 500.0 GiB free (/srv/swarmd/data)",
+        ),
     ),
     strays=(),
 )
@@ -71,7 +85,30 @@ async def here(pilot: Any) -> DaemonView:
     view = app.view
     assert isinstance(view, DaemonView)
     await until(pilot, lambda: len(view.table.keys) == 3, lambda: view.table.keys)
+    await until(pilot, lambda: "/srv/swarmd/data" in view.pane.text, lambda: view.pane.text)
     return view
+
+
+def test_the_disks_are_those_that_the_doctor_looks_at() -> None:
+    """By the doctor's own words for them."""
+    looked = (
+        Disk("state", "/var/lib/swarmd", 9 << 30, 20 << 30),
+        Disk("data", "/srv/data", -1, 0, "No such file or directory"),
+    )
+    facts = Facts(
+        providers=(scene.provider("local"),), actors=ACTORS.items, disks=looked,
+        quarantined=(), strays=(), write_error=None, insecure=False,
+    )  # fmt: skip
+    online, status = Link(state=LinkState.ONLINE), scene.status(())
+    disks = disks_of(examine(facts))
+    lines = list(about(status, online, "/run/s.sock", disks, now=scene.NOW, width=78))
+    shown = [
+        (plain(each).split(maxsplit=1)[1], each[1][1]) for each in lines if "disk" in each[0][0]
+    ]
+    assert sorted(shown) == [
+        ("data: /srv/data: No such file or directory", "bad"),
+        ("state: 9.0 GiB of 20.0 GiB free (/var/lib/swarmd)", ""),
+    ]
 
 
 @pytest.mark.parametrize("size", SIZES)

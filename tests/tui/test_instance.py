@@ -22,7 +22,7 @@ from swarmd.messages.requests import (
 from swarmd.messages.wire import Chunk
 from tests.tui import detail, scene
 from tests.tui.driving import SIZES, after, online, until
-from tests.tui.fake import FakeDaemon
+from tests.tui.fake import FakeDaemon, FakeStream
 from tui.app import SwarmdApp
 from tui.screens.confirm import Confirm
 from tui.views.instance import InstanceView
@@ -209,6 +209,29 @@ async def test_the_log_is_closed_when_one_leaves_and_goes_on_without_a_gap(
         app.link.retry()
         await until(pilot, lambda: "line 322" in shown(app), lambda: shown(app)[-200:])
         assert shown(app).splitlines() == [f"line {n}" for n in range(100, 323)]
+
+
+@pytest.mark.anyio
+async def test_a_log_that_one_is_back_at_before_its_stream_is_closed_goes_on(
+    app: SwarmdApp, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, closed = Log(), asyncio.Event()
+    daemon.streams[LogsInstance] = log.stream
+    log.write("before")
+    monkeypatch.setattr(FakeStream, "close", lambda _: closed.wait())
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await opened(detail.WEB, "L", seen="before")(pilot)
+        await pilot.press("O", "L")
+        try:
+            await until(pilot, lambda: len(daemon.opened) == 2, lambda: daemon.opened)
+        finally:
+            closed.set()
+        await until(pilot, lambda: len(log.news) == 2, lambda: log.news)
+        log.write("after")
+        await until(pilot, lambda: "after" in shown(app), lambda: shown(app)[-200:])
+        state = app.screen.query_one("#log-state")
+        assert "live" in str(state.render())
 
 
 @pytest.mark.anyio

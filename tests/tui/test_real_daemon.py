@@ -99,3 +99,26 @@ async def test_a_daemon_that_is_stopped_in_its_tracks_is_not_shown_as_online(
             real.signal(signal.SIGCONT)
         await pilot.press("ctrl+r")
         await until(pilot, lambda: app.snapshot.link.online, lambda: app.snapshot.link)
+
+
+async def test_a_command_that_is_ended_here_ends_there(real: DaemonProcess) -> None:
+    real.create("web")
+    app = SwarmdApp(lambda: AsyncClient(str(real.socket)))
+
+    def sleeping() -> list[str]:
+        return [each.command for each in real.instance_processes() if "sleep" in each.command]
+
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "e")
+        await until(pilot, lambda: isinstance(app.screen, Run), lambda: app.screen)
+        run = app.screen
+        assert isinstance(run, Run)
+        await until(pilot, lambda: run.query("Input"), lambda: run)
+        await pilot.press(*"sleep", "space", *"4321", "enter")
+        await until(pilot, lambda: sleeping() == ["sleep 4321"], real.last_words)
+        assert run.running
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not sleeping(), sleeping)
+        await until(pilot, lambda: not run.running, lambda: run.running)
+        assert app.screen is run, "one can run another"

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from swarmd.errors import ResourceLimitError
-from tui.web import COOKIE, Guarded, _listen
+from tui.web import Guarded, _listen
 
 
 @asynccontextmanager
@@ -29,27 +29,60 @@ async def served() -> AsyncIterator[Guarded]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/", "/ws", "/static/js/textual.js", "/?token=wrong"])
+@pytest.mark.parametrize(
+    "path", ["/", "/ws", "/static/js/textual.js", "/?token=right", "/wrong/", "/righ/"]
+)
 async def test_without_the_token_nothing_is_served(path: str) -> None:
+    cookie = {"Cookie": "swarmd=right"}
     async with (
         served() as server,
-        aiohttp.ClientSession() as session,
-        session.get(server.public_url + path) as answer,
+        aiohttp.ClientSession(headers=cookie) as session,
+        session.get(server.public_url + path, allow_redirects=False) as answer,
     ):
         assert answer.status == 403
         assert "swarmctl web" in await answer.text()
 
 
 @pytest.mark.anyio
-async def test_with_the_token_the_page_comes_and_the_token_leaves_the_address() -> None:
+async def test_below_the_token_s_path_everything_is_served_and_no_cookie_is_set() -> None:
+    """A cookie would go to every port of this host, and so to whatever an instance serves."""
     jar = aiohttp.CookieJar(unsafe=True)
     async with served() as server, aiohttp.ClientSession(cookie_jar=jar) as session:
         async with session.get(server.url) as answer:
+            page = await answer.text()
             assert answer.status == 200
-            assert "token" not in str(answer.url)
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-        async with session.get(f"{server.public_url}/static/js/textual.js") as script:
+        assert f'"ws://127.0.0.1:{server.port}/right/ws"' in page
+        assert f'src="{server.url}static/js/textual.js"' in page
+        async with session.get(f"{server.url}static/js/textual.js") as script:
             assert script.status == 200
+        assert not list(jar)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/right/", "/right/static/js/textual.js", "/wrong", "/right/no"])
+async def test_the_path_is_told_to_nobody_and_kept_nowhere(path: str) -> None:
+    async with (
+        served() as server,
+        aiohttp.ClientSession() as session,
+        session.get(server.public_url + path) as answer,
+    ):
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.anyio
+async def test_two_of_them_do_not_disturb_each_other() -> None:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        served() as one,
+        served() as other,
+        aiohttp.ClientSession(cookie_jar=jar) as session,
+    ):
+        for server in (one, other, one):
+            async with session.get(server.url) as answer:
+                assert answer.status == 200
 
 
 @pytest.mark.anyio
@@ -57,14 +90,15 @@ async def test_with_the_token_the_page_comes_and_the_token_leaves_the_address() 
     "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}], ids=["name", "page"]
 )
 async def test_nobody_else_s_page_gets_in(headers: dict[str, str]) -> None:
-    cookie = {"Cookie": f"{COOKIE}=right"}
-    async with served() as server, aiohttp.ClientSession(headers=cookie) as session:
-        page = f"{server.public_url}/static/js/textual.js"
-        async with session.get(page) as answer:
+    async with served() as server, aiohttp.ClientSession() as session:
+        page = f"{server.url}static/js/textual.js"
+        async with session.get(page, headers={"Origin": server.public_url}) as answer:
             assert answer.status == 200
         async with session.get(page, headers=headers) as answer:
             assert answer.status == 403
             assert "Not from here" in await answer.text()
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await session.ws_connect(f"{server.url}ws", headers=headers)
 
 
 @pytest.mark.anyio

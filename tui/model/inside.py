@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from swarmd.messages.enums import DaemonState
-from swarmd.messages.replies import DoctorReport, ReloadReport, StatusReport
+from swarmd.messages.replies import DoctorReport, Finding, ReloadReport, StatusReport
 from tui.model.snapshot import Link
 from tui.model.text import BLANK, Line, facts, folded, line, titled
 from tui.model.words import clock, since
@@ -24,8 +25,22 @@ _MARKS = {
 }
 
 
+_DISK: Final = "disk of "
+
+
+def disks_of(report: DoctorReport) -> tuple[Finding, ...]:
+    """What the doctor tells of the disks: where the state and the data lie, and the room there."""
+    return tuple(each for each in report.findings if each.subject.startswith(_DISK))
+
+
 def about(
-    status: StatusReport | None, link: Link, socket: str, *, now: datetime, width: int
+    status: StatusReport | None,
+    link: Link,
+    socket: str,
+    disks: Sequence[Finding] = (),
+    *,
+    now: datetime,
+    width: int,
 ) -> Iterator[Line]:
     """State and reasons, version and age, socket and store.
 
@@ -33,6 +48,7 @@ def about(
         status: What the daemon told last.
         link: The connection.
         socket: Where it listens.
+        disks: What the doctor told of them.
         now: The time, UTC.
         width: Cells of a line.
     """
@@ -50,11 +66,18 @@ def about(
         ("up", f"{begun}, pid {status.pid}", ""),
         ("socket", socket or "-", ""),
         ("journal", f"{status.journal}, event {status.last_seq}", ""),
+        *(_disk(each) for each in disks),
         ("under way", f"{status.operations_running} operations", ""),
         ("quarantine", _count(status.quarantined, "file"), "warn" if status.quarantined else ""),
         ("strays", _count(status.strays, "stray"), "warn" if status.strays else ""),
     ]
     yield from facts(pairs, width)
+
+
+def _disk(finding: Finding) -> tuple[str, str, str]:
+    what = finding.subject.removeprefix(_DISK)
+    tone = "" if finding.level == "ok" else _MARKS.get(finding.level, ("", ""))[1]
+    return "disk", f"{what}: {finding.message}", tone
 
 
 def _count(count: int, noun: str) -> str:

@@ -31,6 +31,11 @@ def clean(text: str) -> str:
     return text.expandtabs(8).translate(_CONTROL)
 
 
+def clean_lines(text: str) -> str:
+    """The same of several lines."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
 def line(text: str, tone: str = "") -> Line:
     """A line of one tone."""
     return ((clean(text), tone),)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from swarmd.errors import SwarmError
 from swarmd.messages.enums import HealthStatus, InstanceStatus, OperationState
+from tui.model.text import clean_lines
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
 
@@ -34,6 +36,16 @@ STATE_TONES: Final[dict[str, str]] = {
     OperationState.FAILED: "bad",
     OperationState.CANCELLED: "warn",
 }
+
+
+def told(error: SwarmError, between: str = "\n") -> str:
+    """What went wrong, and what to do about it.
+
+    Args:
+        error: That.
+        between: What stands between the two.
+    """
+    return clean_lines(between.join(filter(None, (error.message, error.next_step))))
 
 
 def tone_of_status(status: InstanceStatus) -> str:

@@ -16,6 +16,7 @@ from swarmd.errors import SwarmError
 from swarmd.messages.requests import ExecInstance
 from tui.model.lines import Splitter
 from tui.model.rows import Row
+from tui.model.words import told
 from tui.widgets.logpane import LogPane
 
 if TYPE_CHECKING:
@@ -120,8 +121,7 @@ class Run(ModalScreen[None]):
         try:
             code = await self._stream(command)
         except SwarmError as error:
-            step = f" {error.next_step}" if error.next_step else ""
-            self.say(f"{error.message}.{step}")
+            self.say(told(error, ". "))
         else:
             self.say(f"exit code {code}")
         finally:

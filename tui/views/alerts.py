@@ -17,6 +17,7 @@ from swarmd.messages.requests import AcknowledgeAlert, ListAlerts
 from tui.model import alarms
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
+from tui.model.words import told
 from tui.navigation import Place
 from tui.views.view import View
 from tui.widgets.columns import Cell, Column
@@ -95,7 +96,7 @@ class AlertsView(View):
                 ListAlerts(state=(AlertState.RESOLVED,), limit=_RESOLVED)
             )
         except SwarmError as error:
-            self.notify(error.message, severity="warning", markup=False)
+            self.notify(told(error), severity="warning", markup=False)
             return
         self._resolved = {each.id: each for each in found.items}
         self._draw()

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from swarmd.errors import SwarmError
-from swarmd.messages.replies import ActorInfo
+from swarmd.messages.replies import ActorInfo, Finding
 from swarmd.messages.requests import (
     DaemonActors,
     DaemonDoctor,
@@ -19,10 +19,10 @@ from swarmd.messages.requests import (
     DaemonShutdown,
     Request,
 )
-from tui.model.inside import about, findings, reloaded
+from tui.model.inside import about, disks_of, findings, reloaded
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
-from tui.model.words import span
+from tui.model.words import span, told
 from tui.navigation import Place
 from tui.screens.details import Details
 from tui.views.view import View
@@ -52,6 +52,7 @@ class DaemonView(View):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
+        self._disks: tuple[Finding, ...] = ()
         self.pane = Pane()
         self.table: Table[ActorInfo] = Table(_COLUMNS, empty="No actors were told of.")
 
@@ -70,6 +71,8 @@ class DaemonView(View):
             self._draw()
         if changed.everything and snapshot.link.online:
             self._ask_actors()
+        if (changed.everything or changed.alerts) and snapshot.link.online:
+            self._ask_disks()
 
     def on_resize(self) -> None:
         """Other widths take other heights."""
@@ -83,7 +86,9 @@ class DaemonView(View):
     def _about(self, width: int, _height: int) -> Iterable[Line]:
         snapshot = self.snapshot
         where = self.swarmd.link.socket
-        return about(snapshot.status, snapshot.link, where, now=self.now(), width=width)
+        return about(
+            snapshot.status, snapshot.link, where, self._disks, now=self.now(), width=width
+        )
 
     def tick(self) -> None:
         """Mailboxes fill and empty without an event: they are asked for while one looks."""
@@ -105,6 +110,16 @@ class DaemonView(View):
             return  # the line at the top says what is the matter; what is shown stays
         self.table.show({each.name: each for each in found.items})
 
+    @work(exclusive=True, group="disks", exit_on_error=False)
+    async def _ask_disks(self) -> None:
+        """The doctor knows, and asks no provider for it."""
+        try:
+            found = await self.swarmd.link.ask(DaemonDoctor())
+        except SwarmError:
+            return
+        self._disks = disks_of(found)
+        self._draw()
+
     # --- doing -------------------------------------------------------------------------------
 
     def action_doctor(self) -> None:
@@ -125,8 +140,7 @@ class DaemonView(View):
         try:
             found = await self.swarmd.link.ask(request)
         except SwarmError as error:
-            step = f"\n{error.next_step}" if error.next_step else ""
-            self.notify(f"{error.message}{step}", severity="error", markup=False)
+            self.notify(told(error), severity="error", markup=False)
             return
         self.app.push_screen(Details(title, lambda width, _height: lines(found, width)))
 

@@ -18,6 +18,7 @@ from tui.model.happenings import Entry, entries
 from tui.model.reel import Reel
 from tui.model.scrubbing import live_line, past_line
 from tui.model.snapshot import Changed, Snapshot
+from tui.model.words import told
 from tui.navigation import Place
 from tui.rewinding import read_reel
 from tui.screens.ask_moment import AskMoment
@@ -126,8 +127,7 @@ class EventsView(View):
             self._say()
 
     def _tell(self, error: SwarmError) -> None:
-        step = f"\n{error.next_step}" if error.next_step else ""
-        self.notify(f"{error.message}{step}", severity="error", markup=False)
+        self.notify(told(error), severity="error", markup=False)
 
     def _say(self) -> None:
         if self.reel is None:

@@ -24,6 +24,7 @@ from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.telling import story, use
 from tui.model.text import Line, line
+from tui.model.words import told
 from tui.navigation import Place
 from tui.views.followed import Followed
 from tui.views.logtab import LogTab
@@ -215,7 +216,7 @@ class InstanceView(View):
     def _words(self, error: SwarmError) -> str:
         if isinstance(error, InstanceNotFound):
             return "It is gone: deleted, or not yours to see. Escape goes back."
-        return f"{error.message}. {error.next_step or 'a asks again.'}"
+        return told(error, ". ") + ("" if error.next_step else ". a asks again.")
 
     # --- keys --------------------------------------------------------------------------------
 

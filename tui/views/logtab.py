@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.timer import Timer
 from textual.widgets import Static
 
 from swarmd.errors import SwarmError, Unavailable
 from swarmd.messages.requests import LogsInstance
 from tui.model.lines import Resumed, Splitter
+from tui.model.words import told
 from tui.widgets.logpane import LogPane
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ class LogTab(Vertical):
         super().__init__(id="logs")
         self._target = target
         self._said = ""
-        self._timer: Timer | None = None
         self.live = False
 
     def compose(self) -> ComposeResult:
@@ -63,8 +62,13 @@ class LogTab(Vertical):
         self.resume()
 
     def on_hide(self) -> None:
-        """One looks at something else: the stream is closed."""
+        """One looks at something else: the stream is closed.
+
+        From now on there is no reader, though the one that was still has to close its stream:
+        who looks again meanwhile gets another.
+        """
         self.workers.cancel_group(self, "log")
+        self.live = False
 
     def resume(self) -> None:
         """Read on, unless that is being done."""
@@ -78,17 +82,16 @@ class LogTab(Vertical):
         try:
             await self._read()
         except Unavailable:
-            self.say("the stream broke; it goes on by itself")
+            said = "the stream broke; it goes on by itself"
             # Of a lost connection the view hears; of one stream that was cut off nobody does.
             self.set_timer(_AGAIN_SECONDS, self._again)
         except SwarmError as error:
-            step = f" {error.next_step}" if error.next_step else ""
-            self.say(f"{error.message}.{step}")
+            said = told(error, ". ")
         else:
-            self.say("ended; goes on with the next start")
-        finally:
-            self.live = False
-            self._stop_timer()
+            said = "ended; goes on with the next start"
+        # One that was cancelled does not come here: there may be another already.
+        self.live = False
+        self.say(said)
 
     def _again(self) -> None:
         if self._link.snapshot.link.online:
@@ -104,14 +107,14 @@ class LogTab(Vertical):
         tail = AGAIN if anchor else FIRST
         stream = await self._link.stream(LogsInstance(id=self._target, follow=True, tail=tail))
         self.say("live")
+        waits = self.set_timer(_GIVE_UP_SECONDS, lambda: self._give_up(resumed))
         try:
-            if resumed.waits:
-                self._timer = self.set_timer(_GIVE_UP_SECONDS, lambda: self._give_up(resumed))
             async for chunk in stream:
                 self._take(resumed, splitter.feed(chunk.bytes))
             self._take(resumed, splitter.feed(b"", end=True))
             self._give_up(resumed)
         finally:
+            waits.stop()
             await stream.close()
 
     def _take(self, resumed: Resumed, lines: list[str]) -> None:
@@ -126,11 +129,6 @@ class LogTab(Vertical):
     def _append(self, new: list[str], *, gap: bool) -> None:
         self.pane.append([_GAP, *new] if gap else new)
         self._tell()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
 
     # --- how it does -------------------------------------------------------------------------
 

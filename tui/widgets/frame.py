@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from swarmd.messages.enums import HealthStatus, InstanceStatus
 from tui.model.snapshot import Link, LinkState, Snapshot
+from tui.model.text import clean, clean_lines
 from tui.navigation import Path
 
 _DOT = {
@@ -30,7 +31,7 @@ class TitleBar(Static):
 
     def show(self, path: Path, snapshot: Snapshot, *, read_only: bool) -> None:
         """Draw it anew."""
-        where = " > ".join(place.title or place.view for place in path.places)
+        where = " > ".join(clean(place.title or place.view) for place in path.places)
         left = Text.assemble((" swarmd ", "bold reverse"), " ", (where, "bold"))
         if read_only:
             left.append("  read-only", "yellow")
@@ -73,9 +74,9 @@ _HEADS = {
 
 def _words(link: Link) -> Text:
     again = f"Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
-    said = link.message[:1].upper() + link.message[1:]
+    said = clean_lines(link.message[:1].upper() + link.message[1:])
     head = _HEADS.get(link.state, "")
-    return Text.assemble((f"{head}{said}. ", "bold"), f"{link.next_step} {again}")
+    return Text.assemble((f"{head}{said}. ", "bold"), f"{clean_lines(link.next_step)} {again}")
 
 
 class Prompt(Input):

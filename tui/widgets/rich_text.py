@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.text import Text
 from textual.app import App
 
-from tui.model.text import Line
+from tui.model.text import Line, clean
 
 _VARIABLES = {
     "good": "text-success",
@@ -20,18 +21,18 @@ _VARIABLES = {
 """The theme's colour of each tone."""
 
 
-def rich(app: App[object], lines: Iterable[Line]) -> Text:
+def rich(app: App[Any], lines: Iterable[Line]) -> Text:
     """The lines, coloured as the theme has it."""
     made = Text()
     for number, line in enumerate(lines):
         if number:
             made.append("\n")
         for text, tone in line:
-            made.append(text, _style(app, tone))
+            made.append(clean(text.replace("\n", " ")), _style(app, tone))
     return made
 
 
-def _style(app: App[object], tone: str) -> str:
+def _style(app: App[Any], tone: str) -> str:
     colour = app.theme_variables.get(_VARIABLES.get(tone, ""), "")
     # "auto 87%" is a contrast that only the style sheet can work out.
     plain = colour if colour.startswith("#") else ""

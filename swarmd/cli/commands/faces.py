@@ -66,7 +66,8 @@ def tui(app: App, *, config: str | None, read_only: bool) -> int:
 def web(app: App, *, config: str | None, read_only: bool, port: int) -> int:
     """Serve the terminal app to a browser on this machine, until it is interrupted.
 
-    The URL that is printed carries a random token, without which nothing is served.
+    The URL that is printed has a random token as its path; nothing is served outside of it.
+    Who has it can do what you can: keep it to yourself.
     """
     serve = _face("web")
     code: int = serve(

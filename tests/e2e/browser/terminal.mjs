@@ -2,7 +2,7 @@
 //
 // Reads {playwright, chromium, profile, picture, url, words} from standard input. Once the app has
 // painted all `words`, it answers what was seen: the status without a token, the address afterwards,
-// and which hosts were asked for anything. `picture` is where a screenshot of the app goes.
+// the cookies, and which hosts were asked for anything. `picture` is where a screenshot of the app goes.
 
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ try {
     }));
   });
   const bare = new URL(wanted.url);
-  bare.search = '';
+  bare.pathname = '/';
   const refused = await page.goto(bare.href);
   await page.goto(wanted.url);
   await page.locator('.xterm-screen').waitFor();
@@ -44,6 +44,7 @@ try {
   await page.screenshot({ path: wanted.picture });
   console.log(JSON.stringify({
     refused: refused.status(), address: page.url(), hosts: [...hosts],
+    cookies: await context.cookies(),
   }));
 } finally {
   await context.close();

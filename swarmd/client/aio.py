@@ -182,6 +182,9 @@ class AsyncClient:
                 for message in self._protocol.feed(data):
                     self._take(message)
                 self._decide_reading()
+        except asyncio.CancelledError:
+            self._break(lost(self.path, "it was closed here"))  # or who waits would do so for ever
+            raise
         except OSError as error:
             self._break(lost(self.path, error.strerror))
         except SwarmError as error:

@@ -252,6 +252,23 @@ def test_a_stream_whose_closing_is_cancelled_is_forgotten_all_the_same(tmp_path:
     asyncio.run(main())
 
 
+def test_whoever_waits_is_told_when_the_loop_ends_the_reading(tmp_path: Path) -> None:
+    """A loop that comes to its end cancels its tasks in any order: the reader may be the first."""
+
+    async def main() -> None:
+        async with running(tmp_path) as here, AsyncClient(str(here.path)) as client:
+            here.daemon.hold()
+            here.daemon.add("web", owner=ME)
+            stopping = asyncio.ensure_future(client.call("instance.stop", {"id": "web"}))
+            await until(lambda: client._answers and here.daemon.ops)
+            client._task.cancel()
+            with pytest.raises(Unavailable, match="it was closed here"):
+                await asyncio.wait_for(stopping, 10)
+            here.daemon.let_go()
+
+    asyncio.run(main())
+
+
 def test_no_wait_is_long_enough_to_lose_a_signal(
     here: InThread, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

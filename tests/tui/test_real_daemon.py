@@ -101,6 +101,7 @@ async def test_a_daemon_that_is_stopped_in_its_tracks_is_not_shown_as_online(
         await until(pilot, lambda: app.snapshot.link.online, lambda: app.snapshot.link)
 
 
+@pytest.mark.anyio
 async def test_a_command_that_is_ended_here_ends_there(real: DaemonProcess) -> None:
     real.create("web")
     app = SwarmdApp(lambda: AsyncClient(str(real.socket)))

@@ -251,9 +251,10 @@ class SwarmdApp(App[None]):
             self._second = events.Key(event.key, event.character)
             self.call_after_refresh(self.post_message, self._second)
             return
-        meant = self.screen.active_bindings.get(event.key)
-        if meant is not None and not meant.enabled and (refused := self.refusal()) is not None:
-            self.warn(refused)
+        if (refused := self.refusal()) is not None:
+            meant = self.screen.active_bindings.get(event.key)
+            if meant is not None and not meant.enabled:
+                self.warn(refused)
 
     # --- typing ------------------------------------------------------------------------------
 

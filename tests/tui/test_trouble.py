@@ -31,6 +31,7 @@ from tui.model.snapshot import Link, LinkState, Snapshot
 from tui.model.summary import counts, next_steps, verdict
 from tui.model.text import plain
 from tui.model.trouble import SHOWN, Kind, troubles
+from tui.views.instance import TABS
 
 HELD = Failure(type="provider_error", message="it is held", details={"held": True})
 BROKEN = Failure(type="provider_error", message="no disk")
@@ -150,6 +151,12 @@ def test_enter_leads_to_the_row() -> None:
         "alerts": ("a4", "state"),
         "operations": (stuck[1].id, "state"),
     }
+
+
+def test_the_key_that_tells_why_is_the_one_that_does() -> None:
+    (found,) = troubles(snapshot(LOOP), scene.NOW)
+    (key,) = [key for name, _, key in TABS if name == "story"]
+    assert f"Look why ({key} there)" in found.todo
 
 
 def alert(number: int) -> Alert:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from swarmd.core.lifecycle import DOWN
 from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.requests import (
     DeleteInstance,
@@ -15,6 +16,9 @@ from swarmd.messages.requests import (
     StopInstance,
 )
 from tui.model.rows import Row
+
+if TYPE_CHECKING:
+    from tui.app import SwarmdApp
 
 
 def _always(_row: Row) -> str | None:
@@ -57,22 +61,26 @@ def _running_already(row: Row) -> str | None:
 
 
 def _stopped_already(row: Row) -> str | None:
-    stopped = row.status in (InstanceStatus.STOPPED, InstanceStatus.CREATED)
-    is_so = stopped and row.desired is DesiredState.STOPPED
+    is_so = row.status in DOWN and row.desired is DesiredState.STOPPED
     return f"{row.ref} is stopped already" if is_so else None
 
 
 def _what_runs(rows: Sequence[Row]) -> str:
-    running = sum(row.status is InstanceStatus.RUNNING for row in rows)
-    if not running:
+    """Only what is known to be down has nothing to lose: something may run in any other."""
+    if all(row.status in DOWN for row in rows):
         return ""
-    return "What runs in it ends: terminals, servers, unsaved editors. Its files stay."
+    known = any(row.status is InstanceStatus.RUNNING for row in rows)
+    return ENDS if known else ENDS.replace("runs", "may run")
+
+
+ENDS: Final = "What runs in it ends: terminals, servers, unsaved editors. Its files stay."
 
 
 def _deleted(_rows: Sequence[Row]) -> str:
     return (
-        "It stops, and goes into the trash with its files. It can be taken out again for a day "
-        "(swarmctl undelete); then it is gone for good."
+        "It stops, and goes into the trash with its files. It can be taken out again "
+        "(swarmctl undelete) for as long as instances.trash_retention says; then it is gone for "
+        "good."
     )
 
 
@@ -110,7 +118,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         name="delete",
         title="Delete",
         keys="d,delete",
-        what="Delete it. Its files stay in the trash for a day.",
+        what="Delete it. It goes into the trash with its files.",
         request=lambda row: DeleteInstance(id=row.id),
         done="deleted",
         loses=_deleted,
@@ -119,3 +127,20 @@ ACTIONS: Final[tuple[Action, ...]] = (
 """In the order of the footer."""
 
 BY_NAME: Final[dict[str, Action]] = {action.name: action for action in ACTIONS}
+
+
+def do(app: SwarmdApp, name: str, rows: Sequence[Row]) -> None:
+    """Do something to these, after one question if something is lost by it; or say why not."""
+    action = BY_NAME[name]
+    refused = app.refusal()
+    possible = [row for row in rows if action.refuse(row) is None]
+    if refused is not None or not possible:
+        why = refused or next((action.refuse(row) for row in rows), None)
+        app.warn(why or "Choose an instance first.")
+        return
+    app.change(
+        [(action.request(row), row.ref) for row in possible],
+        action.done,
+        verb=action.title,
+        loses=action.loses(possible),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import ClassVar
@@ -19,8 +19,7 @@ from textual.widgets import Footer
 from swarmd.errors import SwarmError
 from swarmd.messages.config import TuiConfig
 from swarmd.messages.requests import Request
-from tui import tools
-from tui.actions import BY_NAME, Action
+from tui import actions, tools
 from tui.commands import Palette, commands_of, named, names
 from tui.doing import each_of, summary
 from tui.harmless import Harmless
@@ -239,12 +238,20 @@ class SwarmdApp(Harmless):
         return True
 
     def on_key(self, event: events.Key) -> None:
-        """A key that comes while a view is on its way is for that view: it is not lost."""
+        """A key that comes while a view is on its way is for that view: it is not lost.
+
+        A key that is grey in the footer says why: Textual itself drops it without a word.
+        """
         if event is not self._second and self._focus():
             event.stop()
             # The focus comes with one of the next messages, and the key after it; once.
             self._second = events.Key(event.key, event.character)
             self.call_after_refresh(self.post_message, self._second)
+            return
+        if (refused := self.refusal()) is not None:
+            meant = self.screen.active_bindings.get(event.key)
+            if meant is not None and not meant.enabled:
+                self.warn(refused)
 
     # --- typing ------------------------------------------------------------------------------
 
@@ -309,29 +316,12 @@ class SwarmdApp(Harmless):
 
     def do(self, name: str, rows: Sequence[Row]) -> None:
         """Do something to these, after one question if something is lost by it."""
-        action = BY_NAME[name]
-        refused = self.refusal()
-        possible = [row for row in rows if action.refuse(row) is None]
-        if refused is not None or not possible:
-            why = refused or next((action.refuse(row) for row in rows), None)
-            self.warn(why or "Choose an instance first.")
-            return
-        loses = action.loses(possible)
-        if not loses:
-            self._carry_out(action, possible)
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._carry_out(action, possible)
-
-        names = [row.ref for row in possible]
-        self.push_screen(Confirm(action.title, names, loses), answered)
+        actions.do(self, name, rows)
 
     def change(
         self, requests: Sequence[tuple[Request, str]], done: str, *, verb: str = "", loses: str = ""
     ) -> None:
-        """Have the daemon change what is no instance, after one question if something is lost.
+        """Have the daemon change something, after one question if something is lost by it.
 
         Args:
             requests: What is asked for, and what of.
@@ -340,7 +330,7 @@ class SwarmdApp(Harmless):
             loses: What will be lost; empty: nothing is asked.
         """
         if (refused := self.refusal()) is not None or not requests:
-            self.notify(refused or "Choose something first.", severity="warning")
+            self.warn(refused or "Choose something first.")
             return
 
         def answered(yes: bool | None) -> None:
@@ -355,9 +345,6 @@ class SwarmdApp(Harmless):
     def use(self, name: str, rows: Sequence[Row]) -> None:
         """Do something else with these: what asks first itself, copies, or has a screen."""
         tools.use(self, name, rows)
-
-    def _carry_out(self, action: Action, rows: Iterable[Row]) -> None:
-        self.do_all(action.done, [(row.ref, action.request(row)) for row in rows])
 
     @work(group="do", exit_on_error=False)
     async def do_all(self, done: str, pairs: Sequence[tuple[str, Request]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from swarmd.errors import SwarmError
 from swarmd.messages.requests import Request
@@ -19,7 +19,9 @@ _NAMED: Final = 5
 _READ_SECONDS: Final = 15.0
 
 
-async def each_of(link: DaemonLink, pairs: Sequence[tuple[str, Request]]) -> dict[str, SwarmError]:
+async def answers_of(
+    link: DaemonLink, pairs: Sequence[tuple[str, Request]]
+) -> tuple[dict[str, Any], dict[str, SwarmError]]:
     """Ask for all of them, so many at a time.
 
     Args:
@@ -27,21 +29,26 @@ async def each_of(link: DaemonLink, pairs: Sequence[tuple[str, Request]]) -> dic
         pairs: Whom it is for, and what is asked.
 
     Returns:
-        Those that failed, and why, in the order of ``pairs``.
+        The answers; and those that failed, and why. Both in the order of ``pairs``.
     """
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(request: Request) -> SwarmError | None:
+    async def ask(request: Request) -> Any:
         async with turn:
             try:
-                await link.ask(request)
+                return await link.ask(request)
             except SwarmError as error:
                 return error
-            return None
 
     answers = await asyncio.gather(*(ask(request) for _, request in pairs))
-    named = zip((name for name, _ in pairs), answers, strict=True)
-    return {name: error for name, error in named if error is not None}
+    named = list(zip((name for name, _ in pairs), answers, strict=True))
+    failed = {name: answer for name, answer in named if isinstance(answer, SwarmError)}
+    return {name: answer for name, answer in named if name not in failed}, failed
+
+
+async def each_of(link: DaemonLink, pairs: Sequence[tuple[str, Request]]) -> dict[str, SwarmError]:
+    """Ask for all of them, as ``answers_of``; what failed is all that matters."""
+    return (await answers_of(link, pairs))[1]
 
 
 def summary(

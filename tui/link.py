@@ -177,7 +177,7 @@ class DaemonLink:
 
     def _open(self) -> Client:
         if self._client is None:
-            raise Unavailable(
+            raise DaemonUnreachable(
                 "there is no connection to the daemon just now",
                 next_step="It is tried again by itself; see the line at the top.",
             )

@@ -14,12 +14,16 @@ class Place:
         target: What it shows, if there are many: an instance's id, a provider's name.
         title: What the path calls it.
         part: Which part of the view is shown first; empty: its first. No part of the place.
+        row: Which row of its table the cursor stands on first; likewise.
+        sort: By which column its table is sorted first; likewise.
     """
 
     view: str
     target: str | None = None
     title: str = ""
     part: str = ""
+    row: str = ""
+    sort: str = ""
 
     @property
     def key(self) -> str:

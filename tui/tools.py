@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from swarmd.errors import SwarmError, Unavailable
-from swarmd.messages.enums import InstanceStatus, OperationState, RecoveryAction
+from swarmd.messages.enums import InstanceStatus, RecoveryAction
 from swarmd.messages.operation import Operation
 from swarmd.messages.requests import (
     CancelOperation,
@@ -22,6 +22,8 @@ from swarmd.messages.requests import (
     RecoverInstance,
 )
 from swarmd.messages.units import Duration
+from tui.doing import answers_of, summary
+from tui.model.doing import cancelled
 from tui.model.rows import Row
 from tui.model.snapshot import Snapshot
 from tui.navigation import Place
@@ -84,23 +86,33 @@ def _open(app: SwarmdApp, rows: Sequence[Row]) -> None:
     """In the browser here; where that would not reach it, say how one reaches it."""
     from swarmd.client.browser import start_browser
 
-    with_url = [row for row in rows if row.url][:_OPENED]
+    with_url = [row for row in rows if row.url]
     if not with_url:
-        app.notify(f"{rows[0].ref} has no URL: it does not run. s starts it.", severity="warning",
-                   markup=False)  # fmt: skip
+        app.warn(f"{_named([row.ref for row in rows])}: {_NONE['URL']}")
         return
-    for row in with_url:
+    for row in with_url[:_OPENED]:
         if (lines := tunnel_lines(app.snapshot, row)) is not None:
             _tell(app, row, lines)
             return
     try:
-        for row in with_url:
+        for row in with_url[:_OPENED]:
             start_browser(row.url or "")
     except Unavailable as error:
         row = with_url[0]
         _tell(app, row, [f"{error.message.capitalize()}. {error.next_step}"])
     else:
-        app.notify(f"Opened {', '.join(row.ref for row in with_url)}", markup=False, timeout=3)
+        app.notify(opened(rows), markup=False, timeout=3 if len(rows) <= _OPENED else 10)
+
+
+def opened(rows: Sequence[Row]) -> str:
+    """Which of these were opened, and which not and why."""
+    with_url = [row.ref for row in rows if row.url]
+    text = f"Opened {', '.join(with_url[:_OPENED])}"
+    if more := len(with_url[_OPENED:]):
+        text += f"; {more} more not: no more than {_OPENED} at once"
+    if without := [row.ref for row in rows if not row.url]:
+        text += f"; {_named(without)}: {_NONE['URL']}"
+    return text
 
 
 def tunnel_lines(snapshot: Snapshot, row: Row) -> list[str] | None:
@@ -132,24 +144,40 @@ def _logs(app: SwarmdApp, rows: Sequence[Row]) -> None:
 
 
 def _copy_url(app: SwarmdApp, rows: Sequence[Row]) -> None:
-    urls = [row.url for row in rows if row.url]
-    if not urls:
-        app.notify(f"{rows[0].ref} has no URL: it does not run.", severity="warning", markup=False)
-        return
-    app.copy_to_clipboard("\n".join(urls))
-    app.notify("URL copied" if len(urls) == 1 else f"{len(urls)} URLs copied", timeout=3)
+    _copy(app, "URL", [row.ref for row in rows], {row.ref: row.url for row in rows if row.url})
 
 
 def _copy_password(app: SwarmdApp, rows: Sequence[Row]) -> None:
-    async def copy(row: Row) -> None:
-        found = await app.link.ask(CredentialsInstance(id=row.id))
-        if found.password is None:
-            app.notify(_NO_PASSWORD, title=row.ref, severity="warning", markup=False)
-            return
-        app.copy_to_clipboard(found.password)
-        app.notify("Password copied; ctrl+y shows it.", title=row.ref, markup=False, timeout=4)
+    async def copy() -> None:
+        pairs = [(row.ref, CredentialsInstance(id=row.id)) for row in rows]
+        told, failed = await answers_of(app.link, pairs)
+        if failed:
+            summary(app, "answered", [row.ref for row in rows], failed)
+        if told:
+            found = {name: each.password for name, each in told.items() if each.password}
+            _copy(app, "password", list(told), found)
 
-    _of_one(app, rows, copy)
+    app.run_worker(copy(), group="tool", exit_on_error=False)
+
+
+def _copy(app: SwarmdApp, noun: str, names: Sequence[str], found: Mapping[str, str]) -> None:
+    """Copy what one has as it is, what several have each after its name; tell who has none."""
+    if without := [name for name in names if name not in found]:
+        app.warn(f"{_named(without)}: {_NONE[noun]}")
+    if not found:
+        return
+    if len(names) == 1:
+        text, told = found[names[0]], f"{names[0]}: {noun} copied{_SHOWN[noun]}"
+    else:
+        text = "\n".join(f"{name} {value}" for name, value in found.items())
+        told = f"{len(found)} {noun}s copied, each after its name"
+    app.copy_to_clipboard(text)
+    app.notify(told, markup=False, timeout=4)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _OPENED
+    return ", ".join(names[:_OPENED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _show_login(app: SwarmdApp, rows: Sequence[Row]) -> None:
@@ -157,18 +185,26 @@ def _show_login(app: SwarmdApp, rows: Sequence[Row]) -> None:
 
     async def show(row: Row) -> None:
         found = await app.link.ask(CredentialsInstance(id=row.id))
-        lines = [f"URL       {found.url or '-'}", f"Password  {found.password or _NO_PASSWORD}"]
+        lines = [
+            f"URL       {found.url or '-'}",
+            f"Password  {found.password or f'none, {_HASHED}'}",
+        ]
         app.push_screen(Tell(f"{row.ref}: how to log in", lines, found.password or ""))
 
     _of_one(app, rows, show)
 
 
-_NO_PASSWORD: Final = "It has no password, or only its hash is known."
+_HASHED: Final = "or only its hash is known."
+_NONE: Final = {
+    "URL": "no URL: not running. s starts it.",
+    "password": f"no password, {_HASHED}",
+}
+_SHOWN: Final = {"URL": "", "password": "; ctrl+y shows it"}
 
 
 def _of_one(app: SwarmdApp, rows: Sequence[Row], do: Callable[[Row], Awaitable[None]]) -> None:
     if len(rows) > 1:
-        app.notify("This is for one instance at a time: escape unmarks.", severity="warning")
+        app.warn("This is for one instance at a time: escape unmarks.")
         return
 
     async def run() -> None:
@@ -187,14 +223,15 @@ def _update(app: SwarmdApp, rows: Sequence[Row]) -> None:
     from tui.screens.update import UpdateForm
 
     async def show() -> None:
-        try:
-            records = [await app.link.ask(GetInstance(id=row.id)) for row in rows]
-        except SwarmError as error:
-            app.failed(error, rows[0].ref)
-            return
-        known = [app.snapshot.providers.get(record.provider) for record in records]
-        caps = [None if each is None else each.capabilities for each in known]
-        app.push_screen(UpdateForm(rows, records, caps))
+        pairs = [(row.ref, GetInstance(id=row.id)) for row in rows]
+        found, failed = await answers_of(app.link, pairs)
+        if failed:
+            summary(app, "read", [row.ref for row in rows], failed)
+        if found:
+            known = [app.snapshot.providers.get(record.provider) for record in found.values()]
+            caps = [None if each is None else each.capabilities for each in known]
+            some = [row for row in rows if row.ref in found]
+            app.push_screen(UpdateForm(some, list(found.values()), caps))
 
     app.run_worker(show(), group="tool", exclusive=True, exit_on_error=False)
 
@@ -203,10 +240,9 @@ def _exec(app: SwarmdApp, rows: Sequence[Row]) -> None:
     from tui.screens.run import Run
 
     if len(rows) > 1:
-        app.notify("A command runs in one instance: escape unmarks.", severity="warning")
+        app.warn(f"A command runs in one instance, and {len(rows)} are marked: escape unmarks.")
     elif rows[0].status is not InstanceStatus.RUNNING:
-        text = f"{rows[0].ref} is {rows[0].status}: a command needs one that runs. s starts it."
-        app.notify(text, severity="warning", markup=False)
+        app.warn(f"{rows[0].ref} is {rows[0].status}: a command needs one that runs. s starts it.")
     else:
         app.push_screen(Run(rows[0], app.commands))
 
@@ -273,27 +309,17 @@ def _cancel(app: SwarmdApp, rows: Sequence[Row]) -> None:
 
 
 def cancel(app: SwarmdApp, operations: Sequence[Operation]) -> None:
-    """Ask once, then cancel these."""
-    from tui.screens.confirm import Confirm
-
+    """Ask once, then cancel those of these that are under way."""
     some = [each for each in operations if not each.state.ended]
     if not some:
-        app.notify("Nothing is under way: there is nothing to cancel.", severity="warning")
+        app.warn(app.refusal() or "Nothing is under way: there is nothing to cancel.")
         return
-    names = [f"{each.kind} of {each.target_ref}" for each in some]
-    waits = all(each.state is OperationState.PENDING for each in some)
-    loses = "It was not begun yet." if waits else (
-        "What was done so far stays as it is; the story of the instance tells how far it came."
-    )  # fmt: skip
-
-    def answered(yes: bool | None) -> None:
-        if yes:
-            pairs = [
-                (name, CancelOperation(id=each.id)) for name, each in zip(names, some, strict=True)
-            ]
-            app.do_all("asked to end", pairs)
-
-    app.push_screen(Confirm("Cancel", names, loses), answered)
+    app.change(
+        [(CancelOperation(id=each.id), f"{each.kind} of {each.target_ref}") for each in some],
+        "asked to end",
+        verb="Cancel",
+        loses=cancelled(some),
+    )
 
 
 TOOLS: Final[tuple[Tool, ...]] = (
@@ -310,8 +336,10 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool("logs", "Logs", "l", "Follow its log.", _logs, shown=False),
     Tool("cancel", "Cancel", "X", "Cancel what is being done to it.", _cancel, changes=True,
          shown=False),
-    Tool("copy_url", "Copy URL", "y", "Copy its URL.", _copy_url, shown=False),
-    Tool("copy_password", "Copy password", "Y", "Copy its password, unseen.", _copy_password,
+    Tool("copy_url", "Copy URL", "y", "Copy its URL; of several, each after its name.", _copy_url,
+         shown=False),
+    Tool("copy_password", "Copy password", "Y", "Copy its password, unseen; of several, each "
+         "after its name.", _copy_password,
          shown=False),
     Tool("show_login", "Show login", "ctrl+y", "Show its URL and password.", _show_login,
          shown=False),

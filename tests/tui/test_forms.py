@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from swarmd.errors import ValidationError
+from swarmd.errors import Conflict, ValidationError
 from swarmd.messages.enums import EventType, InstanceStatus, OperationKind
 from swarmd.messages.operation import Operation, Progress
 from swarmd.messages.requests import (
     CreateInstance,
     PlacementProvider,
+    Request,
     RestartInstance,
     UpdateInstance,
 )
 from tests.tui import detail, scene
 from tests.tui.driving import SIZES, after, online, press, until
-from tests.tui.fake import FakeDaemon
+from tests.tui.fake import FakeClient, FakeDaemon
 from tui.app import SwarmdApp
 from tui.screens.confirm import Confirm
 from tui.screens.create import CreateForm
@@ -81,7 +83,7 @@ def test_update(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
     async def open_web(pilot: Pilot[Any]) -> None:
         app.use("update", [app.snapshot.instances[detail.WEB.id]])
 
-    steps = after(open_web, typed("4g|||||LANG=C", seen="wait for a restart"))
+    steps = after(open_web, typed("4g|||||LANG=C", seen="env.LANG → C"))
     assert snap_compare(app, terminal_size=size, run_before=steps)
 
 
@@ -201,6 +203,30 @@ async def test_a_change_is_a_patch_and_offers_the_restart(
 
 
 @pytest.mark.anyio
+async def test_a_restart_at_once_asks_first_and_tells_its_failure(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    daemon.answers[UpdateInstance] = lambda _: Conflict("it is being deleted")
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+        app.use("update", [app.snapshot.instances[detail.WEB.id]])
+        form = await form_of(pilot)
+        await pilot.press(*"4g")
+        form.fields["restart"].input.focus()
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), lambda: app.screen)
+        words = [str(each.render()) for each in app.screen.query("Label")]
+        assert words[0] == "Change and restart ana/web?"
+        assert "terminals, servers" in words[1]
+        assert daemon.requests(UpdateInstance) == []
+        await pilot.press("y")
+        await until(pilot, lambda: list(app._notifications), lambda: daemon.asked[-2:])
+        (told,) = app._notifications
+        assert (told.title, told.message) == ("ana/web", "it is being deleted")
+        assert [each.restart for each in daemon.requests(UpdateInstance)] == [True]
+
+
+@pytest.mark.anyio
 async def test_many_are_changed_at_once(app: SwarmdApp, daemon: FakeDaemon) -> None:
     daemon.answers[UpdateInstance] = lambda request: daemon.instances[request.id]
     async with app.run_test() as pilot:
@@ -215,6 +241,68 @@ async def test_many_are_changed_at_once(app: SwarmdApp, daemon: FakeDaemon) -> N
         assert {str(each.changes) for each in daemon.requests(UpdateInstance)} == {
             "{'labels': {'team': 'red'}}"
         }
+
+
+def slowly(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, kind: type[Request]
+) -> asyncio.Event:
+    """The daemon answers requests of this kind only once the event is set."""
+    answer, go = FakeClient.call_typed, asyncio.Event()
+
+    async def late(self: FakeClient, request: Request, *, timeout: float | None = None) -> Any:
+        if isinstance(request, kind):
+            daemon.asked.append(request)
+            await go.wait()
+        return await answer(self, request, timeout=timeout)
+
+    monkeypatch.setattr(FakeClient, "call_typed", late)
+    return go
+
+
+@pytest.mark.anyio
+async def test_what_was_asked_for_outlives_its_form(
+    app: SwarmdApp, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.answers[CreateInstance] = refused
+    go = slowly(daemon, monkeypatch, CreateInstance)
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+        await pilot.press("2", "c")
+        form = await form_of(pilot)
+        await pilot.press(*"web", "enter")
+        await until(pilot, lambda: daemon.requests(CreateInstance), lambda: daemon.asked[-2:])
+        assert "it goes on" in str(form.query_one("#keys").render())
+        await pilot.press("escape")  # no "nothing has been done yet"
+        await until(pilot, lambda: len(app.screen_stack) == 1, lambda: app.screen_stack)
+        go.set()
+        told = app._notifications
+        await until(pilot, lambda: len(told) == 2, lambda: [each.message for each in told])
+        assert "ana/web is there already" in [*told][1].message
+
+
+@pytest.mark.anyio
+async def test_an_answer_closes_the_form_and_not_what_lies_on_it(
+    app: SwarmdApp, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.answers[CreateInstance] = lambda _: scene.operation(
+        9, OperationKind.CREATE, scene.instance("new", number=77)
+    )
+    go = slowly(daemon, monkeypatch, CreateInstance)
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2", "c")
+        form = await form_of(pilot)
+        await pilot.press(*"new", "enter")
+        await until(pilot, lambda: daemon.requests(CreateInstance), lambda: daemon.asked[-2:])
+        on_top = Confirm("Something else", [], "")
+        app.push_screen(on_top)
+        await until(pilot, lambda: app.screen is on_top, lambda: app.screen_stack)
+        go.set()
+        await until(pilot, lambda: app.path.here.view == "instance", lambda: app.path)
+        assert app.screen is on_top
+        on_top.dismiss(False)
+        await until(pilot, lambda: form not in app.screen_stack, lambda: app.screen_stack)
+        assert len(app.screen_stack) == 1
 
 
 @pytest.mark.anyio

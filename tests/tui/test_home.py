@@ -19,6 +19,7 @@ from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.navigation import Place
 from tui.views.home import HomeView
+from tui.widgets.table import Table
 
 HELD = Failure(
     type="provider_error",
@@ -120,6 +121,33 @@ async def test_enter_goes_to_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> N
         assert [place.view for place in went] == ["provider", "instance"]
         assert went[0].target == "box1"
         assert isinstance(app.view, HomeView)
+
+
+@pytest.mark.anyio
+async def test_enter_puts_the_cursor_on_what_is_wrong() -> None:
+    """On the first that "and N more" stands for, sorted by health; on what does not end."""
+    daemon = ill()
+    app = app_of(daemon)
+    (stuck,) = daemon.operations
+
+    async def entered(name: str) -> Table[Any]:
+        await pilot.press("enter")
+        await until(pilot, lambda: app.path.here.view == name, lambda: app.path)
+        await until(pilot, lambda: app.view and app.view.ready, lambda: app.view)
+        assert app.view is not None
+        return app.view.query_one(Table)
+
+    async with app.run_test() as pilot:
+        await online(pilot)
+        home = app.view
+        await pilot.press(*"jjjjj")
+        table = await entered("instances")
+        assert table.order == ("health", False)
+        assert app.snapshot.instances[table.key or ""].name == "lab-3"
+        await pilot.press("escape")
+        await until(pilot, lambda: app.view is home, lambda: app.path)
+        await pilot.press("j")
+        assert (await entered("operations")).key == stuck
 
 
 @pytest.mark.anyio

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from swarmd.messages.config import TuiConfig
 from swarmd.messages.enums import EventType, HealthStatus, InstanceStatus
-from swarmd.messages.requests import DeleteInstance, StartInstance, StatsInstance, StopInstance
+from swarmd.messages.requests import (
+    DeleteInstance,
+    RestartInstance,
+    StartInstance,
+    StatsInstance,
+    StopInstance,
+)
 from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
@@ -86,13 +93,42 @@ async def test_the_answer_is_no_unless_one_says_yes(app: SwarmdApp, daemon: Fake
 
 
 @pytest.mark.anyio
-async def test_read_only_refuses(daemon: FakeDaemon) -> None:
-    app = SwarmdApp(daemon.client, TuiConfig(read_only=True), clock=scene.clock)
+async def test_one_is_restarted_and_one_deleted(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    """Agent-7 is starting: something may run in it, so that it is asked as well."""
+    daemon.answers[RestartInstance] = lambda request: daemon.instances[request.id]
+    daemon.answers[DeleteInstance] = lambda request: daemon.instances[request.id]
+    async with app.run_test() as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        for key, kind in (("r", RestartInstance), ("d", DeleteInstance)):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Confirm), lambda: app.screen)
+            assert daemon.requests(kind) == []
+            await pilot.press("y")
+            await until(pilot, partial(daemon.requests, kind), lambda: daemon.asked)
+            assert [each.id for each in daemon.requests(kind)] == [scene.a_class()[5].id]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_key_that_is_grey_says_why(daemon: FakeDaemon, lost: bool) -> None:
+    app = SwarmdApp(daemon.client, TuiConfig(read_only=not lost), clock=scene.clock)
     async with app.run_test(notifications=True) as pilot:
         await online(pilot)
-        app.do("start", [app.snapshot.instances[scene.a_class()[4].id]])
-        await pilot.pause()
-        assert daemon.requests(StartInstance) == []
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.view, InstancesView), lambda: app.view)
+        if lost:
+            daemon.die()
+            await until(pilot, lambda: not app.snapshot.link.online, lambda: app.snapshot.link)
+        told = app._notifications
+        await pilot.press("s", "x", "u")
+        await until(pilot, lambda: len(told) == 3, lambda: list(told))
+        assert {each.message for each in told} == {app.refusal()}
+        assert {each.severity for each in told} == {"warning"}
+        await pilot.press("j", "slash", "s")  # neither a key that holds nor a letter is refused
+        await until(pilot, lambda: view_of(app).table.filtered == "s", lambda: app.focused)
+        assert len(told) == 3
+        assert not {StartInstance, StopInstance} & {type(each) for each in daemon.asked}
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from swarmd.errors import Conflict, Unavailable
+from swarmd.errors import Conflict, InstanceNotFound, Unavailable
 from swarmd.messages.config import TuiConfig
 from swarmd.messages.enums import OperationKind, RecoveryAction
 from swarmd.messages.replies import Credentials
@@ -17,6 +17,7 @@ from swarmd.messages.requests import (
     CancelOperation,
     CredentialsInstance,
     ExecInstance,
+    GetInstance,
     KeepInstance,
     RecoverInstance,
     StartInstance,
@@ -30,6 +31,7 @@ from tui.screens.choose import Choose
 from tui.screens.confirm import Confirm
 from tui.screens.run import Run
 from tui.screens.tell import Tell
+from tui.screens.update import UpdateForm
 
 
 @pytest.fixture
@@ -200,6 +202,53 @@ async def test_url_and_password_are_copied(app: SwarmdApp, daemon: FakeDaemon) -
         assert "pw-secret" not in str(told(app))
         use(app, "show_login", detail.WEB)
         await until(pilot, lambda: isinstance(app.screen, Tell), lambda: app.screen)
+
+
+@pytest.mark.anyio
+async def test_of_several_each_is_copied_after_its_name(app: SwarmdApp, daemon: FakeDaemon) -> None:
+    def told_of(request: CredentialsInstance) -> Any:
+        if request.id == detail.DOCS.id:
+            return Conflict("it is being deleted")
+        number = request.id[-1]
+        return Credentials(
+            id=request.id, url=None, password=f"pw-{number}" if number != "5" else None
+        )
+
+    daemon.answers[CredentialsInstance] = told_of
+    web, docs, homework, _, lab, _ = scene.a_class()
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+        use(app, "copy_url", web, docs, homework)
+        assert app.clipboard == f"ana/web {web.url}\nben/homework {homework.url}"
+        await until(pilot, lambda: "ana/docs: no URL" in str(told(app)), lambda: told(app))
+        use(app, "copy_password", web, docs, homework, lab)
+        await until(pilot, lambda: "pw-1" in app.clipboard, lambda: app.clipboard)
+        assert app.clipboard == "ana/web pw-1\nben/homework pw-3"
+        use(app, "exec", web, homework)
+        await until(pilot, lambda: "and 2 are marked" in str(told(app)), lambda: told(app))
+        assert "ana/docs: it is being deleted" in str(told(app))
+        assert "cleo/lab: no password" in str(told(app))
+        assert "pw-" not in str(told(app))
+
+
+@pytest.mark.anyio
+async def test_who_could_not_be_read_is_named_and_the_others_are_changed(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    read = daemon.answers[GetInstance]
+    daemon.answers[GetInstance] = lambda request: (
+        InstanceNotFound("there is no such instance") if request.id == detail.DOCS.id
+        else read(request)
+    )  # fmt: skip
+    web, docs, homework, *_ = scene.a_class()
+    async with app.run_test(notifications=True) as pilot:
+        await online(pilot)
+        use(app, "update", web, docs, homework)
+        await until(pilot, lambda: isinstance(app.screen, UpdateForm), lambda: app.screen)
+        assert isinstance(app.screen, UpdateForm)
+        assert app.screen.heading == "Change 2 instances"
+        gone = "ana/docs: there is no such instance"
+        await until(pilot, lambda: gone in str(told(app)), lambda: told(app))
 
 
 @pytest.mark.anyio

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from swarmd.messages import codec
+from swarmd.messages.alert import Alert
 from swarmd.messages.enums import (
+    AlertSeverity,
+    AlertState,
+    AlertType,
     BreakerState,
     DaemonState,
     EventType,
@@ -27,6 +31,7 @@ from tui.model.snapshot import Link, LinkState, Snapshot
 from tui.model.summary import counts, next_steps, verdict
 from tui.model.text import plain
 from tui.model.trouble import SHOWN, Kind, troubles
+from tui.views.instance import TABS
 
 HELD = Failure(type="provider_error", message="it is held", details={"held": True})
 BROKEN = Failure(type="provider_error", message="no disk")
@@ -129,6 +134,42 @@ def test_of_many_the_longest_are_named() -> None:
     assert found[-1].what.startswith(f"and {300 - SHOWN} more instances")
     assert found[-1].place is not None
     assert found[-1].place.view == "instances"
+
+
+def test_enter_leads_to_the_row() -> None:
+    alerts = {each.id: each for each in map(alert, range(1, 6))}
+    stuck = [scene.operation(at, OperationKind.STOP, WEB, started_at=scene.ago(600 + at))
+             for at in range(1, 6)]  # fmt: skip
+    many = [ill(f"i{at}", at, health=HealthStatus.UNHEALTHY) for at in range(1, 6)]
+    known = snapshot(*many, alerts=alerts, operations={each.id: each for each in stuck})
+    found = {each.key: each.place for each in troubles(known, scene.NOW) if each.place}
+    assert found["alert:a1"].row == "a1"
+    assert found[f"operation:{stuck[4].id}"].row == stuck[4].id
+    more = {each.view: (each.row, each.sort) for key, each in found.items() if "more:" in key}
+    assert more == {
+        "instances": (many[3].id, "health"),
+        "alerts": ("a4", "state"),
+        "operations": (stuck[1].id, "state"),
+    }
+
+
+def test_the_key_that_tells_why_is_the_one_that_does() -> None:
+    (found,) = troubles(snapshot(LOOP), scene.NOW)
+    (key,) = [key for name, _, key in TABS if name == "story"]
+    assert f"Look why ({key} there)" in found.todo
+
+
+def alert(number: int) -> Alert:
+    return Alert(
+        id=f"a{number}",
+        type=AlertType.DISK_FULL,  # which has a place of its own in the order
+        severity=AlertSeverity.ERROR,
+        state=AlertState.ACTIVE,
+        target="",
+        subject="",
+        message="a disk is full",
+        raised_at=scene.ago(100 - number),
+    )
 
 
 def test_since_when_a_provider_is_down() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from swarmd.messages.enums import OperationState
+from swarmd.messages.enums import OperationKind, OperationState
 from swarmd.messages.operation import Operation
 from tui.model.capacity import bar
 from tui.model.trouble import is_stuck
@@ -57,3 +57,36 @@ def counts(operations: Mapping[str, Operation]) -> tuple[tuple[str, str], ...]:
     if failed:
         pieces.append((f" · {failed} of them failed", "bad"))
     return tuple(pieces)
+
+
+_MADE: Final = "What was made so far is undone; what is made already stays, stopped."
+_AFTER: Final = {
+    OperationKind.CREATE: _MADE,
+    OperationKind.IMPORT: _MADE,
+    OperationKind.START: "It stays stopped, and nothing starts it by itself.",
+    OperationKind.STOP: "It is to run on: if it has ended already, it is started again.",
+    OperationKind.RESTART: "It is to be as it was before: if it ran and has ended already, it is "
+    "started again.",
+    OperationKind.UPDATE: "What is not changed yet stays as it is.",
+    OperationKind.DELETE: "It is kept, and is left stopped.",
+    OperationKind.UNDELETE: "It stays in the trash.",
+    OperationKind.PURGE: "It stays in the trash; what is removed already is gone.",
+}
+"""What becomes of an instance whose operation is cancelled: ``steps``, ``wishes`` and ``turns``
+of the daemon's core do it."""
+
+
+def cancelled(operations: Sequence[Operation]) -> str:
+    """What becomes of the instances if these, which are under way, are cancelled.
+
+    Args:
+        operations: At least one.
+    """
+    waits = [each for each in operations if each.state is OperationState.PENDING]
+    begun = dict.fromkeys(each.kind for each in operations if each not in waits)
+    if not begun:
+        return "It was not begun yet."
+    if len({_AFTER[kind] for kind in begun}) == 1 and not waits:
+        return _AFTER[next(iter(begun))]
+    told = [f"{str(kind).capitalize()}: {_AFTER[kind]}" for kind in begun]
+    return "\n".join([*told, *(["What waits is not begun."] if waits else [])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swarmd.errors import SwarmError
+from swarmd.errors import DaemonUnreachable, DeadlineExceeded, SwarmError
 from swarmd.messages.replies import Placement
 from tui.model.text import Line, folded, line, titled
 
@@ -34,9 +34,10 @@ def _row(head: str, why: str, width: int, tone: str) -> Iterator[Line]:
 
 
 def refusal(error: SwarmError, width: int) -> Iterator[Line]:
-    """Why it would be made nowhere."""
-    yield titled("It would be made nowhere")
+    """Why it would be made nowhere, or why nobody says."""
+    silent = isinstance(error, DaemonUnreachable | DeadlineExceeded)
+    yield titled("It is not known where it would be made" if silent else "It would be made nowhere")
     for part in folded(error.message, width):
-        yield line(part, "bad")
+        yield line(part, "warn" if silent else "bad")
     for part in folded(error.next_step or "", width):
         yield line(part)

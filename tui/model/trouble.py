@@ -65,6 +65,11 @@ class Trouble:
     since: datetime | None = None
     place: Place | None = None
 
+    @property
+    def row(self) -> str:
+        """The key of what it is about, in the table of all of them."""
+        return self.key.partition(":")[2]
+
 
 def troubles(snapshot: Snapshot, now: datetime) -> tuple[Trouble, ...]:
     """Everything that is wrong, what to look at first at the top.
@@ -90,12 +95,11 @@ def _some(of_a_kind: Iterator[Trouble], view: str) -> Iterator[Trouble]:
     """The longest ones of a kind; of the others, how many they are."""
     found = sorted(of_a_kind, key=lambda each: (each.since is None, each.since, each.key))
     yield from found[:SHOWN]
-    if more := len(found) - SHOWN:
-        if more < 0:
-            return
-        kind = found[0].kind
+    if (more := len(found) - SHOWN) > 0:
+        kind, first = found[SHOWN].kind, found[SHOWN].row
         what = f"and {more} more {_PLURALS[kind]}: Enter shows all {view}"
-        yield Trouble(kind, f"more:{kind}", what, "", place=_view(view))
+        place = Place(view, title=view.capitalize(), row=first, sort=_SORTS[kind])
+        yield Trouble(kind, f"more:{kind}", what, "", place=place)
 
 
 _PLURALS: Final = {
@@ -103,12 +107,22 @@ _PLURALS: Final = {
     Kind.HELD: "instances that are held",
     Kind.UNHEALTHY: "instances that are not well",
     Kind.ALERT: "alerts",
+    Kind.DISK: "alerts",
     Kind.STUCK: "operations that do not end",
 }
+_SORTS: Final = {
+    Kind.PROVIDER: "state",
+    Kind.HELD: "status",
+    Kind.UNHEALTHY: "health",
+    Kind.ALERT: "state",
+    Kind.DISK: "state",
+    Kind.STUCK: "state",
+}
+"""By these columns those of a kind stand beside each other."""
 
 
-def _view(name: str) -> Place:
-    return Place(name, title=name.capitalize())
+def _view(name: str, row: str = "") -> Place:
+    return Place(name, title=name.capitalize(), row=row)
 
 
 def _daemon(snapshot: Snapshot) -> Iterator[Trouble]:
@@ -169,7 +183,7 @@ def _held(rows: Iterable[Row]) -> Iterator[Trouble]:
                 Kind.HELD,
                 f"instance:{row.id}",
                 row.last_error.message,
-                str(step or "Look why (w), then start it, recover it or delete it."),
+                str(step or "Look why (W there), then start it, recover it or delete it."),
                 since=row.updated_at,
                 place=_of(row),
             )
@@ -217,7 +231,7 @@ def _alerts(snapshot: Snapshot) -> Iterator[Trouble]:
             each.message[:1].upper() + each.message[1:],
             str(step or "Look at it; a takes it over (acknowledges it)."),
             since=each.raised_at,
-            place=_view("alerts"),
+            place=_view("alerts", each.id),
         )
 
 
@@ -232,7 +246,7 @@ def _stuck(operations: Iterable[Operation], now: datetime) -> Iterator[Trouble]:
             f"The {each.kind} of {each.target_ref} does not end: {doing}",
             "Look at it; cancel it if it does not go on.",
             since=each.started_at or each.created_at,
-            place=_view("operations"),
+            place=_view("operations", each.id),
         )
 
 
@@ -250,7 +264,7 @@ def _disks(snapshot: Snapshot) -> Iterator[Trouble]:
         if _WRITES in reason:
             yield Trouble(
                 Kind.DISK,
-                "state",
+                f"state:{reason}",
                 f"Nothing can be kept: {reason}",
                 "Free some of the disk that the state lies on.",
                 place=_view("daemon"),
@@ -258,7 +272,8 @@ def _disks(snapshot: Snapshot) -> Iterator[Trouble]:
 
 
 def _reasons(snapshot: Snapshot) -> Sequence[str]:
-    return snapshot.status.reasons if snapshot.status is not None else ()
+    """Each once."""
+    return tuple(dict.fromkeys(snapshot.status.reasons)) if snapshot.status is not None else ()
 
 
 def _notes(snapshot: Snapshot) -> Iterator[Trouble]:
@@ -266,7 +281,7 @@ def _notes(snapshot: Snapshot) -> Iterator[Trouble]:
     status, daemon = snapshot.status, _view("daemon")
     if status is None:
         return
-    for reason in status.reasons if status.state is DaemonState.DEGRADED else ():
+    for reason in _reasons(snapshot) if status.state is DaemonState.DEGRADED else ():
         if _WRITES not in reason and not reason.startswith("provider "):
             todo = "Restart the daemon; instances keep running."
             yield Trouble(Kind.NOTE, f"reason:{reason}", f"Degraded: {reason}", todo, place=daemon)

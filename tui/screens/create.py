@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual import work
@@ -18,6 +19,9 @@ from tui.model.text import line
 from tui.model.typed import Read, field_of, read_create, requests_of
 from tui.navigation import Place
 from tui.screens.form import FieldSpec, Form
+
+if TYPE_CHECKING:
+    from tui.app import SwarmdApp
 
 _YES_NO = (("yes", "yes"), ("no", "no"))
 
@@ -92,38 +96,43 @@ class CreateForm(Form):
 
     def send(self) -> None:
         """Begin with all of them."""
-        self._create()
-
-    @work(exclusive=True, group="create", exit_on_error=False)
-    async def _create(self) -> None:
-        """The first alone, so that what is wrong is said here; then the others."""
-        self.busy = True
         first, *others = requests_of(read_create(self.values))
+        self.carry_out(self._create(self.swarmd, first, others))
+
+    async def _create(
+        self, app: SwarmdApp, first: CreateInstance, others: Sequence[CreateInstance]
+    ) -> None:
+        """The first alone, so that what is wrong is said here; then the others."""
         try:
-            begun = await self.swarmd.link.ask(first)
+            begun = await app.link.ask(first)
         except SwarmError as error:
-            self.refused(error)
+            if not self.answered(error):
+                app.failed(error, first.config.name)
             return
-        finally:
-            self.busy = False
-        self.dismiss(None)
+        here = self.answered()
         if others:
-            self.swarmd.run_worker(self._others(first.config, others), exit_on_error=False)
+            await self._others(app, first.config, others, show=here)
+        elif here and isinstance(begun, Operation):
+            self._follow(app, begun)
         else:
-            self._follow(begun, first.config)
+            app.notify(f"{first.config.name} is being created", markup=False)
 
-    def _follow(self, begun: object, config: InstanceConfig) -> None:
+    def _follow(self, app: SwarmdApp, begun: Operation) -> None:
         """Go to the new one, where its progress is shown."""
-        if isinstance(begun, Operation):
-            if self.swarmd.path.here.view == "instance":
-                self.swarmd.path = self.swarmd.path.back()  # beside that one, not below it
-            self.swarmd.go(Place("instance", begun.target, begun.target_ref))
-        else:
-            self.swarmd.notify(f"{config.name} is being created", markup=False)
+        if app.path.here.view == "instance":
+            app.path = app.path.back()  # beside that one, not below it
+        app.go(Place("instance", begun.target, begun.target_ref))
 
-    async def _others(self, first: InstanceConfig, others: list[CreateInstance]) -> None:
-        app = self.swarmd
-        app.action_view("instances")
+    async def _others(
+        self,
+        app: SwarmdApp,
+        first: InstanceConfig,
+        others: Sequence[CreateInstance],
+        *,
+        show: bool,
+    ) -> None:
+        if show:
+            app.action_view("instances")
         pairs = [(each.config.name, each) for each in others]
         failed = await each_of(app.link, pairs)
         summary(app, "being created", [first.name, *(name for name, _ in pairs)], failed)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -135,6 +135,7 @@ class Form(ModalScreen[str | None]):
         self.fields = {spec.name: FormField(spec) for spec in fields}
         self._begun = {spec.spec.name: spec.value for spec in self.fields.values()}
         self._timer: Timer | None = None
+        self._over = False
         self.busy = False
 
     @property
@@ -154,8 +155,13 @@ class Form(ModalScreen[str | None]):
                 yield result
             yield Static("", id="failure", markup=False)
             with Horizontal(id="end"):
-                yield Static("↵ " + self.verb.lower() + " · tab next · esc leave", id="keys")
+                yield Static(self._keys(), id="keys")
                 yield Button(self.verb, id="go", variant="primary", compact=True)
+
+    def _keys(self) -> str:
+        if self.busy:
+            return "asked for; waiting for the answer · esc leaves, and it goes on"
+        return f"↵ {self.verb.lower()} · tab next · esc leave"
 
     @property
     def result(self) -> Pane:
@@ -228,6 +234,41 @@ class Form(ModalScreen[str | None]):
     def send(self) -> None:
         """Do it; nothing is wrong with it."""
 
+    # --- while it is done --------------------------------------------------------------------
+
+    def carry_out(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have the app do it: it goes on if one leaves the form meanwhile.
+
+        Args:
+            work: Calls ``answered`` once the daemon has answered.
+        """
+        self.busy = True
+        self.query_one("#keys", Static).update(self._keys())
+        self.swarmd.run_worker(work, group="form", exit_on_error=False)
+
+    def answered(self, error: SwarmError | None = None) -> bool:
+        """The daemon has answered: with an error the form stays and says so, else it goes.
+
+        Returns:
+            Whether the form was still there: if not, the app is to tell how it ended.
+        """
+        if self not in self.app.screen_stack:
+            return False
+        self.busy = False
+        if error is not None:
+            self.query_one("#keys", Static).update(self._keys())
+            self.refused(error)
+        else:
+            self._over = True
+            self._end()
+        return True
+
+    @on(events.ScreenResume)
+    def _end(self) -> None:
+        """Go, if it is over. What lies on top is not ours to close: then once that is gone."""
+        if self._over and self.is_active:
+            self.dismiss(None)
+
     # --- keys --------------------------------------------------------------------------------
 
     @on(Input.Submitted)
@@ -247,8 +288,11 @@ class Form(ModalScreen[str | None]):
             self.send()
 
     def action_leave(self) -> None:
-        """Leave; asked first if something was typed."""
-        if not self.typed:
+        """Leave; asked first if something was typed, unless it is being done already."""
+        if self.busy:
+            self.swarmd.notify("It goes on; how it ends is told here.", title=self.heading,
+                               markup=False)  # fmt: skip
+        if self.busy or not self.typed:
             self.dismiss(None)
             return
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-
-from textual import work
+from typing import TYPE_CHECKING
 
 from swarmd.core.changes import DAEMON_FIELDS, covered
 from swarmd.errors import SwarmError
 from swarmd.messages.instance import Instance
 from swarmd.messages.provider import Capabilities
 from swarmd.messages.requests import RestartInstance, UpdateInstance
+from tui.actions import ENDS
 from tui.doing import each_of, summary
 from tui.model.rows import Row
 from tui.model.text import BLANK, Line, line, titled
 from tui.model.typed import PATHS, Read, read_update, texts_of, waits_for_restart
 from tui.screens.confirm import Confirm
 from tui.screens.form import FieldSpec, Form
+
+if TYPE_CHECKING:
+    from tui.app import SwarmdApp
 
 _FIELDS = (
     ("memory", "the default", "512m, 2g"),
@@ -103,80 +106,110 @@ class UpdateForm(Form):
             for path, value in _flat(read.wanted):
                 shown = "the default again" if value is None else _shown(value)
                 yield ((f"{path} ", ""), ("→ ", "dim"), *line(shown, "good"))
-            waiting = self._waiting(read)
+            now = self.values["restart"] == "yes"
+            waiting = self._waiting(read, pending=now)
             if waiting:
                 yield BLANK
-                now = self.values["restart"] == "yes"
                 words = "It is restarted for" if now else "These wait for a restart:"
-                yield line(f"{words} {', '.join(waiting)}", "warn")
+                yield line(f"{words} {_fields_of(waiting)}", "warn")
 
-    def _waiting(self, read: Read) -> list[str]:
-        found: set[str] = set()
-        for record, caps in zip(self._records, self._capabilities, strict=True):
+    def _waiting(self, read: Read, *, pending: bool) -> dict[str, set[str]]:
+        """What waits for a restart, by the name of the instance; those that have nothing left out.
+
+        Args:
+            read: What was typed.
+            pending: What waits since an earlier change as well.
+        """
+        found: dict[str, set[str]] = {}
+        known = zip(self._rows, self._records, self._capabilities, strict=True)
+        for row, record, caps in known:
             try:
                 changes = waits_for_restart(
                     record.config, read.wanted, () if caps is None else caps.live_fields
                 )
             except SwarmError:
                 continue  # this one refuses the change; the daemon will say why
-            found |= set(changes) if record.started_at is not None else set()
-        return sorted(found)
+            fields = {*changes, *(record.restart_required if pending else ())}
+            if fields and record.started_at is not None:
+                found[row.ref] = fields
+        return found
 
     # --- sending -----------------------------------------------------------------------------
 
     def send(self) -> None:
-        """Ask for it."""
+        """Ask for it; if something that runs would end by it, after one question."""
         read = self._read()
-        if read.wanted:
-            self._update(read, restart=self.values["restart"] == "yes")
-        else:
+        if not read.wanted:
             self.dismiss(None)
-
-    @work(exclusive=True, group="update", exit_on_error=False)
-    async def _update(self, read: Read, *, restart: bool) -> None:
-        self.busy = True
-        one = len(self._records) == 1
-        requests = [
-            UpdateInstance(
-                id=record.id,
-                changes=read.wanted,
-                # Nobody else's change is to be written over unseen.
-                if_revision=record.revision if one else None,
-                restart=restart,
-            )
-            for record in self._records
-        ]
-        names = [row.ref for row in self._rows]
-        pairs = list(zip(names, requests, strict=True))
-        if one and restart:
-            # It takes as long as a restart does, and is seen where its progress is.
-            self.dismiss(None)
-        failed = await each_of(self.swarmd.link, pairs)
-        self.busy = False
-        if one and failed and self.is_attached and not restart:
-            self.refused(failed[names[0]])
             return
-        waiting = [] if restart else self._waiting(read)
-        self.dismiss(None) if self.is_current else None
-        summary(self.swarmd, "changed", names, failed)
-        done = [row for row in self._rows if row.ref not in failed]
-        if waiting and done:
-            self._offer(done, waiting)
-
-    def _offer(self, rows: Sequence[Row], waiting: Sequence[str]) -> None:
-        """Restart them now?"""
-        app = self.swarmd
+        restarts = self._waiting(read, pending=True) if self.values["restart"] == "yes" else {}
+        if not restarts:
+            self._send(read, restart=False)
+            return
 
         def answered(yes: bool | None) -> None:
             if yes:
-                pairs = [(row.ref, RestartInstance(id=row.id)) for row in rows]
-                app.do_all("restarted", pairs)
+                self._send(read, restart=True)
 
-        loses = (
-            f"These take effect at the next start: {', '.join(waiting)}. What runs in it ends: "
-            "terminals, servers, unsaved editors. Its files stay."
+        loses = f"It is restarted for {_fields_of(restarts)}. {ENDS}"
+        if len(restarts) < len(self._rows):
+            loses += " The others are changed without a restart."
+        self.app.push_screen(Confirm("Change and restart", list(restarts), loses), answered)
+
+    def _send(self, read: Read, *, restart: bool) -> None:
+        one = len(self._records) == 1
+        pairs = [
+            (
+                row.ref,
+                UpdateInstance(
+                    id=record.id,
+                    changes=read.wanted,
+                    # Nobody else's change is to be written over unseen.
+                    if_revision=record.revision if one else None,
+                    restart=restart,
+                ),
+            )
+            for row, record in zip(self._rows, self._records, strict=True)
+        ]
+        if restart:
+            # It takes as long as a restart does, and is seen where its progress is.
+            self.dismiss(None)
+            self.swarmd.do_all("changed", pairs)
+        else:
+            self.carry_out(self._update(self.swarmd, pairs, self._waiting(read, pending=False)))
+
+    async def _update(
+        self,
+        app: SwarmdApp,
+        pairs: Sequence[tuple[str, UpdateInstance]],
+        waiting: Mapping[str, set[str]],
+    ) -> None:
+        names = [name for name, _ in pairs]
+        failed = await each_of(app.link, pairs)
+        here = self.answered(failed.get(names[0]) if len(names) == 1 else None)
+        if not (here and failed and len(names) == 1):
+            summary(app, "changed", names, failed)
+        done = {name: fields for name, fields in waiting.items() if name not in failed}
+        if done:
+            self._offer(app, done, here=here)
+
+    def _offer(self, app: SwarmdApp, waiting: Mapping[str, set[str]], *, here: bool) -> None:
+        """Restart them now? Who has gone on to something else is told, and not asked."""
+        ids = {row.ref: row.id for row in self._rows}
+        told = f"These take effect at the next start: {_fields_of(waiting)}."
+        if not here:
+            app.warn(told)
+            return
+        app.change(
+            [(RestartInstance(id=ids[name]), name) for name in waiting],
+            "restarted",
+            verb="Restart",
+            loses=f"{told} {ENDS}",
         )
-        app.push_screen(Confirm("Restart", [row.ref for row in rows], loses), answered)
+
+
+def _fields_of(waiting: Mapping[str, set[str]]) -> str:
+    return ", ".join(sorted(set().union(*waiting.values())))
 
 
 def _flat(changes: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

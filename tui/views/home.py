@@ -107,7 +107,10 @@ class HomeView(View, can_focus=True):
         had_focus = self.has_focus or options.has_focus
         self._shown = found
         options.clear_options()
-        options.add_options([Option(self._words(*pair)) for pair in zip_longest(found, found[1:])])
+        options.add_options(
+            Option(self._words(each, following), id=each.key)
+            for each, following in zip_longest(found, found[1:])
+        )
         options.display = bool(found)
         if found:
             keys = [each.key for each in found]
@@ -118,8 +121,8 @@ class HomeView(View, can_focus=True):
     @property
     def under_cursor(self) -> str | None:
         """The key of what the cursor stands on."""
-        at = self.query_one(Troubles).highlighted
-        return self._shown[at].key if at is not None and at < len(self._shown) else None
+        option = self.query_one(Troubles).highlighted_option
+        return None if option is None else option.id
 
     def _words(self, trouble: Trouble, following: Trouble | None) -> Text:
         """In two lines; what is to be done about several is told with the last of them."""
@@ -145,6 +148,7 @@ class HomeView(View, can_focus=True):
     @on(OptionList.OptionSelected)
     def _go(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        place = self._shown[event.option_index].place
-        if place is not None:
+        # The list may have been drawn anew since the key: the option itself tells what it is.
+        places = {each.key: each.place for each in self._shown}
+        if (place := places.get(event.option.id or "")) is not None:
             self.swarmd.go(place)

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from swarmd.messages.operation import Operation
-from swarmd.messages.requests import CancelOperation
+from tui import tools
 from tui.model.doing import counts, doing, lasts, tone_of, urgency
 from tui.model.fuzzy import fuzzy
 from tui.model.snapshot import Changed, Snapshot
@@ -21,8 +21,6 @@ from tui.views.view import View
 from tui.widgets.columns import Cell, Column
 from tui.widgets.rich_text import rich
 from tui.widgets.table import Table
-
-_LOST = "What it has begun is undone where that can be; the instance is left as it is then."
 
 
 class OperationsView(View):
@@ -89,17 +87,7 @@ class OperationsView(View):
     def action_cancel(self) -> None:
         """The marked ones that are under way, or the one under the cursor."""
         known = self.snapshot.operations
-        chosen = [known[key] for key in self.table.chosen if key in known]
-        under_way = [each for each in chosen if not each.state.ended]
-        if chosen and not under_way:
-            self.notify("It has ended already; there is nothing to cancel.", severity="warning")
-            return
-        self.swarmd.change(
-            [(CancelOperation(id=each.id), f"{each.kind} {each.target_ref}") for each in under_way],
-            "asked to end",
-            verb="Cancel",
-            loses=_LOST,
-        )
+        tools.cancel(self.swarmd, [known[key] for key in self.table.chosen if key in known])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What cannot be done now is grey in the footer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding
 from textual.widget import Widget
@@ -15,6 +15,7 @@ from tui.model.rows import Row
 from tui.model.snapshot import EVERYTHING, Changed, Snapshot
 from tui.navigation import Place
 from tui.tools import TOOLS
+from tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from tui.app import SwarmdApp
@@ -83,6 +84,11 @@ class View(Widget):
         """Show what is known already."""
         self.ready = True
         self.show(self.snapshot, EVERYTHING)
+        if self.place.sort or self.place.row:
+            table: Table[Any] = self.query_one(Table)
+            if self.place.sort:
+                table.sort(self.place.sort)
+            table.choose(self.place.row)
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """Show a new snapshot.

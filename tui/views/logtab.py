@@ -13,6 +13,7 @@ from textual.widgets import Static
 from swarmd.errors import SwarmError, Unavailable
 from swarmd.messages.requests import LogsInstance
 from tui.model.lines import Resumed, Splitter
+from tui.model.text import clean
 from tui.widgets.logpane import LogPane
 
 if TYPE_CHECKING:
@@ -155,5 +156,6 @@ class LogTab(Vertical):
         if not pane.wrap:
             facts.append("not wrapped")
         if pane.sought:
-            facts.append(f"/{pane.sought}: n next, N before")
+            how = "n next, N before" if pane.found else "nothing found"
+            facts.append(f"/{clean(pane.sought)}: {how}")
         self.query_one("#log-state", Static).update(" · ".join(facts), layout=False)

@@ -151,7 +151,9 @@ async def test_figures_are_sorted_by_and_asked_of_nobody_but_the_daemon(
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.view, InstancesView), lambda: app.view)
         view = view_of(app)
-        await until(pilot, lambda: view._uses, lambda: daemon.asked)
+        await until(
+            pilot, lambda: view.figures.of(scene.a_class()[0].id).cores, lambda: daemon.asked
+        )
         view.table.sort("cpu")
         names = [app.snapshot.instances[key].name for key in view.table.keys]
         assert names[:3] == ["homework", "docs", "web"]

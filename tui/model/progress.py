@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
-
-from rich.text import Text
 
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from tui.model.rows import Row
-from tui.model.text import clean
+from tui.model.text import Line, clean, line
 from tui.model.words import HEALTH_TONES, since, tone_of_status
 
 _WIDTH: Final = 12
-_COLOURS: Final = {
-    "good": "green",
-    "warn": "yellow",
-    "bad": "bold red",
-    "busy": "cyan",
-    "dim": "dim",
-}
 
 
 def bar(fraction: float | None, width: int = _WIDTH) -> str:
@@ -49,7 +40,7 @@ def header(
     *,
     now: datetime,
     title: str,
-) -> Text:
+) -> Iterator[Line]:
     """Who it is and how, and below it what is being done to it.
 
     Args:
@@ -61,19 +52,20 @@ def header(
     """
     known = row if row is not None else record
     if known is None:
-        return Text(clean(title) or "an instance", style="bold", no_wrap=True)
+        yield line(title or "an instance", "strong")
+        return
     gone = row is None
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(clean(known.ref), "bold")
-    text.append("  ")
-    text.append("gone" if gone else str(known.status), _COLOURS[tone_of_status(known.status)])
-    text.append(f"  {known.health}", _COLOURS[HEALTH_TONES[known.health]])
-    text.append(f"  at {clean(known.provider)}", "dim")
-    if known.started_at is not None:
-        text.append(f"  up {since(known.started_at, now)}", "dim")
+    up = f"  up {since(known.started_at, now)}" if known.started_at is not None else ""
+    yield (
+        (clean(known.ref), "strong"),
+        (f"  {'gone' if gone else known.status}", tone_of_status(known.status)),
+        (f"  {known.health}", HEALTH_TONES[known.health]),
+        (f"  at {clean(known.provider)}{up}", "dim"),
+    )
     for each in running[:2]:
         took = since(each.started_at or each.created_at, now)
-        text.append(f"\n{each.kind} ", "cyan bold")
-        text.append(" ".join(filter(None, (bar(each.progress.fraction), doing(each)))))
-        text.append(f"  {took} · X cancels", "dim")
-    return text
+        yield (
+            (f"{each.kind} ", "busy"),
+            (" ".join(filter(None, (bar(each.progress.fraction), doing(each)))), ""),
+            (f"  {took} · X cancels", "dim"),
+        )

@@ -52,7 +52,9 @@ class DaemonView(View):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.pane = Pane()
-        self.table: Table[ActorInfo] = Table(_COLUMNS, empty="No actors were told of.")
+        self.table: Table[ActorInfo] = Table(
+            _COLUMNS, empty="The daemon tells of its actors once it answers.", marks=False
+        )
 
     def compose(self) -> ComposeResult:
         """What it is, above its actors."""

@@ -17,7 +17,7 @@ from tui.model.fuzzy import fuzzy
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.words import clock
 from tui.navigation import Place
-from tui.views.view import View
+from tui.views.table_view import TableView
 from tui.widgets.columns import Cell, Column
 from tui.widgets.rich_text import rich
 from tui.widgets.table import Table
@@ -25,10 +25,11 @@ from tui.widgets.table import Table
 _LOST = "What it has begun is undone where that can be; the instance is left as it is then."
 
 
-class OperationsView(View):
+class OperationsView(TableView):
     """See the module's docstring."""
 
-    FILTERS: ClassVar[bool] = True
+    WHAT: ClassVar[str] = "operation"
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"cancel"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "cancel", "Cancel", id="operation.cancel",
                 tooltip="Ask the operation to end, or those that are marked."),
@@ -44,7 +45,6 @@ class OperationsView(View):
             self._columns(),
             fits=_fits,
             sort="state",
-            empty="Nothing was asked for yet. Press c at the instances to create one.",
         )
 
     def compose(self) -> ComposeResult:
@@ -73,18 +73,15 @@ class OperationsView(View):
         if changed.everything or changed.operations:
             self.table.show(snapshot.operations, None if changed.everything else changed.operations)
             self.query_one("#counts", Static).update(rich(self.app, [counts(snapshot.operations)]))
+        self.explain()
+
+    def none(self) -> str:
+        """How there come to be some."""
+        return "Nothing was asked for yet. Press 2, then c to create an instance."
 
     def tick(self) -> None:
         """They take longer."""
         self.table.tick()
-
-    def filter(self, text: str) -> None:
-        """By letters, as one remembers them."""
-        self.table.filter(text)
-
-    def escape(self) -> bool:
-        """Marks first."""
-        return bool(self.table.marked) and self.table.unmark()
 
     def action_cancel(self) -> None:
         """The marked ones that are under way, or the one under the cursor."""
@@ -100,12 +97,6 @@ class OperationsView(View):
             verb="Cancel",
             loses=_LOST,
         )
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What cannot be done now is grey in the footer."""
-        if action == "cancel" and self.swarmd.refusal() is not None:
-            return None
-        return super().check_action(action, parameters)
 
     @on(Table.Opened)
     def _open(self, event: Table.Opened) -> None:

@@ -100,7 +100,7 @@ class EventsView(TableView):
 
     def none(self) -> str:
         """What would be told here."""
-        return "Nothing has happened yet. Press 2, then c to create an instance: it is told here."
+        return "Nothing has happened yet. Press 2, then c to create an instance."
 
     def _list(self) -> None:
         """The list as it is now, at its end unless one has scrolled up."""

@@ -81,7 +81,7 @@ def test_update(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
     async def open_web(pilot: Pilot[Any]) -> None:
         app.use("update", [app.snapshot.instances[detail.WEB.id]])
 
-    steps = after(open_web, typed("4g|||||LANG=C", seen="wait for a restart"))
+    steps = after(open_web, typed("4g|||||LANG=C", seen="env.LANG → C"))
     assert snap_compare(app, terminal_size=size, run_before=steps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.messages.enums import OperationKind, OperationState, Origin
 from swarmd.messages.instance import Failure
@@ -14,7 +15,7 @@ from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
-from tui.model.doing import doing, urgency
+from tui.model.doing import doing, progressing, urgency
 from tui.navigation import Place
 from tui.screens.confirm import Confirm
 from tui.views.operations import OperationsView
@@ -109,10 +110,15 @@ async def test_progress_moves_and_enter_goes_to_the_instance(
 
 
 def test_the_words() -> None:
-    assert [doing(each) for each in ALL] == [
+    assert [progressing(each) for each in ALL] == [
         "it had ended by itself",
         "box1 did not answer",
         "████▊·······  40% pulling the image",
         "running",
     ]
+    assert doing(PULLING) == "pulling the image"
+    waits = scene.operation(5, OperationKind.START, LAB, state=OperationState.PENDING)
+    assert progressing(waits) == "waits for its turn"
+    asked = replace(waits, cancel_requested=True)
+    assert progressing(asked) == "is being cancelled: waits for its turn"
     assert sorted(ALL, key=urgency) == [STUCK, PULLING, DONE, FAILED]

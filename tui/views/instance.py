@@ -18,9 +18,9 @@ from swarmd.messages.provider import ProviderInfo
 from tui import tools
 from tui.model.checkup import checkup
 from tui.model.configuration import toml_lines
+from tui.model.heading import header
 from tui.model.nothing import narrowed, why_nothing
 from tui.model.overview import overview
-from tui.model.progress import header
 from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.telling import story, use
@@ -88,7 +88,7 @@ class InstanceView(View):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.target = place.target or ""
-        self.operations = operations_table(self.now)
+        self.operations = operations_table(self.now, of_one=True, id="operations")
 
     def compose(self) -> ComposeResult:
         """Who it is, the parts, and one of them."""

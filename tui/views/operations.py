@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -12,13 +11,11 @@ from textual.widgets import Static
 
 from swarmd.messages.operation import Operation
 from swarmd.messages.requests import CancelOperation
-from tui.model.doing import counts, doing, lasts, tone_of, urgency
-from tui.model.fuzzy import fuzzy
+from tui.model.doing import counts
 from tui.model.snapshot import Changed, Snapshot
-from tui.model.words import clock
 from tui.navigation import Place
 from tui.views.table_view import TableView
-from tui.widgets.columns import Cell, Column
+from tui.widgets.operations import operations_table
 from tui.widgets.rich_text import rich
 from tui.widgets.table import Table
 
@@ -41,32 +38,12 @@ class OperationsView(TableView):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.table: Table[Operation] = Table(
-            self._columns(),
-            fits=_fits,
-            sort="state",
-        )
+        self.table: Table[Operation] = operations_table(self.now)
 
     def compose(self) -> ComposeResult:
         """The counts above the table."""
         yield Static(id="counts")
         yield self.table
-
-    def _columns(self) -> Sequence[Column[Operation]]:
-        return (
-            Column("kind", "KIND", 8, lambda o: str(o.kind), order=lambda o: str(o.kind)),
-            Column("target", "INSTANCE", 14, lambda o: o.target_ref,
-                   order=lambda o: o.target_ref, grow=1),
-            Column("state", "STATE", 10, self._state, order=urgency),
-            Column("lasts", "TOOK", 7, lambda o: lasts(o, self.now()), right=True),
-            Column("doing", "DOING", 20, doing, grow=3),
-            Column("ended", "ENDED", 8, lambda o: clock(o.ended_at), least=100),
-            Column("by", "BY", 9, lambda o: o.caller.name if o.origin == "user" else str(o.origin),
-                   order=lambda o: o.caller.name, least=90),
-        )  # fmt: skip
-
-    def _state(self, operation: Operation) -> Cell:
-        return Cell(str(operation.state), tone_of(operation, self.now()))
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """Those that changed."""
@@ -106,8 +83,3 @@ class OperationsView(TableView):
             self.swarmd.go(Place("instance", row.id, row.ref))
         elif operation is not None:
             self.notify(f"{operation.target_ref} is not there any more.", markup=False)
-
-
-def _fits(operation: Operation, text: str) -> bool:
-    facts = f"{operation.kind} {operation.target_ref} {operation.state} {operation.caller.name}"
-    return fuzzy(text)(facts)

@@ -21,10 +21,10 @@ from swarmd.messages.requests import (
     ListInstances,
     Request,
 )
+from tui.model.bars import bar
 from tui.model.capacity import (
     Asked,
     asked_of,
-    bar,
     cores_of,
     memory_of,
     most_of,

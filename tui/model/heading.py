@@ -1,36 +1,16 @@
-"""An operation on its way, and the lines that stand above everything of one instance."""
+"""The lines that stand above everything of one instance: how it is, what is done to it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
 
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
+from tui.model.doing import progressing
 from tui.model.rows import Row
 from tui.model.text import Line, clean, line
 from tui.model.words import HEALTH_TONES, since, tone_of_status
-
-_WIDTH: Final = 12
-
-
-def bar(fraction: float | None, width: int = _WIDTH) -> str:
-    """A bar with its share: ``████░░░░  50%``; nothing if nobody knows how far it is."""
-    if fraction is None:
-        return ""
-    full = round(max(0.0, min(1.0, fraction)) * width)
-    return "█" * full + "░" * (width - full) + f" {fraction:4.0%}"
-
-
-def doing(operation: Operation) -> str:
-    """What an operation does, or how it ended, in words."""
-    if operation.error is not None:
-        return clean(operation.error.message.replace("\n", " "))
-    if operation.state.ended:
-        return clean(operation.reason)
-    asked = "to be cancelled; " if operation.cancel_requested else ""
-    return asked + clean(operation.progress.message or operation.step or "waits for its turn")
 
 
 def header(
@@ -66,6 +46,6 @@ def header(
         took = since(each.started_at or each.created_at, now)
         yield (
             (f"{each.kind} ", "busy"),
-            (" ".join(filter(None, (bar(each.progress.fraction), doing(each)))), ""),
+            (progressing(each), ""),
             (f"  {took} · X cancels", "dim"),
         )

@@ -39,16 +39,22 @@ class Figures:
         """Those of which nothing was asked yet."""
         return tuple(each for each in ids if each not in self._known)
 
-    async def ask(self, ask: Ask, ids: tuple[str, ...]) -> None:
+    async def ask(self, ask: Ask, ids: tuple[str, ...], *, every: bool = False) -> None:
         """What the daemon measured last of these, and when they were used.
+
+        Args:
+            ask: Asks the daemon.
+            ids: Of whom.
+            every: Whether these are all there are: then the daemon need not look for each.
 
         Raises:
             SwarmError: It does not answer.
         """
         if not ids:
             return  # no id at all stands for all there are
-        stats = await ask(StatsInstance(id=ids, measured=True))
-        page = await ask(ListInstances(id=ids, fields=IDLE_FIELDS, limit=MANY))
+        named = () if every else ids
+        stats = await ask(StatsInstance(id=named, measured=True))
+        page = await ask(ListInstances(id=named, fields=IDLE_FIELDS, limit=MANY))
         self._known |= dict.fromkeys(ids, NOTHING) | uses_of(stats.items, page.items)
 
     async def ask_all(self, ask: Ask, ids: Sequence[str], sorted_by: str) -> None:

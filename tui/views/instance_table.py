@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, ClassVar
 
 from textual import on, work
+from textual.timer import Timer
 
 from swarmd.errors import SwarmError
 from tui.model.rows import Row
@@ -17,7 +18,7 @@ from tui.widgets.columns import Column
 from tui.widgets.table import Table
 
 _SETTLE_SECONDS = 0.2
-"""So long after one has scrolled, filtered or sorted figures are asked for."""
+"""So long after one has last scrolled, filtered or sorted figures are asked for."""
 
 
 class InstanceTableView(TableView):
@@ -30,7 +31,7 @@ class InstanceTableView(TableView):
         super().__init__(place)
         self.figures = Figures()
         self._ticks = 0
-        self._due = False
+        self._settling: Timer | None = None
         self._all_of: tuple[str | None, str] = (None, "")
 
     def columns(self) -> tuple[Column[Row], ...]:
@@ -54,12 +55,13 @@ class InstanceTableView(TableView):
     @on(Table.Asked)
     def renew_soon(self) -> None:
         """Ask for what is seen now, once it stays so."""
-        if not self._due:
-            self._due = True
-            self.set_timer(_SETTLE_SECONDS, self._settled)
+        if self._settling is None:
+            self._settling = self.set_timer(_SETTLE_SECONDS, self._settled)
+        else:
+            self._settling.reset()
 
     def _settled(self) -> None:
-        self._due = False
+        self._settling = None
         if len(self.table.keys) > MANY:
             self.renew(self.figures.unknown(self.table.seen))
 
@@ -72,8 +74,8 @@ class InstanceTableView(TableView):
             ids: Of these; None: of all, or of those that are seen if there are very many.
             again: Whether, if very many are sorted by a figure, all of them are asked for again.
         """
-        if not self.snapshot.link.online:
-            return  # what was known stays, and the line at the top says why
+        if not (self.snapshot.link.online and self.snapshot.loaded):
+            return  # what was known stays; what is being read is not held up
         keys, (name, _) = self.table.keys, self.table.order
         many = len(keys) > MANY
         if many and name in SORTABLE and (again or self._all_of != (name, self.table.filtered)):
@@ -87,7 +89,8 @@ class InstanceTableView(TableView):
 
     @work(group="figures", exclusive=True, exit_on_error=False)
     async def _renew_some(self, ids: tuple[str, ...], *, placed: bool) -> None:
-        await self._take(self.figures.ask(self.swarmd.link.ask, ids), placed=placed)
+        every = len(ids) == len(self.snapshot.instances)
+        await self._take(self.figures.ask(self.swarmd.link.ask, ids, every=every), placed=placed)
 
     @work(group="all figures", exclusive=True, exit_on_error=False)
     async def _renew_all(self, ids: tuple[str, ...], name: str) -> None:

@@ -321,9 +321,13 @@ class Table(ScrollView, Generic[T], can_focus=True):
         """Half a page up or down."""
         self._put_cursor(self.cursor + way * max(1, self.size.height // 2))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is no key for marks where nothing can be marked."""
+        return self._marks if action == "mark" else super().check_action(action, parameters)
+
     def action_mark(self) -> None:
         """Mark the row or unmark it, and go on to the next."""
-        if self.key is None or not self._marks:
+        if self.key is None:
             return
         self.marked ^= {self.key}
         self._refresh_row(self.cursor)

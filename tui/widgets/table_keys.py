@@ -9,6 +9,8 @@ from textual.binding import Binding, BindingType
 TABLE_KEYS: Final[list[BindingType]] = [
     Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
     Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
+    Binding("left", "scroll_left", "Left", show=False, id="table.left"),
+    Binding("right", "scroll_right", "Right", show=False, id="table.right"),
     Binding("home,g", "edge(-1)", "First", show=False, id="table.first"),
     Binding("end,G", "edge(1)", "Last", show=False, id="table.last"),
     Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.page_up"),

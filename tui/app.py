@@ -14,13 +14,14 @@ from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.containers import Container
 from textual.dom import DOMNode
+from textual.theme import Theme
 from textual.widgets import Footer
 
 from swarmd.errors import SwarmError
 from swarmd.messages.config import TuiConfig
 from swarmd.messages.requests import Request
-from tui import actions, tools
-from tui.commands import Palette, commands_of, named, names
+from tui import actions, command_line, tools
+from tui.commands import Palette, commands_of
 from tui.doing import each_of, summary
 from tui.harmless import Harmless
 from tui.link import Client, DaemonLink
@@ -33,6 +34,7 @@ from tui.themes import DARK, THEMES
 from tui.views.table_of_views import HOME, VIEWS
 from tui.views.view import View
 from tui.widgets.frame import Banner, Prompt, TitleBar
+from tui.widgets.table import Table
 
 _TICK_SECONDS = 5.0
 
@@ -121,6 +123,7 @@ class SwarmdApp(Harmless):
         await self._arrive()
         self._live()
         self.set_interval(_TICK_SECONDS, self._tick)
+        self.theme_changed_signal.subscribe(self, self._recolour)
 
     def _settle(self) -> None:
         """Take the settings up; what is wrong in them is told, and the rest holds."""
@@ -135,6 +138,12 @@ class SwarmdApp(Harmless):
         self.set_keymap(dict(self.settings.keymap))
         if self._notice:
             self.warn(self._notice)
+
+    def _recolour(self, _theme: Theme) -> None:
+        """What was drawn in the colours of the theme before is drawn anew."""
+        self.retitle()
+        if self.view is not None and self.view.ready:
+            self._show(self.view, self.snapshot, EVERYTHING)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         """A key of the settings takes one that is in use: both cannot have it."""
@@ -151,7 +160,7 @@ class SwarmdApp(Harmless):
         """The link has news; only the view that is shown looks at them."""
         if not self.is_running:
             return
-        self._title()
+        self.retitle()
         if changed.link or changed.everything:
             self.screen_stack[0].query_one(Banner).show(snapshot.link)
             self.refresh_bindings()
@@ -168,13 +177,17 @@ class SwarmdApp(Harmless):
                 " work; go there and back, and report it."
             )
 
-    def _title(self) -> None:
-        title = self.screen_stack[0].query_one(TitleBar)
-        title.show(self.path, self.snapshot, read_only=self.read_only)
+    @on(Table.Asked)
+    @on(View.Narrowed)
+    def retitle(self) -> None:
+        """Where one is, how that is narrowed, and how the daemon does."""
+        title, view = self.screen_stack[0].query_one(TitleBar), self.view
+        narrowed = view.narrowed if view is not None and view.ready else ""
+        title.show(self.path, self.snapshot, narrowed, read_only=self.read_only)
 
     def on_resize(self) -> None:
         """The title is as wide as the terminal."""
-        self.call_after_refresh(self._title)
+        self.call_after_refresh(self.retitle)
 
     def _tick(self) -> None:
         if self.view is not None and self.view.ready:
@@ -227,7 +240,7 @@ class SwarmdApp(Harmless):
         # Only what the style sheet shows already can have the focus: that comes with a refresh.
         shown.take_focus()
         self.call_after_refresh(self._focus)
-        self._title()
+        self.retitle()
         self.refresh_bindings()
 
     def _focus(self) -> bool:
@@ -263,13 +276,21 @@ class SwarmdApp(Harmless):
 
     def action_prompt(self, kind: str) -> None:
         """Open the line in which one types."""
-        known = [*names(commands_of(self)), *(f"theme {each}" for each in self.available_themes)]
-        self.screen_stack[0].query_one(Prompt).open(kind, known if kind == ":" else ())
+        known = command_line.known(self) if kind == ":" else ()
+        text = self.view.filtered if kind == "/" and self.view is not None else ""
+        self.screen_stack[0].query_one(Prompt).open(kind, known, text)
+
+    def action_command_palette(self) -> None:
+        """What one types in ends first: the palette is about the view."""
+        if isinstance(self.focused, Prompt) and self.view is not None:
+            self.view.take_focus()
+        super().action_command_palette()
 
     @on(Prompt.Typed)
     def _typed(self, event: Prompt.Typed) -> None:
         if event.kind == "/" and self.view is not None:
             self.view.filter(event.text)
+            self.retitle()
 
     @on(Prompt.Entered)
     def _entered(self, event: Prompt.Entered) -> None:
@@ -278,22 +299,10 @@ class SwarmdApp(Harmless):
         self.view.take_focus()
         if event.kind == "/" and event.text is None:
             self.view.filter("")
+            self.retitle()
         elif event.kind == ":" and event.text:
             # Only once the view has the focus again are its commands there.
-            self.call_after_refresh(self._command, event.text)
-
-    def _command(self, text: str) -> None:
-        """A view or an action by its name; ``theme NAME`` and ``filter TEXT`` as well."""
-        word, _, rest = text.strip().partition(" ")
-        if word == "theme" and rest in self.available_themes:
-            self.theme = rest
-        elif word == "filter" and self.view is not None:
-            self.view.filter(rest)
-        elif (found := named(commands_of(self), word)) is not None and found.enabled:
-            self.run_worker(found.run(), exit_on_error=False)
-        elif word:
-            why = self.refusal() if found is not None else None
-            self.warn(why or f"There is no command {text.strip()!r} here. ? lists them.")
+            self.call_after_refresh(command_line.carry_out, self, event.text)
 
     def action_help(self) -> None:
         """Which keys there are."""

@@ -26,6 +26,12 @@ GROUPS: Final[dict[str, str]] = {
 }
 """Groups of the help, by the first part of a binding's id; others are of the view at hand."""
 
+_OF_KEYS: Final = frozenset({"table", "pane", "troubles", "prompt"})
+"""What is for keys alone, such as moving about: it has no command."""
+
+_FIRST: Final = ("view", "instance", "app")
+"""Where several are called the same, the first of these groups is meant, then others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -50,6 +56,11 @@ class Command:
     enabled: bool
     action: str
     node: DOMNode
+
+    @property
+    def full(self) -> str:
+        """Its name with its group's: ``view.operations``."""
+        return f"{self.group}.{self.name}"
 
     async def run(self) -> None:
         """Do it."""
@@ -85,21 +96,31 @@ def commands_of(app: App[Any], screen: Screen[Any] | None = None) -> tuple[Comma
 
 
 def named(commands: Iterable[Command], text: str) -> Command | None:
-    """The command of this name; else the only one whose name begins so."""
-    known = tuple(commands)
-    exact = [each for each in known if each.name == text]
-    begun = [each for each in known if text and each.name.startswith(text)]
+    """The command of this name, or of this ``group.name``; else the only name that begins so."""
+    known = typed(commands)
+    exact = [each for each in known if text in (each.name, each.full)]
     if exact:
         return exact[0]
-    return begun[0] if len(begun) == 1 else None
+    begun = [each for each in known if text and each.name.startswith(text)]
+    return begun[0] if len({each.name for each in begun}) == 1 else None
+
+
+def typed(commands: Iterable[Command]) -> Sequence[Command]:
+    """Those that one can type; of those that are called the same the one that is meant first."""
+
+    def rank(each: Command) -> tuple[int, str]:
+        place = _FIRST.index(each.group) if each.group in _FIRST else len(_FIRST)
+        return place, each.name
+
+    return sorted((each for each in commands if each.group not in _OF_KEYS), key=rank)
 
 
 def names(commands: Iterable[Command]) -> Sequence[str]:
-    """What one can type, views first."""
-    ordered = sorted(commands, key=lambda each: (each.group != "view", each.name))
-    return [each.name for each in ordered if each.group in ("view", "instance", "app")] + [
-        each.name for each in ordered if each.group not in ("view", "instance", "app", "table")
-    ]
+    """What one can type; where several are called the same, those behind the first in full."""
+    found: dict[str, None] = {}
+    for each in typed(commands):
+        found.setdefault(each.full if each.name in found else each.name)
+    return tuple(found)
 
 
 class Palette(Provider):
@@ -107,7 +128,7 @@ class Palette(Provider):
 
     def _commands(self) -> Iterable[Command]:
         shown = commands_of(self.app, self.screen)
-        return (each for each in shown if each.enabled and each.group != "table")
+        return (each for each in shown if each.enabled and each.group not in _OF_KEYS)
 
     async def discover(self) -> Hits:
         """All, before anything is typed."""

@@ -233,14 +233,18 @@ def busy(daemon: FakeDaemon) -> FakeDaemon:
                         progress=Progress(message="waiting until it answers", fraction=0.6)),
     ):  # fmt: skip
         daemon.operations[op.id] = op
-    counted = iter(range(1, 1000))
+    counted, measured = iter(range(1, 1000)), daemon.answers[StatsInstance]
     answers: dict[type[Request], Answer] = {
         GetInstance: lambda request: daemon.instances[request.id],
         HealthInstance: lambda request: (ill if request.id == DOCS.id else well)(
             daemon.instances[request.id]
         ),
         WhyInstance: lambda request: Story(id=request.id, ref="ana/web", items=STORY),
-        StatsInstance: lambda request: StatsList(items=(stats(request.id[0], next(counted)),)),
+        StatsInstance: lambda request: (
+            measured(request)
+            if request.measured
+            else StatsList(items=(stats(request.id[0], next(counted)),))
+        ),
         PlacementProvider: placed,
     }
     daemon.answers |= answers

@@ -18,11 +18,11 @@ from swarmd.messages.instance import InstanceConfig, InstanceStats, Network, Por
 from swarmd.messages.operation import Progress
 from swarmd.messages.provider import ProviderHealth
 from tests.tui import detail, scene
+from tui.model.bars import progress
 from tui.model.checkup import chart, checkup, columns, runs
 from tui.model.configuration import as_toml
 from tui.model.lines import Kept, Resumed, Splitter
 from tui.model.overview import overview, troubles
-from tui.model.progress import bar, doing
 from tui.model.telling import busy_cores, story, use
 from tui.model.text import clean, folded, pieces, plain
 from tui.model.typed import (
@@ -225,11 +225,9 @@ def replace_stats(of: InstanceStats, **changes: Any) -> InstanceStats:
     return InstanceStats(**{**plain_stats, "taken_at": taken, **changes})
 
 
-def test_progress_in_words_and_as_a_bar() -> None:
-    operation = scene.operation(1, OperationKind.START, detail.WEB)
-    assert doing(operation) == "waits for its turn"
-    assert bar(None) == ""
-    assert bar(0.5, 4) == "██░░  50%"
+def test_progress_as_a_bar() -> None:
+    assert progress(None) == ""
+    assert progress(0.5, 4) == "██··  50%"
 
 
 # --- forms -----------------------------------------------------------------------------------

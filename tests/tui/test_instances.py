@@ -179,6 +179,21 @@ async def test_the_settings_choose_the_columns(daemon: FakeDaemon) -> None:
 
 
 @pytest.mark.anyio
+async def test_columns_that_are_wider_than_the_terminal_are_scrolled_to(daemon: FakeDaemon) -> None:
+    wanted = ("name", "owner", "provider", "status", "health", "cpu", "memory", "idle", "url")
+    app = SwarmdApp(daemon.client, TuiConfig(columns=wanted), clock=scene.clock)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.view, InstancesView), lambda: app.view)
+        table = view_of(app).table
+        await until(pilot, lambda: table.max_scroll_x > 0, lambda: table.virtual_size)
+        assert [column.name for column, _ in table._shown()] == list(wanted)
+        await pilot.press("right", "right")
+        await until(pilot, lambda: table.scroll_offset.x == 2, lambda: table.scroll_offset)
+
+
+@pytest.mark.anyio
 async def test_figures_are_sorted_by_and_asked_of_nobody_but_the_daemon(
     app: SwarmdApp, daemon: FakeDaemon
 ) -> None:
@@ -187,7 +202,9 @@ async def test_figures_are_sorted_by_and_asked_of_nobody_but_the_daemon(
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.view, InstancesView), lambda: app.view)
         view = view_of(app)
-        await until(pilot, lambda: view._uses, lambda: daemon.asked)
+        await until(
+            pilot, lambda: view.figures.of(scene.a_class()[0].id).cores, lambda: daemon.asked
+        )
         view.table.sort("cpu")
         names = [app.snapshot.instances[key].name for key in view.table.keys]
         assert names[:3] == ["homework", "docs", "web"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.messages.enums import OperationKind, OperationState, Origin
 from swarmd.messages.instance import Failure
@@ -15,7 +16,7 @@ from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
-from tui.model.doing import doing, urgency
+from tui.model.doing import doing, progressing, urgency
 from tui.model.fold import OPERATIONS_KEPT
 from tui.navigation import Place
 from tui.screens.confirm import Confirm
@@ -111,12 +112,17 @@ async def test_progress_moves_and_enter_goes_to_the_instance(
 
 
 def test_the_words() -> None:
-    assert [doing(each) for each in ALL] == [
+    assert [progressing(each) for each in ALL] == [
         "it had ended by itself",
         "box1 did not answer",
         "████▊·······  40% pulling the image",
         "running",
     ]
+    assert doing(PULLING) == "pulling the image"
+    waits = scene.operation(5, OperationKind.START, LAB, state=OperationState.PENDING)
+    assert progressing(waits) == "waits for its turn"
+    asked = replace(waits, cancel_requested=True)
+    assert progressing(asked) == "is being cancelled: waits for its turn"
     assert sorted(ALL, key=urgency) == [STUCK, PULLING, DONE, FAILED]
 
 
@@ -132,7 +138,7 @@ async def test_the_oldest_are_forgotten_while_one_looks_at_them(
     async with app.run_test() as pilot:
         await online(pilot)
         known = dict(app.snapshot.operations) | {each.id: each for each in ended}
-        app.link.snapshot = replace(app.snapshot, operations=known)
+        app.link.snapshot = dataclasses.replace(app.snapshot, operations=known)
         await pilot.press("4", "G")
         view = app.view
         assert isinstance(view, OperationsView)

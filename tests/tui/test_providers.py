@@ -22,7 +22,8 @@ from tests.tui import scene
 from tests.tui.driving import SIZES, after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
-from tui.model.capacity import Asked, asked_of, bar, details, room, state_of
+from tui.model.bars import bar
+from tui.model.capacity import Asked, asked_of, details, room, state_of
 from tui.model.rows import FIELDS, row_of
 from tui.model.text import plain
 from tui.screens.confirm import Confirm

@@ -9,20 +9,11 @@ from typing import Any, Final
 
 from swarmd.messages.enums import BreakerState
 from swarmd.messages.provider import BreakerInfo, Capabilities, ProviderInfo
+from tui.model.bars import bar
 from tui.model.text import BLANK, Line, facts, line, titled
 from tui.model.words import duration, since, size, span
 
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _SECRET: Final = ("password", "token", "secret", "credential", "key")
-
-
-def bar(part: float | None, whole: float | None, width: int) -> str:
-    """A bar of so many cells, full to an eighth of a cell; empty if there is no whole."""
-    if part is None or not whole:
-        return " " * width
-    eighths = round(min(1.0, max(0.0, part / whole)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width, "·")
 
 
 def tone_of_share(part: float | None, whole: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Operations in a table: what is under way first, then what ended last. Pure."""
+"""Operations in words and in a table: what is under way first, then what ended last. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Final
 
 from swarmd.messages.enums import OperationKind, OperationState
 from swarmd.messages.operation import Operation
-from tui.model.capacity import bar
+from tui.model.bars import progress
+from tui.model.text import clean
 from tui.model.trouble import is_stuck
 from tui.model.words import STATE_TONES, span
-
-_BAR: Final = 12
 
 
 def urgency(operation: Operation) -> tuple[bool, float]:
@@ -29,17 +28,20 @@ def lasts(operation: Operation, now: datetime) -> str:
 
 
 def doing(operation: Operation) -> str:
-    """How far it is, or how it ended: a bar and words."""
+    """What it does, or how it ended, in words."""
     if operation.state.ended:
         error = operation.error.message if operation.error is not None else ""
-        return error or operation.reason or "-"
-    progress = operation.progress
-    words = progress.message or operation.step or ""
-    if operation.cancel_requested:
-        words = f"is being cancelled: {words}" if words else "is being cancelled"
-    if progress.fraction is None:
-        return words or str(operation.state)
-    return f"{bar(progress.fraction, 1.0, _BAR)} {progress.fraction:4.0%} {words}"
+        return clean((error or operation.reason or "-").replace("\n", " "))
+    waits = operation.state is OperationState.PENDING
+    words = operation.progress.message or operation.step
+    words = clean(words or ("waits for its turn" if waits else str(operation.state)))
+    return f"is being cancelled: {words}" if operation.cancel_requested else words
+
+
+def progressing(operation: Operation) -> str:
+    """How far it is, as a bar, and what it does; or how it ended."""
+    far = "" if operation.state.ended else progress(operation.progress.fraction)
+    return f"{far} {doing(operation)}" if far else doing(operation)
 
 
 def tone_of(operation: Operation, now: datetime) -> str:

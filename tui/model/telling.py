@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from swarmd.messages.instance import InstanceStats, Reason
+from tui.model.bars import bar
 from tui.model.text import BLANK, Line, folded, line, titled
 from tui.model.words import clock, size
 
@@ -87,13 +88,11 @@ def _measure(
     shown = f"{spell(value):>12}"
     if value is None or not limit:
         return ((f"{name:<12}", "dim"), (shown, "" if value is not None else "dim"))
-    share = min(1.0, value / limit)
+    share = value / limit
     tone = "bad" if share >= 0.9 else "warn" if share >= 0.75 else "good"
-    full = round(share * _BAR)
-    bar = "█" * full + "░" * (_BAR - full)
     return (
         (f"{name:<12}", "dim"),
         (shown, ""),
-        (f"  {bar} ", tone),
-        (f"{value / limit:4.0%} of {spell(limit)}", ""),
+        (f"  {bar(value, limit, _BAR)} ", tone),
+        (f"{share:4.0%} of {spell(limit)}", ""),
     )

@@ -9,7 +9,7 @@ from typing import Final
 from rich.cells import cell_len
 
 Piece = tuple[str, str]
-"""Text, and the name of its tone: good, warn, bad, busy, dim, title, or none."""
+"""Text, and the name of its tone: good, warn, bad, busy, dim, title, strong, or none."""
 
 Line = tuple[Piece, ...]
 
@@ -94,6 +94,21 @@ def pieces(width: int, text: str) -> Iterator[tuple[int, int]]:
             start, taken = at, 0
         taken += cells
     yield start, len(text)
+
+
+def occurrences(text: str, sought: str) -> list[tuple[int, int]]:
+    """Begin and end of each place where this stands; capital letters do not count.
+
+    Args:
+        text: Where it is looked for.
+        sought: What is looked for; empty: nothing.
+    """
+    low, what, found = text.lower(), sought.lower(), []
+    at = low.find(what) if what else -1
+    while at >= 0:
+        found.append((at, at + len(what)))
+        at = low.find(what, at + len(what))
+    return found
 
 
 def facts(pairs: Sequence[tuple[str, str, str]], width: int, label: int = 12) -> Iterator[Line]:

@@ -19,7 +19,7 @@ from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
 from tui.model.words import told
 from tui.navigation import Place
-from tui.views.view import View
+from tui.views.table_view import TableView
 from tui.widgets.columns import Cell, Column
 from tui.widgets.pane import Pane
 from tui.widgets.rich_text import rich
@@ -28,10 +28,11 @@ from tui.widgets.table import Table
 _RESOLVED = 200
 
 
-class AlertsView(View):
+class AlertsView(TableView):
     """See the module's docstring."""
 
-    FILTERS: ClassVar[bool] = True
+    WHAT: ClassVar[str] = "alert"
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"acknowledge"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "acknowledge", "Acknowledge", id="alert.acknowledge",
                 tooltip="Take it over, or those that are marked: nobody is told of it again."),
@@ -50,7 +51,6 @@ class AlertsView(View):
             self._columns(),
             fits=alarms.fits,
             sort="state",
-            empty="No alerts: nothing is wrong that the daemon looks for.",
         )
 
     def compose(self) -> ComposeResult:
@@ -74,10 +74,17 @@ class AlertsView(View):
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """What goes on is told; what ended is asked for when something has changed."""
         if not (changed.everything or changed.alerts):
+            self.explain()  # the link may be another one
             return
         self._draw()
         if snapshot.link.online and not snapshot.alerts_off:
             self._ask_resolved()
+
+    def none(self) -> str:
+        """That all is well, unless nobody looks."""
+        if self.snapshot.alerts_off:
+            return "Nobody looks for what is wrong: the line above says what switches that on."
+        return "No alerts: nothing is wrong that the daemon looks for."
 
     def _known(self) -> dict[str, Alert]:
         return {**self._resolved, **self.snapshot.alerts}
@@ -85,6 +92,7 @@ class AlertsView(View):
     def _draw(self) -> None:
         known, off = self._known(), self.snapshot.alerts_off
         self.table.show(known)
+        self.explain()
         line: Line = ((off, "warn"),) if off else alarms.counts(known)
         self.query_one("#counts", Static).update(rich(self.app, [line]))
         self.pane.show(self._details)
@@ -114,14 +122,6 @@ class AlertsView(View):
         self.table.tick()
         self.pane.show(self._details)
 
-    def filter(self, text: str) -> None:
-        """By letters, as one remembers them."""
-        self.table.filter(text)
-
-    def escape(self) -> bool:
-        """Marks first."""
-        return bool(self.table.marked) and self.table.unmark()
-
     def action_acknowledge(self) -> None:
         """The marked ones that nobody has taken over, or the one under the cursor."""
         known = self._known()
@@ -134,12 +134,6 @@ class AlertsView(View):
             [(AcknowledgeAlert(id=each.id), f"{each.type} {each.subject}") for each in active],
             "acknowledged",
         )
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What cannot be done now is grey in the footer."""
-        if action == "acknowledge" and self.swarmd.refusal() is not None:
-            return None
-        return super().check_action(action, parameters)
 
     @on(Table.Opened)
     def _open(self, event: Table.Opened) -> None:

@@ -54,7 +54,9 @@ class DaemonView(View):
         super().__init__(place)
         self._disks: tuple[Finding, ...] = ()
         self.pane = Pane()
-        self.table: Table[ActorInfo] = Table(_COLUMNS, empty="No actors were told of.")
+        self.table: Table[ActorInfo] = Table(
+            _COLUMNS, empty="The daemon tells of its actors once it answers.", marks=False
+        )
 
     def compose(self) -> ComposeResult:
         """What it is, above its actors."""

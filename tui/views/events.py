@@ -24,7 +24,7 @@ from tui.rewinding import read_reel
 from tui.screens.ask_moment import AskMoment
 from tui.screens.details import Details
 from tui.views.event_columns import EVENT_COLUMNS, PAST_COLUMNS
-from tui.views.view import View
+from tui.views.table_view import TableView
 from tui.widgets.rich_text import rich
 from tui.widgets.table import Table
 
@@ -32,10 +32,10 @@ _KEPT = 2000
 _BEFORE = 500
 
 
-class EventsView(View):
+class EventsView(TableView):
     """See the module's docstring."""
 
-    FILTERS: ClassVar[bool] = True
+    WHAT: ClassVar[str] = "event"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "moment", "Back to…", id="events.moment",
                 tooltip="Go to a moment of the past, and see the table as it was."),
@@ -65,10 +65,10 @@ class EventsView(View):
         self.new = 0
         self.reel: Reel | None = None
         self.table: Table[Entry] = Table(
-            EVENT_COLUMNS, fits=happenings.fits, empty="Nothing has happened yet.", id="events"
+            EVENT_COLUMNS, fits=happenings.fits, marks=False, id="events"
         )
         self.past: Table[PastRow] = Table(
-            PAST_COLUMNS, sort="name", empty="There was no instance then.", id="past"
+            PAST_COLUMNS, sort="name", empty="There was no instance then.", marks=False, id="past"
         )
 
     def compose(self) -> ComposeResult:
@@ -78,14 +78,14 @@ class EventsView(View):
         yield self.past
 
     def on_mount(self) -> None:
-        """What happened before one came here is read once."""
-        super().on_mount()
+        """What happened before one came here is read once; what is known is shown after this."""
         self._read_back()
 
     # --- as they come ------------------------------------------------------------------------
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """What is new."""
+        self.explain()
         if not (changed.everything or changed.events):
             return
         if snapshot.journal != self._journal:
@@ -97,6 +97,10 @@ class EventsView(View):
         if self.reel is None and (new or changed.everything):
             self._list()
         self._say()
+
+    def none(self) -> str:
+        """What would be told here."""
+        return "Nothing has happened yet. Press 2, then c to create an instance."
 
     def _list(self) -> None:
         """The list as it is now, at its end unless one has scrolled up."""
@@ -160,7 +164,7 @@ class EventsView(View):
 
     def filter(self, text: str) -> None:
         """By letters, ``type:``, ``target:`` and ``not:``."""
-        self.table.filter(text)
+        super().filter(text)
         if self._follows and self.reel is None:
             self.table.action_edge(1)
         self._say()
@@ -184,10 +188,7 @@ class EventsView(View):
         if self.reel is not None:
             self.action_now()
             return True
-        if self.table.filtered:
-            self.filter("")
-            return True
-        return False
+        return super().escape()
 
     # --- back --------------------------------------------------------------------------------
 

@@ -18,8 +18,9 @@ from swarmd.messages.provider import ProviderInfo
 from tui import tools
 from tui.model.checkup import checkup
 from tui.model.configuration import toml_lines
+from tui.model.heading import header
+from tui.model.nothing import narrowed, why_nothing
 from tui.model.overview import overview
-from tui.model.progress import header
 from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.telling import story, use
@@ -31,6 +32,7 @@ from tui.views.logtab import LogTab
 from tui.views.view import INSTANCE_KEYS, View
 from tui.widgets.operations import operations_table
 from tui.widgets.pane import Pane
+from tui.widgets.rich_text import rich
 
 TABS: Final[tuple[tuple[str, str, str], ...]] = (
     ("overview", "Overview", "O"),
@@ -87,7 +89,7 @@ class InstanceView(View):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.target = place.target or ""
-        self.operations = operations_table(self.now)
+        self.operations = operations_table(self.now, of_one=True, id="operations")
 
     def compose(self) -> ComposeResult:
         """Who it is, the parts, and one of them."""
@@ -149,6 +151,7 @@ class InstanceView(View):
         part = self.part
         if part == "operations":
             self.operations.show(self._operations())
+            self._explain()
         elif part != "logs":
             self._pane().show(self._lines)
 
@@ -191,7 +194,9 @@ class InstanceView(View):
         shown = header(
             row, self.known.record, self._under_way(), now=self.now(), title=self.place.title
         )
-        self.query_one("#head", Static).update(shown)
+        head = rich(self.app, shown)
+        head.no_wrap, head.overflow = True, "ellipsis"
+        self.query_one("#head", Static).update(head)
         self.query_one("#tabs", Static).update(self._tabs())
 
     def _tabs(self) -> Text:
@@ -226,6 +231,7 @@ class InstanceView(View):
         self._need(*NEEDS[name])
         self._draw()
         self.focus_first()
+        self.post_message(self.Narrowed())
 
     def action_step(self, way: int) -> None:
         """The next part, or the one before."""
@@ -270,22 +276,38 @@ class InstanceView(View):
             shown.seek(text)
         else:
             self.operations.filter(text)
+            self._explain()
+        self.post_message(self.Narrowed())
+
+    def _explain(self) -> None:
+        table, none = self.operations, "Nothing was done to it yet."
+        table.empty = why_nothing(self.snapshot, "operation", table.filtered, none)
+
+    @property
+    def filtered(self) -> str:
+        """What is sought in the part that is shown, or what its table is filtered by."""
+        return self.operations.filtered if self.part == "operations" else self._pane().sought
+
+    @property
+    def narrowed(self) -> str:
+        """Of the part that is shown."""
+        if self.part == "operations":
+            return narrowed(self.filtered, self.operations.marks)
+        return narrowed(self.filtered, found=self._pane().found)
 
     def escape(self) -> bool:
-        """What is sought or filtered, and marks, first."""
-        if self.part == "operations":
-            sought = self.operations.filtered
-            marked = bool(self.operations.marked) and self.operations.unmark()
-        else:
-            shown = self.query_one(f"#{self.part}", Widget)
-            sought = (shown.pane if isinstance(shown, LogTab) else self._pane()).sought
-            marked = False
+        """Marks first, then what is sought or filtered."""
+        if self.part == "operations" and self.operations.marked:
+            return self.operations.unmark()
+        sought = bool(self.filtered)
         if sought:
             self.filter("")
-        return bool(sought or marked)
+        return sought
 
     def _pane(self) -> Pane:
-        return self.query_one(f"#{self.part}", Pane)
+        """What scrolls in the part that is shown."""
+        shown = self.query_one(f"#{self.part}", Widget)
+        return shown.pane if isinstance(shown, LogTab) else self.query_one(f"#{self.part}", Pane)
 
     def on_click(self, event: events.Click) -> None:
         """A part's title shows it."""

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from swarmd.errors import SwarmError, Unavailable
 from swarmd.messages.requests import LogsInstance
 from tui.model.lines import Resumed, Splitter
+from tui.model.text import clean
 from tui.model.words import told
 from tui.widgets.logpane import LogPane
 
@@ -153,5 +154,6 @@ class LogTab(Vertical):
         if not pane.wrap:
             facts.append("not wrapped")
         if pane.sought:
-            facts.append(f"/{pane.sought}: n next, N before")
+            how = "n next, N before" if pane.found else "nothing found"
+            facts.append(f"/{clean(pane.sought)}: {how}")
         self.query_one("#log-state", Static).update(" · ".join(facts), layout=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -12,21 +11,20 @@ from textual.widgets import Static
 
 from swarmd.messages.operation import Operation
 from tui import tools
-from tui.model.doing import counts, doing, lasts, tone_of, urgency
-from tui.model.fuzzy import fuzzy
+from tui.model.doing import counts
 from tui.model.snapshot import Changed, Snapshot
-from tui.model.words import clock
 from tui.navigation import Place
-from tui.views.view import View
-from tui.widgets.columns import Cell, Column
+from tui.views.table_view import TableView
+from tui.widgets.operations import operations_table
 from tui.widgets.rich_text import rich
 from tui.widgets.table import Table
 
 
-class OperationsView(View):
+class OperationsView(TableView):
     """See the module's docstring."""
 
-    FILTERS: ClassVar[bool] = True
+    WHAT: ClassVar[str] = "operation"
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"cancel"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "cancel", "Cancel", id="operation.cancel",
                 tooltip="Ask the operation to end, or those that are marked."),
@@ -38,62 +36,32 @@ class OperationsView(View):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.table: Table[Operation] = Table(
-            self._columns(),
-            fits=_fits,
-            sort="state",
-            empty="Nothing was asked for yet. Press c at the instances to create one.",
-        )
+        self.table: Table[Operation] = operations_table(self.now)
 
     def compose(self) -> ComposeResult:
         """The counts above the table."""
         yield Static(id="counts")
         yield self.table
 
-    def _columns(self) -> Sequence[Column[Operation]]:
-        return (
-            Column("kind", "KIND", 8, lambda o: str(o.kind), order=lambda o: str(o.kind)),
-            Column("target", "INSTANCE", 14, lambda o: o.target_ref,
-                   order=lambda o: o.target_ref, grow=1),
-            Column("state", "STATE", 10, self._state, order=urgency),
-            Column("lasts", "TOOK", 7, lambda o: lasts(o, self.now()), right=True),
-            Column("doing", "DOING", 20, doing, grow=3),
-            Column("ended", "ENDED", 8, lambda o: clock(o.ended_at), least=100),
-            Column("by", "BY", 9, lambda o: o.caller.name if o.origin == "user" else str(o.origin),
-                   order=lambda o: o.caller.name, least=90),
-        )  # fmt: skip
-
-    def _state(self, operation: Operation) -> Cell:
-        return Cell(str(operation.state), tone_of(operation, self.now()))
-
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """Those that changed."""
         if changed.everything or changed.operations:
             self.table.show(snapshot.operations, None if changed.everything else changed.operations)
             self.query_one("#counts", Static).update(rich(self.app, [counts(snapshot.operations)]))
+        self.explain()
+
+    def none(self) -> str:
+        """How there come to be some."""
+        return "Nothing was asked for yet. Press 2, then c to create an instance."
 
     def tick(self) -> None:
         """They take longer."""
         self.table.tick()
 
-    def filter(self, text: str) -> None:
-        """By letters, as one remembers them."""
-        self.table.filter(text)
-
-    def escape(self) -> bool:
-        """Marks first."""
-        return bool(self.table.marked) and self.table.unmark()
-
     def action_cancel(self) -> None:
         """The marked ones that are under way, or the one under the cursor."""
         known = self.snapshot.operations
         tools.cancel(self.swarmd, [known[key] for key in self.table.chosen if key in known])
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What cannot be done now is grey in the footer."""
-        if action == "cancel" and self.swarmd.refusal() is not None:
-            return None
-        return super().check_action(action, parameters)
 
     @on(Table.Opened)
     def _open(self, event: Table.Opened) -> None:
@@ -103,8 +71,3 @@ class OperationsView(View):
             self.swarmd.go(Place("instance", row.id, row.ref))
         elif operation is not None:
             self.notify(f"{operation.target_ref} is not there any more.", markup=False)
-
-
-def _fits(operation: Operation, text: str) -> bool:
-    facts = f"{operation.kind} {operation.target_ref} {operation.state} {operation.caller.name}"
-    return fuzzy(text)(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
@@ -16,16 +16,16 @@ from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.text import Line
 from tui.navigation import Place
-from tui.views.instances import columns, fits
+from tui.views.instance_columns import fits
+from tui.views.instance_table import InstanceTableView
 from tui.views.providers import PROVIDER_KEYS, ProviderActions, all_asked
 from tui.widgets.pane import Pane
 from tui.widgets.table import Table
 
 
-class ProviderView(ProviderActions):
+class ProviderView(ProviderActions, InstanceTableView):
     """See the module's docstring."""
 
-    FILTERS: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [*PROVIDER_KEYS]
     DEFAULT_CSS = """
     ProviderView Pane { height: 3fr; }
@@ -35,12 +35,14 @@ class ProviderView(ProviderActions):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._asked = Asked()
+        self._dirty = True
         self.pane = Pane()
+        # Nothing is marked: all keys are the provider's, not those of its instances.
         self.table: Table[Row] = Table(
-            [each for each in columns(self.now) if each.name != "provider"],
+            [each for each in self.columns() if each.name != "provider"],
             fits=fits,
             sort="name",
-            empty="Nothing of yours is here.",
+            marks=False,
         )
 
     @property
@@ -64,6 +66,17 @@ class ProviderView(ProviderActions):
             self.pane.show(self._lines)
         if changed.everything:
             self._ask()
+            self.renew()
+        elif changed.instances:
+            self._dirty = True
+        self.explain()
+
+    def none(self) -> str:
+        """How there come to be some."""
+        info = self.snapshot.providers.get(self.name_of)
+        if info is not None and (info.cordoned or not info.enabled):
+            return "No instances here, and none are placed here until e enables it."
+        return "No instances here yet. Press 2, then c to create one."
 
     def focus_first(self) -> None:
         """Its instances; tab goes to what is above."""
@@ -77,30 +90,23 @@ class ProviderView(ProviderActions):
 
     @work(exclusive=True, group="asked", exit_on_error=False)
     async def _ask(self) -> None:
+        self._dirty = False
         try:
             items = await all_asked(self.swarmd.link.ask, self.name_of)
-        except SwarmError as error:
-            self.notify(error.message, severity="warning", markup=False)
+        except SwarmError:
+            self._dirty = True  # what is shown stays; the next tick asks again
             return
         self._asked = asked_of(items).get(self.name_of, Asked())
         self.pane.show(self._lines)
 
     def tick(self) -> None:
-        """Uptimes grow; it was looked at again."""
-        self.renew()
-        self.table.tick()
-
-    def filter(self, text: str) -> None:
-        """Its instances, by letters."""
-        self.table.filter(text)
+        """Uptimes and figures grow; it was looked at again; others may be asked for."""
+        super().tick()
+        self.look()
+        if self._dirty:
+            self._ask()
 
     def providers(self) -> Sequence[ProviderInfo]:
         """It alone."""
         info = self.snapshot.providers.get(self.name_of)
         return () if info is None else (info,)
-
-    @on(Table.Opened)
-    def _open(self, event: Table.Opened) -> None:
-        row = self.snapshot.instances.get(event.key)
-        if row is not None:
-            self.swarmd.go(Place("instance", row.id, row.ref))

@@ -21,10 +21,10 @@ from swarmd.messages.requests import (
     ListInstances,
     Request,
 )
+from tui.model.bars import bar
 from tui.model.capacity import (
     Asked,
     asked_of,
-    bar,
     cores_of,
     memory_of,
     most_of,
@@ -37,7 +37,7 @@ from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.words import duration, since, size
 from tui.navigation import Place
-from tui.views.view import View
+from tui.views.table_view import TableView
 from tui.widgets.columns import Cell, Column
 from tui.widgets.table import Table
 
@@ -94,8 +94,10 @@ def losses(name: str, providers: Sequence[ProviderInfo], rows: Iterable[Row]) ->
     return ""
 
 
-class ProviderActions(View):
+class ProviderActions(TableView):
     """What can be done to providers."""
+
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"change"})
 
     def providers(self) -> Sequence[ProviderInfo]:
         """Those that its keys act on."""
@@ -111,14 +113,8 @@ class ProviderActions(View):
             loses=losses(name, chosen, self.snapshot.instances.values()),
         )
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What cannot be done now is grey in the footer."""
-        if action == "change" and self.swarmd.refusal() is not None:
-            return None
-        return super().check_action(action, parameters)
-
     @work(exclusive=True, group="renewed", exit_on_error=False)
-    async def renew(self) -> None:
+    async def look(self) -> None:
         """How fast they answer, and when that was."""
         with suppress(SwarmError):  # a connection that is lost is told at the top
             await self.swarmd.link.renew_providers()
@@ -127,7 +123,7 @@ class ProviderActions(View):
 class ProvidersView(ProviderActions):
     """See the module's docstring."""
 
-    FILTERS: ClassVar[bool] = True
+    WHAT: ClassVar[str] = "provider"
     BINDINGS: ClassVar[list[BindingType]] = [*PROVIDER_KEYS]
 
     def __init__(self, place: Place) -> None:
@@ -138,7 +134,6 @@ class ProvidersView(ProviderActions):
             self._columns(),
             fits=_fits,
             sort="name",
-            empty="No providers. swarmctl providers register adds one.",
         )
 
     def compose(self) -> ComposeResult:
@@ -180,10 +175,15 @@ class ProvidersView(ProviderActions):
             self._ask()
         elif changed.instances:
             self._dirty = True
+        self.explain()
+
+    def none(self) -> str:
+        """How there come to be some."""
+        return "No providers. swarmctl providers register adds one."
 
     def tick(self) -> None:
         """How long ago it was looked at; what is asked for, if that may be different."""
-        self.renew()
+        self.look()
         self.table.tick()
         if self._dirty:
             self._ask()
@@ -199,18 +199,10 @@ class ProvidersView(ProviderActions):
         self._asked = asked_of(items)
         self.table.tick()
 
-    def filter(self, text: str) -> None:
-        """By letters, as one remembers them."""
-        self.table.filter(text)
-
     def providers(self) -> Sequence[ProviderInfo]:
         """The marked ones, or the one under the cursor."""
         known = self.snapshot.providers
         return tuple(known[name] for name in self.table.chosen if name in known)
-
-    def escape(self) -> bool:
-        """Marks first."""
-        return bool(self.table.marked) and self.table.unmark()
 
     @on(Table.Opened)
     def _open(self, event: Table.Opened) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding
+from textual.message import Message
 from textual.widget import Widget
 
 from tui import tools
@@ -103,6 +104,19 @@ class View(Widget):
 
     def filter(self, text: str) -> None:
         """Show only what fits this text; empty: all."""
+
+    @property
+    def filtered(self) -> str:
+        """The text of the filter that is on."""
+        return ""
+
+    @property
+    def narrowed(self) -> str:
+        """How what it shows is narrowed: the filter, how many are marked."""
+        return ""
+
+    class Narrowed(Message):
+        """It is narrowed in another way."""
 
     def rows(self) -> Sequence[Row]:
         """The instances that its keys act on."""

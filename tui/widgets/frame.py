@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -13,45 +14,55 @@ from textual.widgets import Input, Static
 
 from swarmd.messages.enums import HealthStatus, InstanceStatus
 from tui.model.snapshot import Link, LinkState, Snapshot
-from tui.model.text import clean, clean_lines
+from tui.model.text import Line, clean, clean_lines, plain
 from tui.navigation import Path
+from tui.widgets.rich_text import rich
 
 _DOT = {
-    LinkState.ONLINE: ("●", "green"),
-    LinkState.CONNECTING: ("○", "yellow"),
-    LinkState.LOST: ("●", "yellow"),
-    LinkState.ABSENT: ("●", "red"),
-    LinkState.REFUSED: ("●", "red"),
-    LinkState.MISMATCH: ("●", "red"),
+    LinkState.ONLINE: ("●", "good"),
+    LinkState.CONNECTING: ("○", "warn"),
+    LinkState.LOST: ("●", "warn"),
+    LinkState.ABSENT: ("●", "bad"),
+    LinkState.REFUSED: ("●", "bad"),
+    LinkState.MISMATCH: ("●", "bad"),
 }
 
 
 class TitleBar(Static):
-    """One line: the path, the counts, the connection."""
+    """One line: the path, how the view is narrowed, the counts, the connection."""
 
-    def show(self, path: Path, snapshot: Snapshot, *, read_only: bool) -> None:
-        """Draw it anew."""
-        where = " > ".join(clean(place.title or place.view) for place in path.places)
-        left = Text.assemble((" swarmd ", "bold reverse"), " ", (where, "bold"))
-        if read_only:
-            left.append("  read-only", "yellow")
-        right = Text.assemble(*_counts(snapshot), "  ")
-        dot, colour = _DOT[snapshot.link.state]
-        right.append(f"{dot} ", colour)
-        right.append(str(snapshot.link.state) + " ")
-        space = max(1, self.size.width - left.cell_len - right.cell_len)
-        line = Text.assemble(left, " " * space, right, no_wrap=True, overflow="ellipsis")
-        self.update(line)
+    def show(self, path: Path, snapshot: Snapshot, narrowed: str = "", *, read_only: bool) -> None:
+        """Draw it anew; what there is no room for is left out, the least important first."""
+        places = [clean(place.title or place.view) for place in path.places]
+        state, tone = _DOT[snapshot.link.state]
+        link = ((f"{state} ", tone), (f"{snapshot.link.state} ", ""))
+        here, counts = " > ".join(places), (*_counts(snapshot), ("  ", ""))
+        choices = [(here, (*counts, *link)), (here, link), (places[-1], link), (places[-1], ())]
+        for where, right in choices:
+            left = _left(where, narrowed, read_only=read_only)
+            space = self.size.width - cell_len(plain(left)) - cell_len(plain(right))
+            if space > 0:
+                break
+        text = rich(self.app, [(*left, (" " * max(1, space), ""), *right)])
+        text.no_wrap, text.overflow = True, "ellipsis"
+        self.update(text)
 
 
-def _counts(snapshot: Snapshot) -> list[str | tuple[str, str]]:
+def _left(where: str, narrowed: str, *, read_only: bool) -> Line:
+    pieces = [(" swarmd ", "brand"), (" ", ""), (where, "strong")]
+    if read_only:
+        pieces.append(("  read-only", "warn"))
+    if narrowed:
+        pieces.append((f"  {narrowed}", "title"))
+    return tuple(pieces)
+
+
+def _counts(snapshot: Snapshot) -> Line:
     rows = snapshot.instances.values()
     running = sum(row.status is InstanceStatus.RUNNING for row in rows)
     ill = sum(row.health is HealthStatus.UNHEALTHY for row in rows)
-    counts: list[str | tuple[str, str]] = [f"{running}/{len(rows)} running"]
-    if ill:
-        counts.append((f" · {ill} unhealthy", "bold red"))
-    return counts
+    counts = ((f"{running}/{len(rows)} running", ""),)
+    return (*counts, (f" · {ill} unhealthy", "bad")) if ill else counts
 
 
 class Banner(Static):
@@ -104,15 +115,16 @@ class Prompt(Input):
             self.text = text
 
     def __init__(self) -> None:
-        super().__init__(id="prompt", compact=True)
+        super().__init__(id="prompt", compact=True, select_on_focus=False)
         self.kind = ""
 
-    def open(self, kind: str, known: Iterable[str] = ()) -> None:
+    def open(self, kind: str, known: Iterable[str] = (), text: str = "") -> None:
         """Ask for a filter (``/``) or a command (``:``).
 
         Args:
             kind: Which of the two.
             known: What is completed as one types.
+            text: What stands there to be edited.
         """
         self.kind = kind
         self.suggester = SuggestFromList(list(known)) if known else None
@@ -121,7 +133,8 @@ class Prompt(Input):
             if kind == "/"
             else ("a view or an action; tab completes")
         )
-        self.value = ""
+        self.value = text
+        self.cursor_position = len(text)
         self.add_class("-shown")
         self.focus()
 
@@ -130,6 +143,11 @@ class Prompt(Input):
         event.stop()
         if self.has_class("-shown"):
             self.post_message(self.Typed(self.kind, self.value))
+
+    def on_blur(self) -> None:
+        """One went elsewhere: it ends, and what was filtered by stays."""
+        if self.app.app_focus and self.screen.focused is not self:
+            self.remove_class("-shown")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""

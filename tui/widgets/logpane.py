@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.cells import cell_len
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tui.model.lines import Kept
-from tui.model.text import Line, pieces
+from tui.model.text import Line, occurrences, pieces
 from tui.widgets.pane import Pane
+
+_ENDLESS: Final = sys.maxsize
 
 
 class LogPane(Pane):
@@ -118,9 +120,22 @@ class LogPane(Pane):
         line, start, end = self._rows[at]
         return ((self.kept.lines[line][start:end], ""),)
 
-    def on_resize(self, _event: events.Resize) -> None:
-        """Another width: other rows."""
-        self._arrange()
+    # --- searching: in whole lines, wherever they are broken -----------------------------------
+
+    def _cuts(self, row: int, _text: str) -> list[tuple[int, int]]:
+        line, start, end = self._rows[row]
+        return [
+            (max(a, start) - start, min(b, end) - start)
+            for a, b in occurrences(self.kept.lines[line], self.sought)
+            if a < end and b > start
+        ]
+
+    def _finds(self) -> list[int]:
+        found: dict[int, None] = {}
+        for at in range(self._shown):
+            for begin, _ in occurrences(self.kept.lines[at], self.sought):
+                found.setdefault(bisect_right(self._rows, (at, begin, _ENDLESS)) - 1)
+        return list(found)
 
     def action_pause(self) -> None:
         """Stand still, or show what has come."""

@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.model.text import Line, plain
+from tui.model.text import Line, occurrences, plain
 
 
 def _over(strip: Strip, style: Style) -> Strip:
@@ -42,6 +42,8 @@ class Pane(ScrollView, can_focus=True):
         Binding("end,G", "scroll_end", "Last", show=False, id="pane.last"),
         Binding("pageup,ctrl+b", "page_up", "Page up", show=False, id="pane.page_up"),
         Binding("pagedown,ctrl+f", "page_down", "Page down", show=False, id="pane.page_down"),
+        Binding("ctrl+u", "half(-1)", "Half up", show=False, id="pane.half_up"),
+        Binding("ctrl+d", "half(1)", "Half down", show=False, id="pane.half_down"),
         Binding("n", "found(1)", "Next", show=False, id="pane.next", tooltip="The next find."),
         Binding("N", "found(-1)", "Previous", show=False, id="pane.previous"),
     ]
@@ -69,6 +71,8 @@ class Pane(ScrollView, can_focus=True):
         self._stick = end
         self._follows = end
         self.sought = ""
+        self.found = True
+        """Whether what is sought was there when it was sought."""
         self._here: int | None = None
 
     # --- what it shows -----------------------------------------------------------------------
@@ -136,7 +140,7 @@ class Pane(ScrollView, can_focus=True):
         segments = [Segment(text, self._tone(tone)) for text, tone in line]
         strip = Strip(segments)
         if self.sought:
-            strip = self._marked(strip, plain(line), here=self._here == top + y)
+            strip = self._marked(strip, plain(line), top + y)
         return strip.crop_extend(left, left + self.size.width, self.rich_style)
 
     def _tone(self, tone: str) -> Style:
@@ -144,19 +148,20 @@ class Pane(ScrollView, can_focus=True):
             return self.rich_style
         return self.rich_style + self.get_component_rich_style(f"pane--{tone}", partial=True)
 
-    def _marked(self, strip: Strip, text: str, *, here: bool) -> Strip:
-        """Every find in a line, in a colour of its own."""
-        style = self.get_component_rich_style("pane--here" if here else "pane--found")
-        low, sought = text.lower(), self.sought.lower()
-        cuts, at = [], low.find(sought)
-        while at >= 0:
-            cuts.append((at, at + len(sought)))
-            at = low.find(sought, at + len(sought))
+    def _marked(self, strip: Strip, text: str, row: int) -> Strip:
+        """Every find in a row, in a colour of its own."""
+        cuts = self._cuts(row, text)
         if not cuts:
             return strip
+        style = self.get_component_rich_style("pane--here" if row == self._here else "pane--found")
         edges = [cell_len(text[:edge]) for cut in cuts for edge in cut]
         parts = strip.divide([*edges, strip.cell_length])
         return Strip.join([_over(p, style) if n % 2 else p for n, p in enumerate(parts)])
+
+    def action_half(self, way: int) -> None:
+        """Half a page up or down."""
+        half = way * max(1, self.scrollable_content_region.height // 2)
+        self.scroll_relative(y=half, animate=False, immediate=True)
 
     # --- searching ---------------------------------------------------------------------------
 
@@ -169,18 +174,24 @@ class Pane(ScrollView, can_focus=True):
         Returns:
             Whether there is any.
         """
-        self.sought, self._here = text, None
+        self.sought, self.found, self._here = text, True, None
         self.refresh()
         if not text:
             return True
         bottom = int(self.scroll_offset.y) + self.size.height
         finds = self._finds()
+        self.found = bool(finds)
         if not finds:
             return False
         self._go([at for at in finds if at < bottom][-1:] or finds[:1])
         return True
 
+    def _cuts(self, _row: int, text: str) -> list[tuple[int, int]]:
+        """Where in the text of a row it is found: begin and end of each."""
+        return occurrences(text, self.sought)
+
     def _finds(self) -> list[int]:
+        """The rows in which it is found, or in which that begins."""
         sought = self.sought.lower()
         return [
             at for at in range(self._height()) if sought in plain(self.line_at(at) or ()).lower()

@@ -20,6 +20,8 @@ _VARIABLES = {
 }
 """The theme's colour of each tone."""
 
+_STYLES = {"bad": "bold", "title": "bold", "strong": "bold", "brand": "bold reverse"}
+
 
 def rich(app: App[Any], lines: Iterable[Line]) -> Text:
     """The lines, coloured as the theme has it."""
@@ -36,4 +38,4 @@ def _style(app: App[Any], tone: str) -> str:
     colour = app.theme_variables.get(_VARIABLES.get(tone, ""), "")
     # "auto 87%" is a contrast that only the style sheet can work out.
     plain = colour if colour.startswith("#") else ""
-    return f"bold {plain}".strip() if tone in ("bad", "title") else plain
+    return f"{_STYLES.get(tone, '')} {plain}".strip()

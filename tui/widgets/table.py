@@ -7,20 +7,21 @@ columns' widths, keeps rows by key, and leaves the cursor on its row whatever co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.widgets import table_messages
 from tui.widgets.arranged import Arranged
 from tui.widgets.columns import Column, fit
+from tui.widgets.table_keys import TABLE_KEYS
 
 T = TypeVar("T")
 
@@ -33,21 +34,12 @@ class Table(ScrollView, Generic[T], can_focus=True):
     Args:
         columns: All that it can show.
         fits: Whether a row fits a filter's text.
+        sort: The column that it is sorted by at first, by name.
+        empty: What stands there while there is no row.
+        marks: Whether rows can be marked: only where a key does something to those that are.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
-        Binding("home,g", "edge(-1)", "First", show=False, id="table.first"),
-        Binding("end,G", "edge(1)", "Last", show=False, id="table.last"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table.page_down"),
-        Binding("space", "mark", "Mark", show=False, id="table.mark"),
-        Binding("enter", "open", "Open", show=False, id="table.open"),
-        Binding("S", "sort", "Sort", show=False, id="table.sort"),
-        Binding("R", "reverse", "Reverse", show=False, id="table.reverse"),
-    ]
-
+    BINDINGS: ClassVar[list[BindingType]] = TABLE_KEYS
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--header", "table--cursor", "table--mark", "table--odd",
         "table--good", "table--warn", "table--bad", "table--busy", "table--dim",
@@ -55,31 +47,9 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     cursor: reactive[int] = reactive(0, repaint=False)
 
-    class Opened(Message):
-        """Enter, or a second click, on a row."""
-
-        def __init__(self, table: Table[Any], key: str) -> None:
-            super().__init__()
-            self.table = table
-            self.key = key
-
-        @property
-        def control(self) -> Table[Any]:
-            """Which table."""
-            return self.table
-
-    class Moved(Message):
-        """The cursor stands on another row, or on none."""
-
-        def __init__(self, table: Table[Any], key: str | None) -> None:
-            super().__init__()
-            self.table = table
-            self.key = key
-
-        @property
-        def control(self) -> Table[Any]:
-            """Which table."""
-            return self.table
+    Opened: TypeAlias = table_messages.Opened
+    Moved: TypeAlias = table_messages.Moved
+    Asked: TypeAlias = table_messages.Asked
 
     def __init__(
         self,
@@ -88,6 +58,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         fits: Callable[[T, str], bool] | None = None,
         sort: str | None = None,
         empty: str = "Nothing here.",
+        marks: bool = True,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
@@ -96,6 +67,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self._widths: tuple[tuple[Column[T], int], ...] = ()
         self._lines: dict[tuple[str, bool, bool, bool], tuple[T, Strip]] = {}
         self.empty = empty
+        self._marks = marks
         self.marked: set[str] = set()
 
     def use(self, columns: Sequence[Column[T]]) -> None:
@@ -123,6 +95,11 @@ class Table(ScrollView, Generic[T], can_focus=True):
         """The marked rows; where none is, the one under the cursor."""
         marked = tuple(key for key in self.keys if key in self.marked)
         return marked or ((self.key,) if self.key is not None else ())
+
+    @property
+    def marks(self) -> tuple[int, int]:
+        """How many marked rows are shown, and how many there are."""
+        return sum(key in self.marked for key in self.keys) if self.marked else 0, len(self.marked)
 
     @property
     def order(self) -> tuple[str | None, bool]:
@@ -169,6 +146,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         if text != self._rows.filter:
             self._rows.filter = text
             self._arrange()
+            self._told()
 
     @property
     def filtered(self) -> str:
@@ -181,6 +159,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         rows.column = next((c for c in self._all if c.name == name), rows.column)
         rows.down = down
         self.refigure()
+        self._told()
 
     @property
     def seen(self) -> Sequence[str]:
@@ -343,6 +322,14 @@ class Table(ScrollView, Generic[T], can_focus=True):
         """A page up or down."""
         self._put_cursor(self.cursor + way * max(1, self.size.height - 2))
 
+    def action_half(self, way: int) -> None:
+        """Half a page up or down."""
+        self._put_cursor(self.cursor + way * max(1, self.size.height // 2))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is no key for marks where nothing can be marked."""
+        return self._marks if action == "mark" else super().check_action(action, parameters)
+
     def action_mark(self) -> None:
         """Mark the row or unmark it, and go on to the next."""
         if self.key is None:
@@ -350,12 +337,17 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self.marked ^= {self.key}
         self._refresh_row(self.cursor)
         self._put_cursor(self.cursor + 1)
+        self._told()
+
+    def _told(self) -> None:
+        self.post_message(self.Asked(self, self.key))
 
     def unmark(self) -> bool:
         """Mark nothing; whether anything was marked."""
         had = bool(self.marked)
         self.marked.clear()
         self.refresh()
+        self._told()
         return had
 
     def action_open(self) -> None:

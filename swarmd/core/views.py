@@ -186,6 +186,24 @@ def one_provider(tables: Tables, name: str) -> ProviderInfo:
     return next(info for info in provider_infos(tables) if info.name == name)
 
 
+def _provider_counts(tables: Tables, by_provider: Mapping[str, int]) -> tuple[ProviderCount, ...]:
+    infos = (
+        provider_info(tables, record, by_provider) for _, record in sorted(tables.providers.items())
+    )
+    return tuple(
+        ProviderCount(
+            name=info.name,
+            type=info.type,
+            enabled=info.enabled,
+            cordoned=info.cordoned,
+            ok=info.health.ok,
+            instance_count=info.instances,
+            capabilities=info.capabilities,
+        )
+        for info in infos
+    )
+
+
 def counts(tables: Tables, *, health: bool) -> dict[str, Any]:
     """The counted parts of the status (seed 000, section 5.1).
 
@@ -203,23 +221,8 @@ def counts(tables: Tables, *, health: bool) -> dict[str, Any]:
         by_status[status] += count
         by_health[health_status] += count
         by_provider[provider] += count
-    infos = (
-        provider_info(tables, record, by_provider) for _, record in sorted(tables.providers.items())
-    )
-    providers = tuple(
-        ProviderCount(
-            name=info.name,
-            type=info.type,
-            enabled=info.enabled,
-            cordoned=info.cordoned,
-            ok=info.health.ok,
-            instance_count=info.instances,
-            capabilities=info.capabilities,
-        )
-        for info in infos
-    )
     return {
-        "providers": providers,
+        "providers": _provider_counts(tables, by_provider),
         "instances": InstanceCounts(
             total=len(tables.instances),
             by_status={status: by_status.get(status, 0) for status in InstanceStatus},

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from tui.widgets.arranged import Arranged
 from tui.widgets.columns import Column
 
-RANK: Column[str] = Column("rank", "RANK", 4, str, order=len)
+def length(row: str) -> int | None:
+    """Of an empty one it is not known."""
+    return len(row) or None
+
+
+RANK: Column[str] = Column("rank", "RANK", 4, str, order=length)
 ROWS = st.dictionaries(st.sampled_from("abcdef"), st.text("xy", max_size=3))
 
 
@@ -27,9 +32,10 @@ def arranged(rows: dict[str, str], text: str, *, down: bool) -> Arranged[str]:
 def test_it_shows_what_fits_in_order(rows: dict[str, str], text: str, down: bool) -> None:
     found = arranged(rows, text, down=down)
     assert set(found.keys) == {key for key, row in rows.items() if text in row}
-    assert [len(rows[key]) for key in found.keys] == sorted(
-        (len(rows[key]) for key in found.keys), reverse=down
-    )
+    ranks = [length(rows[key]) for key in found.keys]
+    known = [rank for rank in ranks if rank is not None]
+    assert known == sorted(known, reverse=down)
+    assert ranks == known + [None] * (len(ranks) - len(known)), "what is not known comes last"
     assert [found.place(key) for key in found.keys] == list(range(len(found.keys)))
 
 

@@ -149,7 +149,7 @@ class ProvidersView(ProviderActions):
             Column("cores", "CORES ASKED", 12, self._cores, least=60),
             Column("memory", "MEM ASKED", 11, self._memory, least=72),
             Column("latency", "LATENCY", 7, lambda p: duration(p.health.latency), right=True,
-                   order=lambda p: p.health.latency or 0.0, least=84),
+                   order=lambda p: p.health.latency, least=84),
             Column("looked", "LOOKED", 7, lambda p: since(p.health.checked_at, self.now()),
                    right=True, least=110),
             Column("version", "VERSION", 10, lambda p: p.health.version or "-", least=110),

@@ -35,9 +35,8 @@ class Arranged(Generic[T]):
         """Filter and sort anew."""
         keys = [key for key, row in self.rows.items() if self._passes(row)]
         if self.column is not None:
-            keys.sort(key=lambda key: sortable(self._rank(self.rows[key])))
-            if self.down:
-                keys.reverse()
+            rank, down = self._rank, self.down
+            keys.sort(key=lambda key: sortable(rank(self.rows[key]), down=down), reverse=down)
         self.keys = keys
         self._place = {key: at for at, key in enumerate(keys)}
 

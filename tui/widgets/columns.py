@@ -58,6 +58,6 @@ _PLAIN = dict.fromkeys((*range(32), 127, *range(128, 160)), " ")
 """Control characters of a name or a message do nothing to the terminal."""
 
 
-def sortable(value: Any) -> tuple[bool, Any]:
-    """What is not known comes last."""
-    return (value is None, value if value is not None else 0)
+def sortable(value: Any, *, down: bool) -> tuple[bool, Any]:
+    """A key to sort by, upwards or downwards: what is not known comes last either way."""
+    return ((value is None) is not down, value if value is not None else 0)

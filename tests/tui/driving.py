@@ -14,6 +14,9 @@ LIMIT_SECONDS = 20.0
 SIZES = ((80, 24), (140, 40))
 """The two terminals that every snapshot is taken of."""
 
+_FOR_EVER = ("link", "log", "exec", "keep-")
+"""How the groups of workers begin that follow something."""
+
 Run = Callable[[Pilot[Any]], Coroutine[Any, Any, None]]
 
 
@@ -42,6 +45,17 @@ async def online(pilot: Pilot[Any]) -> SwarmdApp:
     return app
 
 
+async def settled(pilot: Pilot[Any]) -> None:
+    """Until everything that a view has asked for is there; what goes on for ever is not awaited."""
+
+    def busy() -> list[str]:
+        workers = [each for each in pilot.app.workers if not each.is_finished]
+        return [each.group for each in workers if not each.group.startswith(_FOR_EVER)]
+
+    await until(pilot, lambda: not busy(), busy)
+    await pilot.pause()
+
+
 def after(*steps: Callable[[Pilot[Any]], Awaitable[object]]) -> Run:
     """For ``snap_compare``: be online, then take these steps."""
 
@@ -49,7 +63,7 @@ def after(*steps: Callable[[Pilot[Any]], Awaitable[object]]) -> Run:
         await online(pilot)
         for step in steps:
             await step(pilot)
-        await pilot.pause()
+        await settled(pilot)
 
     return run
 

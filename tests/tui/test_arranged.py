@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tui.widgets.arranged import Arranged
 from tui.widgets.columns import Column
 
+
 def length(row: str) -> int | None:
     """Of an empty one it is not known."""
     return len(row) or None

@@ -32,9 +32,7 @@ from swarmd.actors.reconciler import Reconciler
 from swarmd.actors.registry import Transact
 from swarmd.actors.underway import Sent, UnderWay
 from swarmd.core import housekeeping
-from swarmd.core.breaker import says_nothing
 from swarmd.core.notes import event_of
-from swarmd.core.recovery.again import is_automatic
 from swarmd.core.steps import Outcome, Step, abandon, config_during, settle
 from swarmd.core.tables import Change, Tables
 from swarmd.core.turns import late
@@ -287,17 +285,9 @@ class Controller(SwarmActor):
     def _step_ended(self, outcome: Outcome) -> None:
         sent = self._under_way.ended(outcome)
         if sent is not None:
-            self._reconciler.touched(sent.target)
-            self._excuse(outcome, sent.target)
+            self._reconciler.step_ended(sent.target, outcome)
             sent.note_end()
         self._write(outcome, settle)
-
-    def _excuse(self, outcome: Outcome, target: str) -> None:
-        """An automatic start that only told of its provider is no attempt of the instance's."""
-        operation = self._published.tables.operations.get(outcome.operation_id)
-        silent = outcome.error is not None and says_nothing(outcome.error)
-        if silent and operation is not None and is_automatic(operation):
-            self._reconciler.excuse(target)
 
     def _write(self, outcome: Outcome, how: Settling) -> None:
         now = self.context.clock.now()

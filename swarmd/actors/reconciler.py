@@ -31,7 +31,7 @@ from swarmd.core.recovery.attempts import Attempts
 from swarmd.core.recovery.held import hold
 from swarmd.core.recovery.remedy import Hold
 from swarmd.core.sight import follow, lost_failure, settle
-from swarmd.core.steps import Step
+from swarmd.core.steps import Outcome, Step
 from swarmd.core.strays import stand_in_for, stray_of
 from swarmd.core.tables import Change, EventDraft, Tables
 from swarmd.core.wishes import Wish, accept
@@ -87,13 +87,12 @@ class Reconciler:
         self._waits: dict[str, datetime] = {}
         self._me = Caller(name="swarmd", uid=0, gid=0, pid=0)
 
-    def touched(self, instance_id: str) -> None:
+    def step_ended(self, instance_id: str, outcome: Outcome) -> None:
         """An operation has just changed this instance: older sightings do not count."""
         self._touched[instance_id] = time.monotonic()
-
-    def excuse(self, instance_id: str) -> None:
-        """What was just tried for it told of its provider alone: that is no crash loop."""
-        self._restarts.excuse(instance_id)
+        operation = self._published.tables.operations.get(outcome.operation_id)
+        if operation is not None:
+            self._restarts.step_ended(operation, outcome.error)
 
     def looked(
         self,

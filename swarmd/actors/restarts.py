@@ -6,17 +6,20 @@ import random
 from collections.abc import Mapping
 from datetime import datetime
 
+from swarmd.core.breaker import says_nothing
 from swarmd.core.health.facts import Seen
 from swarmd.core.health.findings import ended, is_out_of_memory
-from swarmd.core.recovery.again import is_tried_again
+from swarmd.core.recovery.again import is_automatic, is_tried_again
 from swarmd.core.recovery.attempts import Attempts
 from swarmd.core.recovery.decide import MEMORY_ATTEMPTS, decide
 from swarmd.core.recovery.limits import limits_of
 from swarmd.core.recovery.remedy import Remedy
 from swarmd.core.tables import Tables
+from swarmd.errors import SwarmError
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import InstanceStatus
+from swarmd.messages.enums import InstanceStatus, Origin
 from swarmd.messages.instance import Instance
+from swarmd.messages.operation import Operation
 
 
 class Restarts:
@@ -43,6 +46,17 @@ class Restarts:
     def note(self, instance_id: str, now: datetime) -> None:
         """One more."""
         self._attempts[instance_id] = self._attempts.get(instance_id, Attempts()).after(now)
+
+    def step_ended(self, operation: Operation, error: SwarmError | None) -> None:
+        """What that means for the attempts.
+
+        An automatic start that only told of its provider is none. What a person has asked for
+        begins anew: another limit, say, is worth another attempt.
+        """
+        if operation.origin is Origin.USER:
+            self.forget(operation.target)
+        elif is_automatic(operation) and error is not None and says_nothing(error):
+            self.excuse(operation.target)
 
     def excuse(self, instance_id: str) -> None:
         """The last one failed because its provider did not answer: it does not count."""

@@ -44,6 +44,7 @@ class Returning:
         self._waiting: dict[str, dict[str, str]] = {}
         self._busy: set[str] = set()
         self._sent: dict[str, tuple[str, float]] = {}  # wishes that are no operations yet
+        self._held: dict[str, float] = {}  # when, of those of which the record may not tell yet
 
     def found(self, provider: str, ended: Mapping[str, str]) -> None:
         """These have ended, each with how, and it is their time: all that do at a provider now."""
@@ -69,6 +70,7 @@ class Returning:
         if is_left_alone(tables, provider):
             return
         self._forget_sent(tables)
+        self._forget_held(tables)
         room = health.max_parallel - under_way(tables, provider) - self._about_to(tables, provider)
         for instance_id in tuple(waiting):
             if room <= 0:
@@ -88,6 +90,7 @@ class Returning:
             return False
         if isinstance(remedy, Hold):
             self._restarts.forget(row.id)
+            self._held[row.id] = time.monotonic()
             self._hold(row.id, remedy, now)
             return False
         which = self._restarts.which(row.id, words, health)
@@ -106,6 +109,8 @@ class Returning:
         self._busy.discard(row.id)
         if was_busy and row.status is InstanceStatus.RUNNING:
             return False
+        if row.id in self._held:
+            return False
         held = row.status is InstanceStatus.ERROR and not is_tried_again(row)
         return row.desired is DesiredState.RUNNING and not held
 
@@ -114,6 +119,14 @@ class Returning:
         for instance_id, (operation_id, at) in tuple(self._sent.items()):
             if operation_id in tables.operations or at < latest:
                 del self._sent[instance_id]
+
+    def _forget_held(self, tables: Tables) -> None:
+        """Those of which the record tells now; or it never will."""
+        latest = time.monotonic() - _SENT_SECONDS
+        for instance_id, at in tuple(self._held.items()):
+            row = tables.instances.get(instance_id)
+            if row is None or row.status is InstanceStatus.ERROR or at < latest:
+                del self._held[instance_id]
 
     def _about_to(self, tables: Tables, provider: str) -> int:
         """Starts that were asked for there and are no operations yet."""

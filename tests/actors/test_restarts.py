@@ -11,12 +11,19 @@ from swarmd.actors.restarts import Restarts
 from swarmd.core.recovery.again import failed_by_itself
 from swarmd.core.recovery.remedy import Act, Hold, Leave, Wait
 from swarmd.core.tables import Tables
+from swarmd.errors import ProviderError, ProviderUnreachable, SwarmError
 from swarmd.messages.config import HealthConfig
-from swarmd.messages.enums import DesiredState, InstanceStatus, RecoveryAction
+from swarmd.messages.enums import (
+    DesiredState,
+    InstanceStatus,
+    OperationKind,
+    Origin,
+    RecoveryAction,
+)
 from swarmd.messages.instance import Failure, HealthCheck, Instance, InstanceConfig, Resources
 from swarmd.messages.units import Duration, Size
 from tests.actors.health_kit import running
-from tests.actors.kit import AT, instance
+from tests.actors.kit import AT, instance, operation
 
 SETTINGS = HealthConfig(max_recovery_attempts=3, stable_time=Duration(60))
 DOWN = instance(1, desired=DesiredState.RUNNING)
@@ -134,3 +141,25 @@ def test_what_only_lost_its_container_is_made_anew() -> None:
     found = Restarts().decide(DOWN, "its container was removed", SETTINGS, LATER)
     assert isinstance(found, Act)
     assert found.recreate
+
+
+@pytest.mark.parametrize(
+    ("origin", "error", "left"),
+    [
+        (Origin.RECONCILE, None, 1),
+        (Origin.RECONCILE, ProviderError("it ends with 3"), 1),
+        (Origin.RECONCILE, ProviderUnreachable("no engine answers"), 0),
+        (Origin.USER, None, None),
+        (Origin.USER, ProviderError("it ends with 3"), None),
+    ],
+)
+def test_what_the_end_of_an_operation_means_for_the_attempts(
+    origin: Origin, error: SwarmError | None, left: int | None
+) -> None:
+    """A person's change begins anew; a provider's silence is no fault of the instance."""
+    restarts = Restarts()
+    restarts.note(DOWN.id, LATER)
+    restarts.step_ended(operation("o1", DOWN, kind=OperationKind.START, origin=origin), error)
+    assert restarts.counts().keys() == ({DOWN.id} if left is not None else set())
+    if left is not None:
+        assert restarts.which(DOWN.id, "", SETTINGS) == f"attempt {left + 1} of 3"

@@ -130,6 +130,25 @@ def test_what_is_over_quickly_is_not_taken_for_under_way() -> None:
     assert bed.advance() == ["i0"]
 
 
+def test_one_that_is_held_is_not_started_before_its_record_tells() -> None:
+    """Looks may follow each other faster than a record is written."""
+    row = ended(1)
+    bed = Bed(row)
+    for _ in range(HealthConfig().max_recovery_attempts):
+        bed.restarts.note(row.id, AT)
+    assert bed.advance() == []
+    assert bed.held == [row.id]
+    bed.returning.found("local", {row.id: "exit status 1"})
+    assert bed.advance() == []
+    assert bed.held == [row.id]
+    bed.apply(Change(instances=(ended(1, InstanceStatus.ERROR),)))
+    bed.returning.found("local", {row.id: "exit status 1"})
+    assert bed.advance() == []
+    bed.apply(Change(instances=(row,)))  # a person's start of it has failed to last
+    bed.returning.found("local", {row.id: "exit status 1"})
+    assert bed.advance() == [row.id]
+
+
 def test_only_what_is_still_ended_and_wanted() -> None:
     bed = Bed(ended(0), ended(1), ended(2, InstanceStatus.ERROR), ended(3))
     bed.returning.keep("local", ("i1", "i2", "i3"))

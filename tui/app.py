@@ -181,6 +181,8 @@ class SwarmdApp(Harmless):
     @on(View.Narrowed)
     def retitle(self) -> None:
         """Where one is, how that is narrowed, and how the daemon does."""
+        if not self.is_running:
+            return  # it is on its way out, and the title may have gone before
         title, view = self.screen_stack[0].query_one(TitleBar), self.view
         narrowed = view.narrowed if view is not None and view.ready else ""
         title.show(self.path, self.snapshot, narrowed, read_only=self.read_only)
@@ -212,7 +214,11 @@ class SwarmdApp(Harmless):
 
     def _walk(self, path: Path) -> None:
         self.path = path
-        self.run_worker(self._arrive(), group="walk")
+        self._set_out()
+
+    @work(group="walk")
+    async def _set_out(self) -> None:
+        await self._arrive()
 
     async def _arrive(self) -> None:
         """Show the view of this place; those that are not on the path any more are let go.
@@ -220,7 +226,8 @@ class SwarmdApp(Harmless):
         One after the other: cut off while a view comes or goes it would leave half of one.
         """
         async with self._walking:
-            await self._show_here()
+            if self.is_running:
+                await self._show_here()
 
     async def _show_here(self) -> None:
         body, here = self.screen_stack[0].query_one("#body"), self.path.here

@@ -72,6 +72,20 @@ def press(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
     """A step: press these."""
 
     async def step(pilot: Pilot[Any]) -> None:
-        await pilot.press(*keys)
+        for key in keys:
+            await pilot.press(key)
+            await _laid_out(pilot)
 
     return step
+
+
+async def _laid_out(pilot: Pilot[Any]) -> None:
+    """Until the view that a key has led to is there, in its size: the next key is for it."""
+    app = pilot.app
+    assert isinstance(app, SwarmdApp)
+
+    def done() -> bool:
+        view = app.view
+        return view is not None and view.ready and view.region.width == app.size.width
+
+    await until(pilot, done, lambda: (app.path, app.view, app.size))

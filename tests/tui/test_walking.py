@@ -70,3 +70,15 @@ async def test_every_view_stands_any_terminal(
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert [each.message for each in app._notifications if "cannot show" in each.message] == []
+
+
+@pytest.mark.anyio
+async def test_leaving_while_a_view_is_on_its_way_is_no_fault(app: SwarmdApp) -> None:
+    for turns in range(8):
+        leaving = SwarmdApp(app.link._connect, clock=scene.clock)
+        async with leaving.run_test() as pilot:
+            await online(pilot)
+            leaving.action_view("instances")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            leaving.exit()

@@ -125,14 +125,15 @@ def test_an_end_is_fresh_for_a_while(
 
 def test_a_thousand(endings: Endings, heard: Heard) -> None:
     before = descriptors()
+    many = min(1000, module._most_descriptors())  # beyond that some are seen by looking only
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", CROWD, "1000"],
+        [sys.executable, "-I", "-S", "-c", CROWD, str(many)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
     ) as crowd:  # fmt: skip
         assert crowd.stdout is not None
         pids = crowd.stdout.readline().split()
         found = {pid.decode(): identity for pid in pids if (identity := identify(int(pid)))}
-        assert len(found) == 1000
+        assert len(found) == many
         for name, identity in found.items():
             endings.follow(name, identity)
         one, *others = found
@@ -146,7 +147,7 @@ def test_a_thousand(endings: Endings, heard: Heard) -> None:
         return found.keys() - told
 
     wait_until(lambda: not rest(), timeout=30, describe=lambda: len(rest()))
-    assert 2 <= heard.times <= 1000
+    assert 2 <= heard.times <= many
     endings.close()
     assert descriptors() == before
 

@@ -79,6 +79,8 @@ def _take(rows: dict[str, PastRow], event: Event) -> None:
     if known is not None:
         if facts:
             rows[target] = msgspec.structs.replace(known, **facts)
+    elif facts.get("status") is InstanceStatus.DELETING:
+        return  # what goes out of the trash was not among them
     elif "status" in facts and "provider" in facts and event.owner is not None:
         owner = event.owner
         name = str(event.data.get("name") or (event.ref or "").removeprefix(f"{owner}/"))

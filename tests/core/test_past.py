@@ -76,6 +76,13 @@ WEB = ("running", "healthy", "local")
         ((event(11, EventType.INSTANCE_PURGED),), {}),
         (
             (
+                event(11, EventType.INSTANCE_PURGED),
+                event(12, EventType.INSTANCE_STATUS_CHANGED, status="deleting", provider="local"),
+            ),
+            {},
+        ),
+        (
+            (
                 event(11, EventType.INSTANCE_DELETED, status="deleted", provider="local"),
                 event(12, EventType.INSTANCE_UPDATED, status="stopped", provider="local"),
             ),

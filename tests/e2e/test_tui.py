@@ -59,7 +59,7 @@ def test_the_tour(real_daemon: DaemonProcess) -> None:
         screen.press("3")
         screen.until("CORES ASKED")
         screen.press("X")
-        screen.until("Its one instance is stopped")
+        screen.until("One instance is stopped")
         screen.press("y")
         wait_until(
             lambda: status(real_daemon, "web")[0] == "stopped", timeout=60, describe=screen.text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarmd.messages.enums import BreakerState
+from swarmd.messages.enums import BreakerState, InstanceStatus
 from swarmd.messages.instance import InstanceConfig, Resources
 from swarmd.messages.provider import BreakerInfo
 from swarmd.messages.requests import (
@@ -25,6 +25,7 @@ from tui.app import SwarmdApp
 from tui.model.bars import bar
 from tui.model.capacity import Asked, asked_of, details, room, state_of
 from tui.model.rows import FIELDS, row_of
+from tui.model.snapshot import Snapshot
 from tui.model.text import plain
 from tui.screens.confirm import Confirm
 from tui.views.provider import ProviderView
@@ -94,14 +95,21 @@ async def test_each_action_reaches_the_daemon(
         assert getattr(request, "wait", False) is False
 
 
-def test_what_is_lost_is_counted_by_what_is_known_last() -> None:
-    """A provider's own count is asked for again only after its instances have changed."""
-    box = scene.provider("box1", instances=0)
+def test_what_is_lost_is_counted_by_what_runs() -> None:
+    """A provider's own count has the trash in it, and is asked for again only now and then."""
     web = asked("web", 1, 1.0, 1 << 30, provider="box1")
-    rows = [row_of({name: getattr(web, name) for name in FIELDS})]
-    assert losses("drain", [box], rows).startswith("Its one instance is stopped")
-    assert losses("drain", [scene.provider("box1", instances=2)], rows).startswith("Its 2 inst")
-    assert losses("disable", [box], []) == losses("cordon", [box], rows) == ""
+    lab = asked("lab", 2, 1.0, 1 << 30, provider="box1")
+    ended = asked("old", 3, 1.0, 1 << 30, provider="box1", status=InstanceStatus.STOPPED)
+    items = [{name: getattr(row, name) for name in FIELDS} for row in (web, lab, ended)]
+    rows = {row.id: row for row in map(row_of, items)}
+    box, two = scene.provider("box1", instances=0), Snapshot(instances=rows)
+    one = Snapshot(instances={web.id: rows[web.id], ended.id: rows[ended.id]})
+    assert losses("drain", [box], one).startswith("One instance is stopped")
+    assert losses("drain", [box], two).startswith("2 instances are stopped")
+    full = scene.provider("box1", instances=2)
+    assert losses("drain", [full], Snapshot()).startswith("What runs there is stopped")
+    assert losses("disable", [full], two).startswith("2 instances keep running")
+    assert losses("disable", [box], Snapshot()) == losses("cordon", [box], two) == ""
 
 
 @pytest.mark.anyio

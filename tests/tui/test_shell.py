@@ -40,6 +40,12 @@ def test_help(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=steps)
 
 
+@pytest.mark.parametrize("keys", [("slash", *"web"), ("colon", *"ev")], ids=["filter", "command"])
+def test_what_is_typed_is_seen(snap_compare: Any, app: SwarmdApp, keys: tuple[str, ...]) -> None:
+    """The line stands above the keys, not below them."""
+    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(press("2", *keys)))
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_no_daemon(snap_compare: Any, daemon: FakeDaemon, size: tuple[int, int]) -> None:
     """How to start it, and that it is tried again."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from swarmd.core.lifecycle import DOWN
 from swarmd.errors import SwarmError
 from swarmd.messages.provider import ProviderInfo
 from swarmd.messages.requests import (
@@ -33,7 +33,6 @@ from tui.model.capacity import (
     tone_of_share,
 )
 from tui.model.fuzzy import fuzzy
-from tui.model.rows import Row
 from tui.model.snapshot import Changed, Snapshot
 from tui.model.words import duration, since, size
 from tui.navigation import Place
@@ -68,29 +67,32 @@ _DONE = {
 _PAGE = 1000
 
 
-def losses(name: str, providers: Sequence[ProviderInfo], rows: Iterable[Row]) -> str:
+def losses(name: str, providers: Sequence[ProviderInfo], snapshot: Snapshot) -> str:
     """What is lost by it, to be confirmed first.
+
+    What a provider itself counts has those in the trash in it and is older than the rows; the
+    rows may not be all that there are. Where nothing is known to run it is asked all the same.
 
     Args:
         name: What is to be done.
         providers: To whom.
-        rows: The instances that are known: newer than the providers' own count of them, and
-            perhaps not all that there are.
+        snapshot: What is known.
     """
-    there = Counter(row.provider for row in rows)
-    count = sum(max(each.instances, there[each.name]) for each in providers)
-    if not count:
+    names = {each.name for each in providers}
+    there = [row for row in snapshot.instances.values() if row.provider in names]
+    count = sum(row.status not in DOWN for row in there)
+    if not there and not any(each.instances for each in providers):
         return ""
-    many = "Its one instance" if count == 1 else f"Its {count} instances"
+    many = {0: "What runs there", 1: "One instance"}.get(count, f"{count} instances")
+    is_ = "is" if count <= 1 else "are"
     if name == "drain":
-        stops = "is" if count == 1 else "are"
         return (
-            f"{many} {stops} stopped with everything that runs there, and not started again by "
+            f"{many} {is_} stopped with everything that runs there, and not started again by "
             "itself. Files stay."
         )
     if name == "disable":
-        keeps = "keeps" if count == 1 else "keep"
-        return f"{many} {keeps} running, but nobody watches or can change them until it is enabled."
+        keeps = "keeps" if count <= 1 else "keep"
+        return f"{many} {keeps} running, but nobody watches or can change it until it is enabled."
     return ""
 
 
@@ -110,7 +112,7 @@ class ProviderActions(TableView):
             [(_REQUESTS[name](each.name), each.name) for each in chosen],
             _DONE[name],
             verb=name.capitalize(),
-            loses=losses(name, chosen, self.snapshot.instances.values()),
+            loses=losses(name, chosen, self.snapshot),
         )
 
     @work(exclusive=True, group="renewed", exit_on_error=False)

@@ -23,6 +23,7 @@ from tui.model.checkup import chart, checkup, columns, runs
 from tui.model.configuration import as_toml
 from tui.model.lines import Kept, Resumed, Splitter
 from tui.model.overview import overview, troubles
+from tui.model.rows import runs_since
 from tui.model.telling import busy_cores, story, use
 from tui.model.text import clean, folded, pieces, plain
 from tui.model.typed import (
@@ -306,3 +307,9 @@ def test_of_many_what_is_empty_stays() -> None:
     read = read_update({"memory": "", "cpu": "-", "labels": "a=1", "pids": "8"}, None)
     assert read.wanted == {"resources": {"cpu": None, "pids": 8}, "labels": {"a": "1"}}
     assert "pids" in read.problems
+
+
+def test_what_does_not_run_is_not_up_whenever_it_was_started() -> None:
+    web = scene.instance("web", started_at=scene.ago(60))
+    assert runs_since(web) == scene.ago(60)
+    assert runs_since(replace(web, status=InstanceStatus.ERROR)) is None

@@ -179,3 +179,23 @@ async def test_it_does_not_follow_where_the_wheel_has_led_away(
         daemon.put(WEB, type=EventType.INSTANCE_UPDATED)
         await until(pilot, lambda: view.table.key == str(daemon.seq), lambda: view.table.key)
         assert view.new == 0
+
+
+@pytest.mark.anyio
+async def test_what_could_not_be_read_back_is_read_once_the_connection_is_there(
+    app: SwarmdApp, daemon: FakeDaemon
+) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        daemon.die()
+        await until(pilot, lambda: not app.snapshot.link.online, lambda: app.snapshot.link)
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.view, EventsView), lambda: app.view)
+        assert isinstance(app.view, EventsView)
+        view = app.view
+        daemon.live()
+        await pilot.press("ctrl+r")
+        await until(
+            pilot, lambda: len(view.table.keys) >= len(COURSE), lambda: list(view.table.keys)
+        )
+        assert view.table.key == str(daemon.seq), "it is followed"

@@ -152,3 +152,6 @@ def test_what_stands_above() -> None:
     first, gap = past_line(reel, scene.NOW, 0)
     assert "event 13 of 20" in plain(first)
     assert "missing" in plain(gap)
+    (lost,) = live_line(12, 0, "", online=False)
+    assert "live" not in plain(lost)
+    assert "connection was lost" in plain(lost)

@@ -8,7 +8,7 @@ from datetime import datetime
 from swarmd.messages.instance import Instance
 from swarmd.messages.operation import Operation
 from tui.model.doing import progressing
-from tui.model.rows import Row
+from tui.model.rows import Row, runs_since
 from tui.model.text import Line, clean, line
 from tui.model.words import HEALTH_TONES, since, tone_of_status
 
@@ -35,7 +35,8 @@ def header(
         yield line(title or "an instance", "strong")
         return
     gone = row is None
-    up = f"  up {since(known.started_at, now)}" if known.started_at is not None else ""
+    begun = runs_since(known)
+    up = f"  up {since(begun, now)}" if begun is not None else ""
     yield (
         (clean(known.ref), "strong"),
         (f"  {'gone' if gone else known.status}", tone_of_status(known.status)),

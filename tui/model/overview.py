@@ -10,6 +10,7 @@ from swarmd.messages.health import InstanceHealth
 from swarmd.messages.instance import Instance, Resources
 from swarmd.messages.operation import Operation
 from swarmd.messages.provider import ProviderInfo
+from tui.model.rows import runs_since
 from tui.model.text import BLANK, Line, facts, folded, titled
 from tui.model.words import HEALTH_TONES, since, span, tone_of_status
 
@@ -110,7 +111,8 @@ def _remedy(status: HealthStatus) -> str:
 
 
 def _state(record: Instance, health: InstanceHealth | None, now: datetime) -> Iterator[Fact]:
-    up = f", up {since(record.started_at, now)}" if record.started_at is not None else ""
+    begun = runs_since(record)
+    up = f", up {since(begun, now)}" if begun is not None else ""
     wish = "" if str(record.status) == str(record.desired) else f", to be {record.desired}"
     yield "Status", f"{record.status}{up}{wish}", tone_of_status(record.status)
     status = record.health if health is None else health.status

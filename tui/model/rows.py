@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from swarmd.messages.enums import DesiredState, HealthStatus, InstanceStatus
-from swarmd.messages.instance import Failure
+from swarmd.messages.instance import Failure, Instance
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -51,3 +51,8 @@ def row_of(item: dict[str, Any]) -> Row:
         msgspec.ValidationError: It is not what this version knows.
     """
     return msgspec.convert(item, Row)
+
+
+def runs_since(known: Row | Instance) -> datetime | None:
+    """Since when it runs; None: it does not, whenever it was started."""
+    return known.started_at if known.status is InstanceStatus.RUNNING else None

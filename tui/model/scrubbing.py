@@ -9,15 +9,17 @@ from tui.model.text import Line
 from tui.model.words import since
 
 
-def live_line(count: int, new: int, narrowed: str) -> tuple[Line, ...]:
+def live_line(count: int, new: int, narrowed: str, *, online: bool = True) -> tuple[Line, ...]:
     """Of the events as they come.
 
     Args:
         count: How many are at hand.
         new: How many came since one scrolled up.
         narrowed: The filter.
+        online: Whether more can come.
     """
-    pieces: list[tuple[str, str]] = [("● live ", "good"), (f"{count} events", "dim")]
+    state = ("● live ", "good") if online else ("● up to when the connection was lost ", "warn")
+    pieces: list[tuple[str, str]] = [state, (f"{count} events", "dim")]
     if new:
         pieces.append((f" · {new} new below, G goes there", "warn"))
     if narrowed:

@@ -62,6 +62,7 @@ class EventsView(TableView):
         self._live: tuple[Event, ...] = ()
         self._journal: str | None = None
         self._follows = True
+        self._has_history = False
         self.new = 0
         self.reel: Reel | None = None
         self.table: Table[Entry] = Table(
@@ -77,16 +78,12 @@ class EventsView(TableView):
         yield self.table
         yield self.past
 
-    def on_mount(self) -> None:
-        """What happened before one came here is read once; what is known is shown after this."""
-        self._read_back()
-
     # --- as they come ------------------------------------------------------------------------
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """What is new."""
         self.explain()
-        if not (changed.everything or changed.events):
+        if not (changed.everything or changed.events or changed.link):
             return
         if snapshot.journal != self._journal:
             self._journal, self._live = snapshot.journal, ()
@@ -96,6 +93,8 @@ class EventsView(TableView):
         self.new = 0 if self._is_followed else self.new + len(new)
         if self.reel is None and (new or changed.everything):
             self._list()
+        if changed.everything and snapshot.link.online and not self._has_history:
+            self._read_back()  # what happened before one came here, once
         self._say()
 
     def none(self) -> str:
@@ -108,6 +107,8 @@ class EventsView(TableView):
         self.table.show(entries(self._live))
         if follows:
             self.table.action_edge(1)
+            # Before it is laid out it cannot be scrolled so far.
+            self.call_after_refresh(self.table.reveal)
 
     @property
     def _is_followed(self) -> bool:
@@ -124,6 +125,7 @@ class EventsView(TableView):
         except SwarmError as error:
             self._tell(error)
             return
+        self._has_history = True
         known = {event.seq: event for event in (*page.items, *self._live)}
         self._live = tuple(known[seq] for seq in sorted(known))[-_KEPT:]
         if self.reel is None:
@@ -135,7 +137,8 @@ class EventsView(TableView):
 
     def _say(self) -> None:
         if self.reel is None:
-            line = live_line(len(self._live), self.new, self.table.filtered)
+            online, narrowed = self.snapshot.link.online, self.table.filtered
+            line = live_line(len(self._live), self.new, narrowed, online=online)
         else:
             line = past_line(self.reel, self.now(), self.new)
         self.query_one("#line", Static).update(rich(self.app, line))

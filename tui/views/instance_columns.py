@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tui.model.fuzzy import fuzzy
-from tui.model.rows import Row
+from tui.model.rows import Row, runs_since
 from tui.model.uses import Use
 from tui.model.words import HEALTH_TONES, since, size, tone_of_status
 from tui.widgets.columns import Cell, Column
@@ -43,8 +43,8 @@ def columns(now: Callable[[], datetime], use: Callable[[str], Use]) -> tuple[Col
             "uptime",
             "UP",
             7,
-            lambda row: since(row.started_at, now()),
-            order=lambda row: row.started_at and -row.started_at.timestamp(),
+            lambda row: since(runs_since(row), now()),
+            order=lambda row: (begun := runs_since(row)) and -begun.timestamp(),
             right=True,
         ),
         Column("url", "URL", 24, lambda row: row.url or "-", grow=2, least=110),

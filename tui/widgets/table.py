@@ -267,7 +267,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         """Other widths."""
         self._widths = ()
         self.virtual_size = Size(self._total(), len(self.keys) + 1)
-        self._see()
+        self.reveal()
         self.tick()
 
     def on_focus(self) -> None:
@@ -287,7 +287,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
             self._refresh_row(before)
             self._refresh_row(self.cursor)
         if see:
-            self._see()
+            self.reveal()
         if told or before != self.cursor:
             self.post_message(self.Moved(self, self.key))
 
@@ -297,7 +297,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         top, page = int(self.scroll_offset.y), self.size.height - 1
         return page < 1 or top <= self.cursor < top + page
 
-    def _see(self) -> None:
+    def reveal(self) -> None:
         """Scroll so that the cursor's row is seen."""
         page, top = max(1, self.size.height - 1), int(self.scroll_offset.y)
         if self.cursor < top:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.core.telemetry.histogram import observe
 from swarmd.errors import Unavailable
@@ -158,6 +159,9 @@ def test_the_charts() -> None:
     ended = drawn["Operations that ended, a minute"].series
     assert [each.name for each in ended] == ["succeeded", "failed"]
     assert ended[0].values[0] == 3.0
+    short = replace(point(0), seconds=3.0)  # the first sample of a daemon
+    begun = {each.title: each for each in charts(replace(report(), points=(short,)))}
+    assert begun["Operations that ended, a minute"].series[0].values == (6.0,)
     assert "no sample" not in "\n".join(map(plain, sparks(tuple(drawn.values()), 80)))
 
 

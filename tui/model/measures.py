@@ -92,7 +92,10 @@ def _named(points: Sequence[MetricsPoint], names: dict[str, tuple[str, str]]) ->
 def _ended(points: Sequence[MetricsPoint]) -> Iterator[Series]:
     for name, tone in (("succeeded", "good"), ("failed", "bad"), ("cancelled", "warn")):
         values = tuple(
-            sum(getattr(each, name) for each in point.operations.values()) * 60 / point.seconds
+            # Three in the first three seconds of a daemon are no sixty a minute.
+            sum(getattr(each, name) for each in point.operations.values())
+            * 60
+            / max(point.seconds, 60.0)
             if point.samples and point.seconds
             else None
             for point in points

@@ -187,10 +187,6 @@ class SwarmdApp(Harmless):
         narrowed = view.narrowed if view is not None and view.ready else ""
         title.show(self.path, self.snapshot, narrowed, read_only=self.read_only)
 
-    def on_resize(self) -> None:
-        """The title is as wide as the terminal."""
-        self.call_after_refresh(self.retitle)
-
     def _tick(self) -> None:
         if self.view is not None and self.view.ready:
             self.view.tick()

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
+from textual.geometry import Size
 
 from swarmd.errors import DaemonUnreachable, PermissionDenied
 from swarmd.messages.config import TuiConfig
@@ -21,6 +23,8 @@ from tui.commands import commands_of
 from tui.main import read_settings
 from tui.model.snapshot import LinkState
 from tui.screens.help import Help
+from tui.widgets.frame import TitleBar
+from tui.widgets.table import Table
 
 NOT_THERE = DaemonUnreachable(
     "no daemon answers on /run/swarmd/swarmd.sock: No such file or directory",
@@ -189,3 +193,34 @@ async def test_a_view_that_cannot_draw_does_not_end_the_link(
         monkeypatch.undo()
         daemon.put(scene.instance("new", number=9), type=EventType.INSTANCE_CREATED)
         await until(pilot, lambda: len(app.snapshot.instances) == 7, lambda: app.snapshot)
+
+
+@pytest.mark.anyio
+async def test_what_is_behind_a_question_follows_the_terminal(app: SwarmdApp) -> None:
+    """A title as wide as the terminal was before is not what stands there."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await online(pilot)
+        await pilot.press("2", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help), lambda: app.screen)
+        await pilot.resize_terminal(120, 30)
+        title = app.screen_stack[0].query_one(TitleBar)
+        await until(pilot, lambda: len(str(title.render()).rstrip()) > 110, title.render)
+        table = app.screen_stack[0].query_one(Table)
+        await until(pilot, lambda: "URL" in table.render_line(0).text, lambda: table.render_line(0))
+
+
+@pytest.mark.anyio
+async def test_a_table_fitted_to_no_room_is_fitted_anew(
+    app: SwarmdApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told of its size before it had its place, it took the columns of no width at all."""
+    async with app.run_test(size=(140, 40)) as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: app.screen.query(Table), lambda: app.path)
+        table = app.screen.query_one(Table)
+        await until(pilot, lambda: "URL" in table.render_line(0).text, lambda: table.render_line(0))
+        with monkeypatch.context() as not_placed:
+            not_placed.setattr(Table, "size", Size())
+            table.on_resize(events.Resize(app.size, app.size))
+        assert "URL" in table.render_line(0).text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -31,8 +33,19 @@ _DOT = {
 class TitleBar(Static):
     """One line: the path, how the view is narrowed, the counts, the connection."""
 
+    _again: Callable[[], None] | None = None
+
     def show(self, path: Path, snapshot: Snapshot, narrowed: str = "", *, read_only: bool) -> None:
         """Draw it anew; what there is no room for is left out, the least important first."""
+        self._again = partial(self._draw, path, snapshot, narrowed, read_only=read_only)
+        self._again()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """It is as wide as the terminal, be it behind a question too."""
+        if self._again is not None:
+            self._again()
+
+    def _draw(self, path: Path, snapshot: Snapshot, narrowed: str, *, read_only: bool) -> None:
         places = [clean(place.title or place.view) for place in path.places]
         state, tone = _DOT[snapshot.link.state]
         link = ((f"{state} ", tone), (f"{snapshot.link.state} ", ""))

@@ -65,7 +65,8 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self._all = tuple(columns)
         self._rows = Arranged(fits, next((c for c in columns if c.name == sort), None))
         self._widths: tuple[tuple[Column[T], int], ...] = ()
-        self._lines: dict[tuple[str, bool, bool, bool], tuple[T, Strip]] = {}
+        self._fitted = 0
+        self._lines: dict[tuple[str, bool, bool, bool, int], tuple[T, Strip]] = {}
         self.empty = empty
         self._marks = marks
         self.marked: set[str] = set()
@@ -181,9 +182,12 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def _shown(self) -> tuple[tuple[Column[T], int], ...]:
         """The columns that there is room for, and their widths."""
-        if not self._widths:
-            room = self.size.width - 2
-            columns = [c for c in self._all if self.size.width >= c.least]
+        width = self.size.width
+        # It may be asked before it has a place: what holds for no room is not kept.
+        if not self._widths or width != self._fitted:
+            self._fitted = width
+            room = width - 2
+            columns = [c for c in self._all if width >= c.least]
             spare = max(0, room - sum(c.width + 1 for c in columns))
             shares = sum(c.grow for c in columns)
             self._widths = tuple(
@@ -206,7 +210,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
             return Strip([Segment(text, self._style("table--dim"))]).crop_extend(
                 0, width, self.rich_style
             )
-        return self._line(at).crop_extend(left, left + width, self._back(at))
+        return self._line(at, width).crop_extend(left, left + width, self._back(at))
 
     def _back(self, at: int) -> Style:
         if at == self.cursor and self.has_focus:
@@ -222,11 +226,11 @@ class Table(ScrollView, Generic[T], can_focus=True):
             cells.append(Segment(fit(title, width, right=column.right) + " "))
         return Strip(cells).apply_style(style)
 
-    def _line(self, at: int) -> Strip:
+    def _line(self, at: int, width: int) -> Strip:
         key = self.keys[at]
         row, marked = self._rows.rows[key], key in self.marked
         under = at == self.cursor and self.has_focus
-        spot = (key, under, marked, bool(at % 2))
+        spot = (key, under, marked, bool(at % 2), width)
         kept = self._lines.get(spot)
         if kept is not None and kept[0] is row:
             return kept[1]

@@ -64,9 +64,14 @@ class Guarded(Server):
     async def _make_app(self) -> web.Application:
         """The library's app below the token's path, the guard before it."""
         outer = web.Application(middlewares=[self._guard()])
+        outer.router.add_get(f"/{self._token}", self._with_slash)
         outer.add_subapp(f"/{self._token}", await super()._make_app())
         outer.on_response_prepare.append(_harden)
         return outer
+
+    async def _with_slash(self, _: web.Request) -> web.StreamResponse:
+        """Who lost the last character of the URL meant the same."""
+        raise web.HTTPFound(f"/{self._token}/")
 
     async def on_startup(self, app: web.Application) -> None:  # the library's
         """Say nothing: ``serve`` has said where it is."""
@@ -99,6 +104,12 @@ async def _harden(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
 
 
+def _on_a_terminal(words: str) -> None:
+    """For people: what reads the URL from standard output is not disturbed."""
+    if sys.stderr.isatty():
+        print(words, file=sys.stderr)
+
+
 def serve(
     *,
     socket: str | None = None,
@@ -106,6 +117,7 @@ def serve(
     read_only: bool = False,
     port: int = 0,
     tell: Callable[[str], None] = print,
+    hint: Callable[[str], None] = _on_a_terminal,
 ) -> int:
     """Serve the app until it is interrupted.
 
@@ -115,6 +127,7 @@ def serve(
         read_only: Refuse everything that changes something.
         port: Where to listen, at 127.0.0.1; 0: any that is free.
         tell: Is told the URL, once.
+        hint: Is told how to end it, once.
 
     Raises:
         ResourceLimitError: The port is taken.
@@ -126,6 +139,7 @@ def serve(
     with _listen(port) as listener:
         server = Guarded(shlex.join(command), listener, secrets.token_urlsafe(32))
         tell(server.url)
+        hint("Open it in a browser on this machine. Ctrl+C ends it.")
         server.serve()
     return 0
 

@@ -140,7 +140,7 @@ def _after(operation: Operation, instance: Instance, outcome: Outcome, now: date
         case Step.STOP:
             # The next start takes everything in: nothing waits for a restart any more.
             changes = {"started_at": None, "restart_required": ()}
-            return reach(instance, InstanceStatus.STOPPED, now=now, **changes)
+            return reach(instance, InstanceStatus.STOPPED, now=now, last_error=None, **changes)
         case Step.UPDATE:
             return _updated(operation, instance, outcome, now)
         case Step.TRASH:

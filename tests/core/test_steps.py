@@ -161,6 +161,13 @@ def test_a_start_records_what_was_seen() -> None:
     assert desk.record().started_at == began + (later(1) - NOW)
 
 
+def test_a_stop_ends_what_was_said_of_a_failure() -> None:
+    """It is as it is to be: why it did not run before is in its story."""
+    desk = Desk(instance(1, status=ERROR, last_error=LOST))
+    desk.run(desk.ask(STOP))
+    assert (desk.record().status, desk.record().last_error) == (STOPPED, None)
+
+
 def test_a_restart_of_what_is_to_be_stopped_meanwhile_ends_after_the_stop() -> None:
     desk = Desk(instance(1))
     operation = desk.ask(RESTART)

@@ -144,7 +144,7 @@ def test_what_is_wrong_stands_first_and_most_of_all_its_provider() -> None:
 
 def test_what_is_otherwise_than_wished_is_said_unless_it_is_being_done() -> None:
     lost = scene.instance("x", number=1, status=InstanceStatus.STOPPED)
-    assert first_words(lost) == ["It is stopped and is to be running"]
+    assert first_words(lost) == ["Its status is stopped, and it is to be running"]
     start = scene.operation(1, OperationKind.START, lost, progress=Progress(message="soon"))
     assert first_words(lost, operations=(start,)) == ["start: soon"]
     on_its_way = scene.instance("x", number=1, status=InstanceStatus.STARTING)

@@ -44,6 +44,16 @@ async def test_without_the_token_nothing_is_served(path: str) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_url_without_its_last_character_leads_there_too() -> None:
+    async with (
+        served() as server,
+        aiohttp.ClientSession() as session,
+        session.get(server.url.rstrip("/"), allow_redirects=False) as answer,
+    ):
+        assert (answer.status, answer.headers["Location"]) == (302, "/right/")
+
+
+@pytest.mark.anyio
 async def test_below_the_token_s_path_everything_is_served_and_no_cookie_is_set() -> None:
     """A cookie would go to every port of this host, and so to whatever an instance serves."""
     jar = aiohttp.CookieJar(unsafe=True)

@@ -95,7 +95,7 @@ def troubles(
         yield tone, f"It is {status}{why}", _remedy(status)
     otherwise = record.status in _OTHERWISE[record.desired]
     if otherwise and record.last_error is None and not operations:
-        yield "warn", f"It is {record.status} and is to be {record.desired}", ""
+        yield "warn", f"Its status is {record.status}, and it is to be {record.desired}", ""
     if record.restart_required:
         fields = ", ".join(record.restart_required)
         yield "warn", f"Waits for a restart to take effect: {fields}", "r restarts it."

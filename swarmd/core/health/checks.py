@@ -87,7 +87,7 @@ def _standing(instance: Instance, seen: Seen) -> tuple[HealthStatus, str]:
         return UNKNOWN, f"an operation is under way; it is {status}"
     if status in _AS_DESIRED[desired]:
         return HEALTHY, f"it is {status}, as it is to be"
-    return UNHEALTHY, f"it is {status} and is to be {desired}"
+    return UNHEALTHY, f"its status is {status}, and it is to be {desired}"
 
 
 def _responds(instance: Instance, track: Track, rules: Rules, now: datetime) -> Check:

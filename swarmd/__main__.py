@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import faulthandler
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from swarmd.configuration import LoadedConfig
     from swarmd.daemon import Daemon
+
+
+_DESCRIPTORS = 1 << 16
+"""The most that is asked for: enough for ten thousand instances, their probes and clients."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,6 +70,7 @@ def _run(loaded: LoadedConfig, load: Callable[[], LoadedConfig]) -> int:
 
     os.umask(0o077)
     limit_arenas()
+    _allow_descriptors()
     configure(loaded.config.logging)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     # A thread that computes (a sweep over /proc, say) gives way to the socket's loop within
@@ -73,6 +79,18 @@ def _run(loaded: LoadedConfig, load: Callable[[], LoadedConfig]) -> int:
     code = asyncio.run(_until_ended(Daemon(loaded, load=load)))
     sys.stderr.flush()
     return code
+
+
+def _allow_descriptors() -> None:
+    """Take what the host allows, up to what thousands of instances and their clients need.
+
+    The soft limit is as low as 1,024 only for programs that use select(2) (getrlimit(2)); the
+    end of a local instance is followed by a descriptor of its own.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _until_ended(daemon: Daemon) -> int:

@@ -107,7 +107,8 @@ async def _harden(_: web.Request, response: web.StreamResponse) -> None:
 def _on_a_terminal(words: str) -> None:
     """For people: what reads the URL from standard output is not disturbed."""
     if sys.stderr.isatty():
-        print(words, file=sys.stderr)
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
 
 
 def serve(

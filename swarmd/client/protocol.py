@@ -175,7 +175,7 @@ def unreachable(path: str, error: OSError) -> DaemonUnreachable:
     if isinstance(error, PermissionError):
         step = "Ask for membership of the group in access.socket_group, or run it as the owner."
     else:
-        step = "Start the daemon: swarmd (in a checkout: make run). Another socket: --socket."
+        step = "Start the daemon: swarmd (or make run). Another socket: --socket."
     return DaemonUnreachable(
         f"no daemon answers on {path}: {error.strerror or error}",
         next_step=step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from typing import Any
 
@@ -84,3 +85,19 @@ def test_a_server_that_was_taken_over_is_back_as_well(blind: DaemonProcess) -> N
     assert whats[-3:] == ["running → stopped", "start", "started"]
     blind.call("instance.delete", id="web", force=True)
     nothing_runs(blind)
+
+
+def test_ends_are_followed_beyond_a_shell_s_usual_limit_of_descriptors(
+    make_daemon: MakeDaemon,
+) -> None:
+    """1,024 of them would do for half as many instances: the daemon takes what the host allows."""
+    kind = resource.RLIMIT_NOFILE
+    limits = resource.getrlimit(kind)
+    resource.setrlimit(kind, (min(512, limits[0]), limits[1]))
+    try:
+        pid = make_daemon().start().pid
+    finally:
+        resource.setrlimit(kind, limits)
+    soft, hard = resource.prlimit(pid, kind)
+    assert hard == limits[1]
+    assert soft == (1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16))

@@ -140,7 +140,7 @@ class FakeDaemon:
         """Every connection breaks, and no new one is taken."""
         self.down = error or DaemonUnreachable(
             "no daemon answers on /run/swarmd/swarmd.sock: Connection refused",
-            next_step="Start the daemon: swarmd (in a checkout: make run). Another socket: --socket.",
+            next_step="Start the daemon: swarmd (or make run). Another socket: --socket.",
         )
         for client in self.clients:
             client.hear(self.down)

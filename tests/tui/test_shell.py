@@ -28,7 +28,7 @@ from tui.widgets.table import Table
 
 NOT_THERE = DaemonUnreachable(
     "no daemon answers on /run/swarmd/swarmd.sock: No such file or directory",
-    next_step="Start the daemon: swarmd (in a checkout: make run). Another socket: --socket.",
+    next_step="Start the daemon: swarmd (or make run). Another socket: --socket.",
 )
 NOT_ALLOWED = DaemonUnreachable(
     "no daemon answers on /run/swarmd/swarmd.sock: Permission denied",

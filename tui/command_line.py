@@ -25,6 +25,8 @@ def carry_out(app: SwarmdApp, text: str) -> None:
     word, _, rest = text.strip().partition(" ")
     if word == "theme" and rest in app.available_themes:
         app.theme = rest
+    elif word == "theme":
+        app.warn(f"There is no theme {rest!r}: {', '.join(sorted(app.available_themes))}.")
     elif word == "filter" and app.view is not None:
         app.view.filter(rest)
         app.retitle()
@@ -32,4 +34,4 @@ def carry_out(app: SwarmdApp, text: str) -> None:
         app.run_worker(found.run(), exit_on_error=False)
     elif word:
         why = app.refusal() if found is not None else None
-        app.warn(why or f"There is no command {text.strip()!r} here. ? lists them.")
+        app.warn(why or f"There is no command {text.strip()!r} here. ctrl+p lists them all.")

@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
-from textual.notifications import SeverityLevel
+from textual.notifications import Notify, SeverityLevel
 
 from tui.model.text import clean, clean_lines
 
@@ -59,6 +59,13 @@ class Harmless(App[None]):
             timeout=timeout,
             markup=markup,
         )
+
+    def on_notify(self, event: Notify) -> None:
+        """Nothing stands there twice: the newer one takes the place of the older."""
+        new = event.notification
+        for each in list(self._notifications):
+            if (each.message, each.title) == (new.message, new.title):
+                self._unnotify(each, refresh=False)
 
     def warn(self, text: str) -> None:
         """Something that a person should know of."""

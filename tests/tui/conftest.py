@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.tui import scene
+from tests.tui.driving import SIZES
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 
@@ -23,6 +24,13 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(params=SIZES)
+def size(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """Every picture is taken of both terminals."""
+    found: tuple[int, int] = request.param
+    return found
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ from swarmd.messages.alert import Alert
 from swarmd.messages.enums import AlertSeverity, AlertState, AlertType, EventType
 from swarmd.messages.requests import AcknowledgeAlert, ListAlerts
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tests.tui.test_trouble import LOOP, WEB, snapshot
 from tui.app import SwarmdApp
+from tui.model import alarms
 from tui.model.alarms import lasts, urgency
+from tui.model.text import plain
 from tui.model.trouble import Kind, troubles
 from tui.views.alerts import AlertsView
 
@@ -81,7 +83,6 @@ async def here(pilot: Any) -> AlertsView:
     return view
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_active_first(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """Those that nobody has taken over, the worst first; all of one below."""
     steps = after(here, press("down", "down"))
@@ -134,3 +135,8 @@ def test_home_names_what_nobody_has_taken_over() -> None:
     (line,) = troubles(snapshot(LOOP, alerts={held.id: held}), scene.NOW)
     assert line.kind is Kind.HELD
     assert found[0].todo == "Add a provider, or delete some."
+
+
+@pytest.mark.parametrize(("past", "said"), [(True, "0 resolved lately"), (False, "acknowledged")])
+def test_those_that_ended_are_counted_once_they_are_known(past: bool, said: str) -> None:
+    assert plain(alarms.counts({}, past=past)).endswith(said)

@@ -49,7 +49,6 @@ async def failed(pilot: Any) -> None:
     await pilot.pause()
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_lost(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: tuple[int, int]) -> None:
     """What one saw stays, and the line at the top says what it is worth."""
 
@@ -60,19 +59,18 @@ def test_lost(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: tuple
     assert snap_compare(app, terminal_size=size, run_before=steps)
 
 
-def test_refused(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon) -> None:
+def test_refused(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: Any) -> None:
     """Who may not connect reads what to ask for."""
     daemon.die(NOT_ALLOWED)
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=failed)
+    assert snap_compare(app, terminal_size=size, run_before=failed)
 
 
-def test_another_version(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon) -> None:
+def test_another_version(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: Any) -> None:
     """Which of the two is older, and what to do."""
     daemon.version = Version(version="9.0.0", protocol=9)
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=failed)
+    assert snap_compare(app, terminal_size=size, run_before=failed)
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_no_instance(snap_compare: Any, nothing: SwarmdApp, size: tuple[int, int]) -> None:
     """Which key makes the first."""
     assert snap_compare(nothing, terminal_size=size, run_before=after(press("2")))
@@ -83,22 +81,24 @@ def test_no_instance(snap_compare: Any, nothing: SwarmdApp, size: tuple[int, int
     [("3", "enter"), ("4",), ("5",), ("6",), ("7",)],
     ids=["provider", "operations", "events", "alerts", "metrics-off"],
 )
-def test_nothing_yet(snap_compare: Any, nothing: SwarmdApp, keys: tuple[str, ...]) -> None:
+def test_nothing_yet(
+    snap_compare: Any, nothing: SwarmdApp, keys: tuple[str, ...], size: Any
+) -> None:
     """Why there is nothing, and what to do next."""
     steps = after(*(press(key) for key in keys))
-    assert snap_compare(nothing, terminal_size=SIZES[0], run_before=steps)
+    assert snap_compare(nothing, terminal_size=size, run_before=steps)
 
 
-def test_alerting_is_off(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon) -> None:
+def test_alerting_is_off(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: Any) -> None:
     """Nobody takes an empty list for a good one."""
     daemon.answers[ListAlerts] = lambda _: ALERTS_OFF
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(press("6")))
+    assert snap_compare(app, terminal_size=size, run_before=after(press("6")))
 
 
-def test_nothing_fits(snap_compare: Any, app: SwarmdApp) -> None:
+def test_nothing_fits(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
     """The filter is named, in the list and at the top, with the way out; marks are counted."""
     steps = after(press("2", "space"), press("slash", *"nowhere", "enter"))
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=steps)
+    assert snap_compare(app, terminal_size=size, run_before=steps)
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from swarmd.messages.enums import OperationKind
 from swarmd.messages.requests import PlacementProvider
 from tests.tui import detail, scene
-from tests.tui.driving import SIZES, after, until
+from tests.tui.driving import after, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.screens.confirm import Confirm
@@ -37,7 +37,7 @@ def daemon(daemon: FakeDaemon) -> FakeDaemon:
         pytest.param("8", "X", id="shutdown"),
     ],
 )
-def test_a_question(snap_compare: Any, app: SwarmdApp, view: str, keys: str) -> None:
+def test_a_question(snap_compare: Any, app: SwarmdApp, view: str, keys: str, size: Any) -> None:
     """What is about to be done, to whom, and what is lost by it; No has the focus."""
 
     async def asked(pilot: Any) -> None:
@@ -50,4 +50,4 @@ def test_a_question(snap_compare: Any, app: SwarmdApp, view: str, keys: str) -> 
                 await pilot.pause()
         await until(pilot, lambda: isinstance(app.screen, Confirm), lambda: app.screen)
 
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(asked))
+    assert snap_compare(app, terminal_size=size, run_before=after(asked))

@@ -24,7 +24,7 @@ from swarmd.messages.requests import (
     DaemonStatus,
 )
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.model.inside import about, disks_of
@@ -111,15 +111,14 @@ def test_the_disks_are_those_that_the_doctor_looks_at() -> None:
     ]
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_degraded(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """Why, and which actor."""
     assert snap_compare(app, terminal_size=size, run_before=after(here))
 
 
-def test_the_doctor(snap_compare: Any, app: SwarmdApp) -> None:
+def test_the_doctor(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
     """The worst first, with what to do."""
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(here, press("f")))
+    assert snap_compare(app, terminal_size=size, run_before=after(here, press("f")))
 
 
 @pytest.mark.anyio

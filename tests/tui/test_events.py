@@ -11,7 +11,7 @@ from swarmd.core.past import Moment
 from swarmd.messages.enums import EventType, HealthStatus, InstanceStatus
 from swarmd.messages.events import Event, PastRow
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, until
+from tests.tui.driving import after, online, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.screens.details import Details
@@ -90,13 +90,11 @@ async def back(pilot: Any, text: str = "5m ago") -> EventsView:
     return view
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_live(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """The newest at the end, where the cursor is."""
     assert snap_compare(app, terminal_size=size, run_before=after(here))
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_as_it_was(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """The events around the moment, and the table as it was then."""
     assert snap_compare(app, terminal_size=size, run_before=after(back))

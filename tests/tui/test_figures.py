@@ -14,6 +14,7 @@ from tests.tui import scene
 from tests.tui.driving import online, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
+from tui.model.capacity import Asked
 from tui.views import figures as figures_module
 from tui.views import instance_table
 from tui.views.figures import Figures
@@ -144,10 +145,10 @@ async def test_one_provider_has_figures_and_what_is_asked_of_it_is_kept_up(
         await until(pilot, lambda: view.figures.of(key).cores is not None, lambda: daemon.asked)
         cpu = next(column for column, _ in view.table._shown() if column.name == "cpu")
         assert cpu.cell(app.snapshot.instances[key]) == "10%"
-        await until(pilot, lambda: view._asked.cores == 2.0, lambda: view._asked)
+        await until(pilot, lambda: view._asked == Asked(cores=2.0), lambda: view._asked)
         daemon.put(resourceful("more", 2, 3.0), type=EventType.INSTANCE_CREATED)
         await until(pilot, lambda: len(view.table.keys) == 2, lambda: view.table.keys)
         view.tick()
-        await until(pilot, lambda: view._asked.cores == 5.0, lambda: view._asked)
+        await until(pilot, lambda: view._asked == Asked(cores=5.0), lambda: view._asked)
         await pilot.press("space")
         assert view.table.marked == set(), "its keys are the provider's: nothing could be done"

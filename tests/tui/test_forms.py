@@ -19,7 +19,7 @@ from swarmd.messages.requests import (
     UpdateInstance,
 )
 from tests.tui import detail, scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeClient, FakeDaemon
 from tui.app import SwarmdApp
 from tui.screens.confirm import Confirm
@@ -61,7 +61,6 @@ def refused(_request: object) -> ValidationError:
     )
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -76,7 +75,6 @@ def test_create(snap_compare: Any, app: SwarmdApp, size: Any, text: str, seen: s
     assert snap_compare(app, terminal_size=size, run_before=steps)
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_update(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
     """What changes, and what of it waits for a restart."""
 

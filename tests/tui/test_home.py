@@ -14,7 +14,7 @@ from swarmd.messages.enums import (
 )
 from swarmd.messages.instance import Failure
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.navigation import Place
@@ -72,26 +72,22 @@ def app_of(daemon: FakeDaemon) -> SwarmdApp:
     return SwarmdApp(daemon.client, clock=scene.clock)
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_all_is_well(snap_compare: Any, size: tuple[int, int]) -> None:
     """It says so, with counts."""
     assert snap_compare(app_of(well()), terminal_size=size, run_before=after())
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_an_empty_daemon(snap_compare: Any, size: tuple[int, int]) -> None:
     """It says what to do next."""
     daemon = FakeDaemon(providers=(scene.provider("local", instances=0),))
     assert snap_compare(app_of(daemon), terminal_size=size, run_before=after())
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_an_ill_one(snap_compare: Any, size: tuple[int, int]) -> None:
     """What is wrong stands in the order in which one should look."""
     assert snap_compare(app_of(ill()), terminal_size=size, run_before=after())
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_no_daemon(
     snap_compare: Any, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

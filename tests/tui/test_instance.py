@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from swarmd.messages.requests import (
 )
 from swarmd.messages.wire import Chunk
 from tests.tui import detail, scene
-from tests.tui.driving import SIZES, after, online, until
+from tests.tui.driving import after, online, until
 from tests.tui.fake import FakeDaemon, FakeStream
 from tui.app import SwarmdApp
 from tui.screens.confirm import Confirm
@@ -63,7 +64,6 @@ def shown(app: SwarmdApp) -> str:
     return pane.text if isinstance(pane, Pane) else " ".join(view.operations.keys)
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("instance", "keys", "seen"),
     [
@@ -90,10 +90,25 @@ def test_a_part(
         pytest.param(("P",), "01m", id="operations"),
     ],
 )
-def test_a_small_part(snap_compare: Any, app: SwarmdApp, keys: Any, seen: str) -> None:
+def test_a_small_part(snap_compare: Any, app: SwarmdApp, keys: Any, seen: str, size: Any) -> None:
     """Configuration, use and operations."""
     step = opened(detail.WEB, *keys, seen=seen)
-    assert snap_compare(app, terminal_size=(80, 24), run_before=after(step))
+    assert snap_compare(app, terminal_size=size, run_before=after(step))
+
+
+@pytest.mark.anyio
+async def test_what_it_says_of_time_goes_on(daemon: FakeDaemon) -> None:
+    """Below the header as in it."""
+    now = [scene.NOW]
+    app = SwarmdApp(daemon.client, clock=lambda: now[0])
+    async with app.run_test(size=(80, 40)) as pilot:
+        await opened(detail.WEB, seen="changed")(pilot)
+        before = shown(app)
+        now[0] += timedelta(hours=5)
+        assert isinstance(app.view, InstanceView)
+        app.view.tick()
+        assert "up 7h" in shown(app)
+        assert shown(app) != before
 
 
 @pytest.mark.anyio

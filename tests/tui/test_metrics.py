@@ -96,17 +96,20 @@ async def here(pilot: Any) -> MetricsView:
     return view
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_an_hour(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """Sparklines where there is little room, else plots; a gap stays a gap."""
     assert snap_compare(app, terminal_size=size, run_before=after(here))
 
 
-def test_plots_in_little_room(snap_compare: Any, app: SwarmdApp) -> None:
-    """They are drawn if one wants them."""
+def test_what_one_wants_instead(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
+    """Plots where there is little room, sparklines where there is much."""
 
     async def plotted(pilot: Any) -> None:
         view = pilot.app.view
+        plots = size == SIZES[0]
+        await until(pilot, lambda: view.has_class("-plots") is plots, lambda: view.classes)
+        if not plots:
+            return
         await until(pilot, lambda: len(view.query(Plot)) == 6, lambda: view.query(Plot))
         await until(
             pilot,
@@ -115,7 +118,7 @@ def test_plots_in_little_room(snap_compare: Any, app: SwarmdApp) -> None:
         )
 
     steps = after(here, press("p"), plotted)
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=steps)
+    assert snap_compare(app, terminal_size=size, run_before=steps)
 
 
 @pytest.mark.anyio

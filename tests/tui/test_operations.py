@@ -13,7 +13,7 @@ from swarmd.messages.instance import Failure
 from swarmd.messages.operation import Progress
 from swarmd.messages.requests import CancelOperation
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.model.doing import doing, progressing, urgency
@@ -62,7 +62,6 @@ def daemon() -> FakeDaemon:
     )
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_under_way_first(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """Bars, then what ended last; what does not end has another colour."""
     assert snap_compare(app, terminal_size=size, run_before=after(press("4")))

@@ -19,7 +19,7 @@ from swarmd.messages.requests import (
 )
 from swarmd.messages.units import Size
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.model.bars import bar
@@ -55,13 +55,11 @@ def daemon() -> FakeDaemon:
     )
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_four_providers(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """How full each is; colours tell how each is."""
     assert snap_compare(app, terminal_size=size, run_before=after(press("3")))
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_one_provider(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """What it can do, what is asked of it, what runs there."""
     steps = after(press("3"), press("G"), press("enter"))
@@ -190,3 +188,6 @@ def test_words_of_a_provider() -> None:
     text = "\n".join(plain(line) for line in details(info, Asked(), now=scene.NOW, width=80))
     assert "s3cret" not in text
     assert "cpu, memory, pids" in text
+    assert "0 of" in text
+    unheard = "\n".join(plain(line) for line in details(info, None, now=scene.NOW, width=80))
+    assert "- of" in unheard

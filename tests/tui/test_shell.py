@@ -16,9 +16,10 @@ from swarmd.messages.enums import EventType
 from swarmd.messages.replies import Version
 from swarmd.messages.requests import StartInstance
 from tests.tui import scene
-from tests.tui.driving import SIZES, after, online, press, until
+from tests.tui.driving import after, online, press, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
+from tui.command_line import carry_out
 from tui.commands import commands_of
 from tui.main import read_settings
 from tui.model.snapshot import LinkState
@@ -37,7 +38,6 @@ NOT_ALLOWED = DaemonUnreachable(
 )
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_help(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
     """Every key that holds in the table of instances, by group."""
     steps = after(press("2", "question_mark"))
@@ -45,12 +45,13 @@ def test_help(snap_compare: Any, app: SwarmdApp, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("keys", [("slash", *"web"), ("colon", *"ev")], ids=["filter", "command"])
-def test_what_is_typed_is_seen(snap_compare: Any, app: SwarmdApp, keys: tuple[str, ...]) -> None:
+def test_what_is_typed_is_seen(
+    snap_compare: Any, app: SwarmdApp, keys: tuple[str, ...], size: Any
+) -> None:
     """The line stands above the keys, not below them."""
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(press("2", *keys)))
+    assert snap_compare(app, terminal_size=size, run_before=after(press("2", *keys)))
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_no_daemon(snap_compare: Any, daemon: FakeDaemon, size: tuple[int, int]) -> None:
     """How to start it, and that it is tried again."""
     daemon.die(NOT_THERE)
@@ -63,16 +64,16 @@ def test_no_daemon(snap_compare: Any, daemon: FakeDaemon, size: tuple[int, int])
     assert snap_compare(app, terminal_size=size, run_before=refused)
 
 
-def test_a_light_theme(snap_compare: Any, daemon: FakeDaemon) -> None:
+def test_a_light_theme(snap_compare: Any, daemon: FakeDaemon, size: Any) -> None:
     """The same table in the light theme."""
     app = SwarmdApp(daemon.client, TuiConfig(theme="light"), clock=scene.clock)
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(press("2")))
+    assert snap_compare(app, terminal_size=size, run_before=after(press("2")))
 
 
-def test_high_contrast(snap_compare: Any, daemon: FakeDaemon) -> None:
+def test_high_contrast(snap_compare: Any, daemon: FakeDaemon, size: Any) -> None:
     """The same table in the theme of high contrast."""
     app = SwarmdApp(daemon.client, TuiConfig(theme="contrast"), clock=scene.clock)
-    assert snap_compare(app, terminal_size=SIZES[0], run_before=after(press("2")))
+    assert snap_compare(app, terminal_size=size, run_before=after(press("2")))
 
 
 @pytest.mark.anyio
@@ -224,3 +225,35 @@ async def test_a_table_fitted_to_no_room_is_fitted_anew(
             not_placed.setattr(Table, "size", Size())
             table.on_resize(events.Resize(app.size, app.size))
         assert "URL" in table.render_line(0).text
+
+
+@pytest.mark.anyio
+async def test_the_same_is_not_said_twice_at_a_time(app: SwarmdApp) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        for text in ("copied", "copied", "another", "copied"):
+            app.notify(text)
+
+        def seen() -> list[str]:
+            return [each.message for each in app._notifications]
+
+        await until(pilot, lambda: seen() == ["another", "copied"], seen)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("theme nope", "There is no theme 'nope': "),
+        ("theme", "contrast, dark, "),
+        ("nope", "ctrl+p lists them all"),
+    ],
+)
+async def test_what_is_not_known_is_named_with_what_is(
+    app: SwarmdApp, typed: str, said: str
+) -> None:
+    async with app.run_test() as pilot:
+        await online(pilot)
+        carry_out(app, typed)
+        await until(pilot, lambda: app._notifications, lambda: typed)
+        assert [said in each.message for each in app._notifications] == [True]

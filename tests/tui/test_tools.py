@@ -24,7 +24,7 @@ from swarmd.messages.requests import (
 )
 from swarmd.messages.wire import Chunk
 from tests.tui import detail, scene
-from tests.tui.driving import SIZES, after, online, until
+from tests.tui.driving import after, online, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.screens.choose import Choose
@@ -71,7 +71,6 @@ GIT = output(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("size", SIZES)
 def test_a_command(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: Any) -> None:
     """What it wrote, and its exit code."""
     daemon.streams[ExecInstance] = lambda _: GIT
@@ -85,14 +84,14 @@ def test_a_command(snap_compare: Any, app: SwarmdApp, daemon: FakeDaemon, size: 
     assert snap_compare(app, terminal_size=size, run_before=after(run))
 
 
-def test_a_choice_of_recoveries(snap_compare: Any, app: SwarmdApp) -> None:
+def test_a_choice_of_recoveries(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
     """Each way says what is done and lost by it."""
 
     async def ask(pilot: Pilot[Any]) -> None:
         use(app, "recover", detail.WEB, detail.DOCS)
         await until(pilot, lambda: isinstance(app.screen, Choose), lambda: app.screen)
 
-    assert snap_compare(app, terminal_size=(80, 24), run_before=after(ask))
+    assert snap_compare(app, terminal_size=size, run_before=after(ask))
 
 
 @pytest.mark.anyio

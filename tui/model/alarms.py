@@ -43,14 +43,20 @@ def fits(alert: Alert, text: str) -> bool:
     )
 
 
-def counts(alerts: Mapping[str, Alert]) -> Line:
-    """How many there are, by how they are."""
+def counts(alerts: Mapping[str, Alert], *, past: bool) -> Line:
+    """How many there are, by how they are.
+
+    Args:
+        alerts: Those that are known.
+        past: Whether those that ended are among them: nobody is told of none before.
+    """
     states = [each.state for each in alerts.values()]
     active = states.count(AlertState.ACTIVE)
+    resolved = f" · {states.count(AlertState.RESOLVED)} resolved lately" if past else ""
     return (
         (f"{active} active", "bad" if active else "good"),
         (f" · {states.count(AlertState.ACKNOWLEDGED)} acknowledged", "dim"),
-        (f" · {states.count(AlertState.RESOLVED)} resolved lately", "dim"),
+        (resolved, "dim"),
     )
 
 

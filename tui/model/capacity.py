@@ -111,12 +111,14 @@ def room(info: ProviderInfo, width: int) -> str:
     return f"{bar(info.instances, most, width)} {info.instances}/{most}"
 
 
-def details(info: ProviderInfo, asked: Asked, *, now: datetime, width: int) -> Iterator[Line]:
+def details(
+    info: ProviderInfo, asked: Asked | None, *, now: datetime, width: int
+) -> Iterator[Line]:
     """Everything that is known of a provider.
 
     Args:
         info: It.
-        asked: What is asked of it.
+        asked: What is asked of it; None: not heard of yet.
         now: The time, UTC.
         width: Cells of a line.
     """
@@ -130,8 +132,8 @@ def details(info: ProviderInfo, asked: Asked, *, now: datetime, width: int) -> I
     yield BLANK
     for name, part, whole, spell in (
         ("instances", info.instances, most_of(info), _count),
-        ("cores", asked.cores, cores_of(info), _count),
-        ("memory", asked.memory, memory_of(info), size),
+        ("cores", None if asked is None else asked.cores, cores_of(info), _count),
+        ("memory", None if asked is None else asked.memory, memory_of(info), size),
     ):
         shown = f"{spell(part)} of {spell(whole)}" if whole else f"{spell(part)}, no limit"
         asked_for = "" if name == "instances" else " asked for"

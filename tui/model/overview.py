@@ -85,16 +85,19 @@ def troubles(
     if provider is not None and not provider.health.ok:
         words = provider.health.message or "it does not work"
         yield "bad", f"Its provider {provider.name}: {words}", provider.health.next_step or ""
-    if record.last_error is not None:
-        step = record.last_error.details.get("next_step")
-        yield "bad", record.last_error.message, str(step or "")
+    failed = record.last_error
+    if failed is not None:
+        step = str(failed.details.get("next_step") or "")
+        yield "bad", failed.message, f"{step} {_HERE}".lstrip()
     status = record.health if health is None else health.status
-    if status in (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED):
+    # One that is in error is unhealthy by just that.
+    told = failed is not None and record.status is InstanceStatus.ERROR
+    if status in (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED) and not told:
         why = f": {health.details}" if health is not None and health.details else ""
         tone = "bad" if status is HealthStatus.UNHEALTHY else "warn"
         yield tone, f"It is {status}{why}", _remedy(status)
     otherwise = record.status in _OTHERWISE[record.desired]
-    if otherwise and record.last_error is None and not operations:
+    if otherwise and failed is None and not operations:
         yield "warn", f"Its status is {record.status}, and it is to be {record.desired}", ""
     if record.restart_required:
         fields = ", ".join(record.restart_required)
@@ -102,6 +105,9 @@ def troubles(
     for each in operations:
         doing = each.progress.message or each.step or str(each.state)
         yield "busy", f"{each.kind}: {doing}", "X cancels it."
+
+
+_HERE = "Here: L what it wrote, H what was found, F recovers it."
 
 
 def _remedy(status: HealthStatus) -> str:

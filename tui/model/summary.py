@@ -80,7 +80,7 @@ def _providers(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for each in providers:
         most = each.capabilities.max_instances if each.capabilities is not None else 0
         room = f"/{most}" if most else ""
-        cordoned = " cordoned" if each.cordoned else ""
+        cordoned = " (cordoned)" if each.cordoned else ""
         yield f" · {each.name} {each.instances}{room}{cordoned}", "" if each.health.ok else "bad"
 
 

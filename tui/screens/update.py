@@ -34,7 +34,8 @@ _FIELDS = (
     ("max_age", "never", "12h, 7d"),
 )
 """Name, what it is while nothing is said, and what one may say."""
-_RESTART = (("", "when it is restarted next"), ("yes", "restart now if it needs that"))
+_RESTART = (("", "now or at its next restart"), ("yes", "now, restarting if need be"))
+"""What a provider applies to one that runs is never waited for."""
 _KEEP = (("", "as it is"), ("yes", "yes"), ("no", "no"))
 
 

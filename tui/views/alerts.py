@@ -45,7 +45,7 @@ class AlertsView(TableView):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self._resolved: dict[str, Alert] = {}
+        self._resolved: dict[str, Alert] | None = None
         self.pane = Pane()
         self.table: Table[Alert] = Table(
             self._columns(),
@@ -87,13 +87,14 @@ class AlertsView(TableView):
         return "No alerts: nothing is wrong that the daemon looks for."
 
     def _known(self) -> dict[str, Alert]:
-        return {**self._resolved, **self.snapshot.alerts}
+        return {**(self._resolved or {}), **self.snapshot.alerts}
 
     def _draw(self) -> None:
         known, off = self._known(), self.snapshot.alerts_off
         self.table.show(known)
         self.explain()
-        line: Line = ((off, "warn"),) if off else alarms.counts(known)
+        past = self._resolved is not None
+        line: Line = ((off, "warn"),) if off else alarms.counts(known, past=past)
         self.query_one("#counts", Static).update(rich(self.app, [line]))
         self.pane.show(self._details)
 

@@ -135,6 +135,8 @@ class InstanceView(View):
         """Time has passed."""
         self._draw_head()
         self.operations.tick()
+        if self.part not in ("operations", "logs"):
+            self._pane().tick()
 
     # --- drawing -----------------------------------------------------------------------------
 

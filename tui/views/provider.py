@@ -34,7 +34,7 @@ class ProviderView(ProviderActions, InstanceTableView):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self._asked = Asked()
+        self._asked: Asked | None = None
         self._dirty = True
         self.pane = Pane()
         # Nothing is marked: all keys are the provider's, not those of its instances.

@@ -59,7 +59,7 @@ _REQUESTS: Mapping[str, Callable[[str], Request]] = {
     "disable": lambda name: DisableProvider(name=name),
 }
 _DONE = {
-    "enable": "enabled",
+    "enable": "enabled; what was stopped there stays so until it is started",
     "cordon": "cordoned: it takes nothing new",
     "drain": "cordoned; its instances are being stopped (4 shows how far that is)",
     "disable": "disabled",
@@ -130,7 +130,7 @@ class ProvidersView(ProviderActions):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self._asked: dict[str, Asked] = {}
+        self._asked: dict[str, Asked] | None = None
         self._dirty = True
         self.table: Table[ProviderInfo] = Table(
             self._columns(),
@@ -160,12 +160,16 @@ class ProvidersView(ProviderActions):
             Column("says", "SAYS", 8, lambda p: p.health.message or "-", grow=4, least=110),
         )  # fmt: skip
 
-    def _cores(self, info: ProviderInfo) -> Cell:
+    def _cores(self, info: ProviderInfo) -> Cell | str:
+        if self._asked is None:
+            return "-"
         asked, whole = self._asked.get(info.name, Asked()).cores, cores_of(info)
         text = f"{asked:g}/{whole:g}" if whole else f"{asked:g}/-"
         return Cell(f"{bar(asked, whole, 4)} {text}", tone_of_share(asked, whole))
 
-    def _memory(self, info: ProviderInfo) -> Cell:
+    def _memory(self, info: ProviderInfo) -> Cell | str:
+        if self._asked is None:
+            return "-"
         asked, whole = self._asked.get(info.name, Asked()).memory, memory_of(info)
         return Cell(f"{size(asked)}/{size(whole)}", tone_of_share(asked, whole))
 

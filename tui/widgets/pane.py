@@ -86,6 +86,11 @@ class Pane(ScrollView, can_focus=True):
         self._layout = layout
         self._arrange()
 
+    def tick(self) -> None:
+        """Time has passed: where that makes other lines, they are drawn."""
+        if self.size.width and self._lines != list(self._layout(self.room, self.size.height)):
+            self._arrange()
+
     @property
     def text(self) -> str:
         """All of it, without tones."""

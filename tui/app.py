@@ -273,6 +273,8 @@ class SwarmdApp(Harmless):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer has no key for what a view cannot do."""
+        if action == "prompt" and isinstance(self.focused, Prompt):
+            return False  # these are letters there
         if action == "prompt" and parameters == ("/",):
             return self.view is not None and self.view.FILTERS
         return super().check_action(action, parameters)

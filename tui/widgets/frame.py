@@ -71,6 +71,8 @@ def _left(where: str, narrowed: str, *, read_only: bool) -> Line:
 
 
 def _counts(snapshot: Snapshot) -> Line:
+    if snapshot.status is None:
+        return ()  # nothing was told yet: no figure would be true
     rows = snapshot.instances.values()
     running = sum(row.status is InstanceStatus.RUNNING for row in rows)
     ill = sum(row.health is HealthStatus.UNHEALTHY for row in rows)
@@ -107,8 +109,10 @@ class Prompt(Input):
     """The line in which one types a filter or a command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", show=False, id="prompt.leave"),
-        Binding("tab", "cursor_right", "Complete", show=False, id="prompt.complete"),
+        Binding("enter", "submit('/')", "Filter", id="prompt.filter"),
+        Binding("enter", "submit(':')", "Do it", id="prompt.submit"),
+        Binding("tab", "complete", "Complete", id="prompt.complete"),
+        Binding("escape", "leave", "Leave", id="prompt.leave"),
     ]
 
     class Typed(Message):
@@ -150,6 +154,7 @@ class Prompt(Input):
         self.cursor_position = len(text)
         self.add_class("-shown")
         self.focus()
+        self.refresh_bindings()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell it as it is typed."""
@@ -162,10 +167,19 @@ class Prompt(Input):
         if self.app.app_focus and self.screen.focused is not self:
             self.remove_class("-shown")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter is called what it does, and only commands are completed."""
+        if action == "complete":
+            return self.kind == ":"
+        return parameters == (self.kind,) if action == "submit" else True
+
+    async def action_submit(self, _kind: str = "") -> None:
         """Enter."""
-        event.stop()
         self._end(self.value)
+
+    def action_complete(self) -> None:
+        """What stands dim behind the cursor is taken."""
+        self.action_cursor_right()
 
     def action_leave(self) -> None:
         """Escape."""

@@ -66,10 +66,10 @@ def _load(path: Path | None) -> LoadedConfig:
 def _run(loaded: LoadedConfig, load: Callable[[], LoadedConfig]) -> int:
     from swarmd.daemon import Daemon
     from swarmd.logs import configure
-    from swarmd.memory import limit_arenas
+    from swarmd.memory import settle_allocator
 
     os.umask(0o077)
-    limit_arenas()
+    settle_allocator()
     _allow_descriptors()
     configure(loaded.config.logging)
     faulthandler.register(signal.SIGUSR1, all_threads=True)

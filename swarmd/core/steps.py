@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from swarmd.core.breaker import says_nothing, was_not_sent
+from swarmd.core.changes import changed_fields
 from swarmd.core.course import (
     Outcome,
     Step,
@@ -91,8 +92,8 @@ def _went_well(
 ) -> Change:
     if outcome.step is Step.UNDO:
         return _undone(tables, operation, instance, now)
-    instance = _after(operation, instance, outcome, now)
-    noted = _note(operation, instance, outcome, now)
+    was, instance = instance, _after(operation, instance, outcome, now)
+    noted = _note(operation, instance, outcome, now, why=_why(operation, was, instance, outcome))
     if outcome.step is Step.PURGE:
         gone = Change(drop_instances=(instance.id,)).plus(noted)
         ended = end(operation, OperationState.SUCCEEDED, now)
@@ -180,7 +181,18 @@ def _updated(operation: Operation, instance: Instance, outcome: Outcome, now: da
     )
 
 
-def _note(operation: Operation, instance: Instance, outcome: Outcome, now: datetime) -> Change:
+def _why(operation: Operation, was: Instance, instance: Instance, outcome: Outcome) -> str:
+    """Of a change what is different by it, by the names of the fields: a value may be a secret."""
+    fields = ", ".join(changed_fields(was.config, instance.config))
+    if outcome.step is not Step.UPDATE or not fields:
+        return operation.reason
+    waiting = ", ".join(instance.restart_required)
+    return f"{fields}; waits for a restart: {waiting}" if waiting else fields
+
+
+def _note(
+    operation: Operation, instance: Instance, outcome: Outcome, now: datetime, *, why: str
+) -> Change:
     """The event and the line of the story for a step that went well."""
     kind = _EVENTS.get(outcome.step)
     if kind is None:
@@ -191,7 +203,7 @@ def _note(operation: Operation, instance: Instance, outcome: Outcome, now: datet
     if outcome.step is Step.PURGE:
         return Change(events=events)
     what = _TOLD.get(outcome.step, str(kind).removeprefix("instance_"))
-    told = reason_of(operation, what, operation.reason, now)
+    told = reason_of(operation, what, why, now)
     return Change(events=events, reasons=((instance.id, told),))
 
 

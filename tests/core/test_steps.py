@@ -277,6 +277,21 @@ def test_an_update_of_one_in_error_keeps_the_error_that_stays() -> None:
     assert (desk.record().status, desk.record().last_error) == (ERROR, LOST)
 
 
+@pytest.mark.parametrize(
+    ("waits", "said"),
+    [
+        ((), "updated: env, metadata"),
+        (("env",), "updated: env, metadata; waits for a restart: env"),
+    ],
+)
+def test_the_story_names_what_a_change_has_changed(waits: tuple[str, ...], said: str) -> None:
+    desk = Desk(instance(1, config=BEFORE))
+    operation = desk.ask(UPDATE, **update_arguments(AFTER))
+    desk.end(operation)
+    desk.end(operation, restart_required=waits)
+    assert said in desk.story
+
+
 # --- what is told -----------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -168,9 +169,12 @@ class SwarmdApp(Harmless):
             self._show(self.view, snapshot, changed)
 
     def _show(self, view: View, snapshot: Snapshot, changed: Changed) -> None:
+        self._draw(partial(view.show, snapshot, changed))
+
+    def _draw(self, draw: Callable[[], None]) -> None:
         """What a view cannot draw is a fault of its own: the link goes on, and that is told."""
         try:
-            view.show(snapshot, changed)
+            draw()
         except Exception as error:  # noqa: BLE001  # whatever it is: it must not end the link
             self.warn(
                 f"This view cannot show what has come ({type(error).__name__}: {error}). The others"
@@ -189,7 +193,7 @@ class SwarmdApp(Harmless):
 
     def _tick(self) -> None:
         if self.view is not None and self.view.ready:
-            self.view.tick()
+            self._draw(self.view.tick)
 
     # --- going about -------------------------------------------------------------------------
 

@@ -23,10 +23,12 @@ def carry_out(app: SwarmdApp, text: str) -> None:
         text: What was typed.
     """
     word, _, rest = text.strip().partition(" ")
+    rest = rest.strip()
     if word == "theme" and rest in app.available_themes:
         app.theme = rest
     elif word == "theme":
-        app.warn(f"There is no theme {rest!r}: {', '.join(sorted(app.available_themes))}.")
+        what = f"There is no theme {rest!r}" if rest else "Which theme"
+        app.warn(f"{what}: {', '.join(sorted(app.available_themes))}.")
     elif word == "filter" and app.view is not None:
         app.view.filter(rest)
         app.retitle()

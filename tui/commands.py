@@ -96,9 +96,10 @@ def commands_of(app: App[Any], screen: Screen[Any] | None = None) -> tuple[Comma
 
 
 def named(commands: Iterable[Command], text: str) -> Command | None:
-    """The command of this name, or of this ``group.name``; else the only name that begins so."""
+    """The command of this name, ``group.name`` or title; else the only name that begins so."""
     known = typed(commands)
     exact = [each for each in known if text in (each.name, each.full)]
+    exact = exact or [each for each in known if text == each.title.lower()]
     if exact:
         return exact[0]
     begun = [each for each in known if text and each.name.startswith(text)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from swarmd.core.addresses import url_for
 from swarmd.core.lifecycle import DOWN, reach
-from swarmd.messages.enums import InstanceStatus
+from swarmd.messages.enums import DesiredState, InstanceStatus
 from swarmd.messages.instance import Failure, Instance
 from swarmd.messages.provider import Observed
 
@@ -18,8 +18,8 @@ def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
     """The record after what was seen: status, URL, start time and epoch follow reality.
 
     A status that the table does not reach directly is reached through ``unknown``: reality
-    does not ask. An ``error`` stays until the instance runs or a user acts, unless it said
-    that the instance was lost.
+    does not ask. An ``error`` stays until the instance runs, is stopped as it is to be, or a user
+    acts, unless it said that the instance was lost.
     """
     changes = _changes(record, observed)
     status = changes.pop("status", record.status)
@@ -28,7 +28,9 @@ def settle(record: Instance, observed: Observed, *, now: datetime) -> Instance:
     if status != InstanceStatus.DELETED and record.status == InstanceStatus.DELETED:
         changes["deleted_at"] = None
     runs = status == InstanceStatus.RUNNING != record.status
-    if runs or (record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR):
+    stopped = status == InstanceStatus.STOPPED != record.status
+    as_wished = runs or (stopped and record.desired is DesiredState.STOPPED)
+    if as_wished or (record.status == InstanceStatus.ERROR and status != InstanceStatus.ERROR):
         changes["last_error"] = None
     return reach(record, status, now=now, **changes)
 

@@ -300,7 +300,7 @@ def test_settle_takes_over_status_url_and_start() -> None:
     assert plan_for(after, what).empty
 
 
-def test_an_error_stays_until_it_runs() -> None:
+def test_an_error_stays_until_it_is_as_it_is_to_be() -> None:
     failed = record(
         desired=STOPPED, status=STATUS.ERROR, last_error=Failure(type="timeout", message="late")
     )
@@ -309,7 +309,9 @@ def test_an_error_stays_until_it_runs() -> None:
     assert settle(failed, seen(), now=NOW).last_error is None
     unheard = replace(failed, status=STATUS.UNKNOWN)  # its provider did not answer a step
     assert settle(unheard, seen(), now=NOW).last_error is None
-    assert settle(unheard, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
+    assert settle(unheard, seen(STATUS.STOPPED), now=NOW).last_error is None, "as it is to be"
+    wanted = replace(unheard, desired=RUNNING)
+    assert settle(wanted, seen(STATUS.STOPPED), now=NOW).last_error == failed.last_error
 
 
 @pytest.mark.parametrize("before", list(STATUS))

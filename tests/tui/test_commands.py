@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -24,6 +25,7 @@ ALL = [
         "app.back", "pane.down", "instance.restart", "instance.recover", "view.providers",
     )
 ]  # fmt: skip
+ALL.append(replace(command("instance.update"), title="Change"))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,7 @@ ALL = [
         ("detail.operations", "detail.operations"),
         ("oper", "view.operations"),
         ("back", "app.back"),
+        ("change", "instance.update"),
         ("events.back", "events.back"),
         ("prov", "view.providers"),
         ("down", None),

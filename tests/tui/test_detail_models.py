@@ -139,6 +139,10 @@ def test_what_is_wrong_stands_first_and_most_of_all_its_provider() -> None:
     assert words[0] == "Its provider local: no engine answers"
     assert words[1].startswith("the server ended with status 3")
     assert len(words) == 2, "an error is not told a second time as its illness"
+    failed = replace(detail.WEB, restart_required=(), last_error=detail.DOCS.last_error)
+    (_, said, step), *_ = troubles(failed, None, (), None)
+    assert said.startswith("the server ended")
+    assert "F recovers" not in step, "it runs: F would end what runs in it"
     slow = detail.ill(detail.WEB)
     assert first_words(detail.WEB, health=slow)[0].startswith(f"It is {slow.status}")
     assert first_words(replace(detail.WEB, restart_required=())) == []

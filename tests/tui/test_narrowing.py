@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.command import CommandPalette
 
+from swarmd.messages.config import TuiConfig
 from tests.tui import scene
 from tests.tui.driving import online, until
 from tests.tui.fake import FakeDaemon
@@ -53,6 +54,27 @@ async def test_escape_ends_a_filter_before_it_goes_back(app: SwarmdApp) -> None:
             await until(pilot, lambda: "/qqq" not in title(app), lambda: title(app))
             assert (view.table.filtered, app.path) == ("", here), way
             assert view.table.empty == why_nothing(app.snapshot, view.WHAT, "", view.none())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("keymap", [{}, {"prompt.leave": "ctrl+g"}])
+async def test_enter_and_tab_where_one_types(daemon: FakeDaemon, keymap: dict[str, str]) -> None:
+    """Enter ends a filter and does a command, tab completes one, and leaves neither."""
+    app = SwarmdApp(daemon.client, TuiConfig(keymap=keymap), clock=scene.clock)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await online(pilot)
+        await pilot.press("2", "slash", *"docs", "tab", "!")
+        prompt = app.query_one(Prompt)
+        await until(pilot, lambda: prompt.value == "docs!", lambda: prompt.value)
+        await pilot.press("backspace", "enter")
+        await until(pilot, lambda: not prompt.has_class("-shown"), lambda: prompt.classes)
+        assert table_view(app).table.filtered == "docs"
+        await pilot.press("colon", *"prov")
+        await until(pilot, lambda: prompt._suggestion, lambda: prompt.value)
+        await pilot.press("tab")
+        await until(pilot, lambda: prompt.value == "providers", lambda: prompt.value)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.path.here.view == "providers", lambda: app.path)
 
 
 @pytest.mark.anyio

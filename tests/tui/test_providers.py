@@ -27,6 +27,7 @@ from tui.model.capacity import Asked, asked_of, details, room, state_of
 from tui.model.rows import FIELDS, row_of
 from tui.model.snapshot import Snapshot
 from tui.model.text import plain
+from tui.navigation import Place
 from tui.screens.confirm import Confirm
 from tui.views.provider import ProviderView
 from tui.views.providers import ProvidersView, losses
@@ -191,3 +192,11 @@ def test_words_of_a_provider() -> None:
     assert "0 of" in text
     unheard = "\n".join(plain(line) for line in details(info, None, now=scene.NOW, width=80))
     assert "- of" in unheard
+
+
+@pytest.mark.anyio
+async def test_what_is_asked_of_them_is_a_dash_until_it_was_told(app: SwarmdApp) -> None:
+    async with app.run_test():
+        view, info = ProvidersView(Place("providers")), scene.provider("a")
+        told = {column.name: column.cell(info) for column in view._columns()}
+    assert (told["cores"], told["memory"]) == ("-", "-")

@@ -9,6 +9,7 @@ import pytest
 from textual import events
 from textual.command import CommandPalette
 from textual.geometry import Size
+from textual.widgets import Static
 
 from swarmd.errors import DaemonUnreachable, PermissionDenied
 from swarmd.messages.config import TuiConfig
@@ -16,7 +17,7 @@ from swarmd.messages.enums import EventType
 from swarmd.messages.replies import Version
 from swarmd.messages.requests import StartInstance
 from tests.tui import scene
-from tests.tui.driving import after, online, press, until
+from tests.tui.driving import after, online, press, settled, until
 from tests.tui.fake import FakeDaemon
 from tui.app import SwarmdApp
 from tui.command_line import carry_out
@@ -221,10 +222,13 @@ async def test_a_table_fitted_to_no_room_is_fitted_anew(
         await until(pilot, lambda: app.screen.query(Table), lambda: app.path)
         table = app.screen.query_one(Table)
         await until(pilot, lambda: "URL" in table.render_line(0).text, lambda: table.render_line(0))
+        url = app.snapshot.instances[table.keys[0]].url or ""
         with monkeypatch.context() as not_placed:
             not_placed.setattr(Table, "size", Size())
             table.on_resize(events.Resize(app.size, app.size))
+            table.render_line(1)
         assert "URL" in table.render_line(0).text
+        assert url in table.render_line(1).text
 
 
 @pytest.mark.anyio
@@ -245,6 +249,7 @@ async def test_the_same_is_not_said_twice_at_a_time(app: SwarmdApp) -> None:
     ("typed", "said"),
     [
         ("theme nope", "There is no theme 'nope': "),
+        ("theme", "Which theme: "),
         ("theme", "contrast, dark, "),
         ("nope", "ctrl+p lists them all"),
     ],
@@ -257,3 +262,38 @@ async def test_what_is_not_known_is_named_with_what_is(
         carry_out(app, typed)
         await until(pilot, lambda: app._notifications, lambda: typed)
         assert [said in each.message for each in app._notifications] == [True]
+
+
+@pytest.mark.anyio
+async def test_a_view_that_cannot_be_drawn_ends_nothing(
+    app: SwarmdApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when news come nor when time passes."""
+
+    def broken(_: object) -> None:
+        raise ValueError("boom")
+
+    async with app.run_test() as pilot:
+        await online(pilot)
+        assert app.view is not None
+        monkeypatch.setattr(type(app.view), "tick", broken)
+        app._tick()
+        app._tick()
+        await until(pilot, lambda: app._notifications, lambda: app.view)
+        (told,) = app._notifications
+        assert "boom" in told.message
+        assert app.is_running
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("key", ["4", "5", "6"])
+async def test_nothing_is_counted_before_anything_was_told(daemon: FakeDaemon, key: str) -> None:
+    daemon.die(NOT_THERE)
+    app = SwarmdApp(daemon.client, clock=scene.clock)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.snapshot.link.attempt, lambda: app.snapshot.link)
+        await pilot.press(key)
+        line = "#line" if key == "5" else "#counts"
+        await until(pilot, lambda: app.view and app.view.query(line), lambda: app.view)
+        await settled(pilot)
+        assert str(app.screen.query_one(line, Static).render()).strip() == ""

@@ -86,12 +86,12 @@ def troubles(
         words = provider.health.message or "it does not work"
         yield "bad", f"Its provider {provider.name}: {words}", provider.health.next_step or ""
     failed = record.last_error
-    if failed is not None:
-        step = str(failed.details.get("next_step") or "")
-        yield "bad", failed.message, f"{step} {_HERE}".lstrip()
-    status = record.health if health is None else health.status
     # One that is in error is unhealthy by just that.
     told = failed is not None and record.status is InstanceStatus.ERROR
+    if failed is not None:
+        step = str(failed.details.get("next_step") or "")
+        yield "bad", failed.message, f"{step} {_HERE}".lstrip() if told else step
+    status = record.health if health is None else health.status
     if status in (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED) and not told:
         why = f": {health.details}" if health is not None and health.details else ""
         tone = "bad" if status is HealthStatus.UNHEALTHY else "warn"

@@ -94,7 +94,9 @@ class AlertsView(TableView):
         self.table.show(known)
         self.explain()
         past = self._resolved is not None
-        line: Line = ((off, "warn"),) if off else alarms.counts(known, past=past)
+        line: Line = ((off, "warn"),) if off else ()
+        if not off and self.snapshot.status is not None:
+            line = alarms.counts(known, past=past)
         self.query_one("#counts", Static).update(rich(self.app, [line]))
         self.pane.show(self._details)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from tui.model.happenings import Entry, entries
 from tui.model.reel import Reel
 from tui.model.scrubbing import live_line, past_line
 from tui.model.snapshot import Changed, Snapshot
+from tui.model.text import Line
 from tui.model.words import told
 from tui.navigation import Place
 from tui.rewinding import read_reel
@@ -136,11 +138,12 @@ class EventsView(TableView):
         self.notify(told(error), severity="error", markup=False)
 
     def _say(self) -> None:
-        if self.reel is None:
+        line: Iterable[Line] = ()  # as long as nothing was told
+        if self.reel is not None:
+            line = past_line(self.reel, self.now(), self.new)
+        elif self.snapshot.status is not None:
             online, narrowed = self.snapshot.link.online, self.table.filtered
             line = live_line(len(self._live), self.new, narrowed, online=online)
-        else:
-            line = past_line(self.reel, self.now(), self.new)
         self.query_one("#line", Static).update(rich(self.app, line))
 
     @on(Table.Moved, "#events")

@@ -47,7 +47,9 @@ class OperationsView(TableView):
         """Those that changed."""
         if changed.everything or changed.operations:
             self.table.show(snapshot.operations, None if changed.everything else changed.operations)
-            self.query_one("#counts", Static).update(rich(self.app, [counts(snapshot.operations)]))
+            told = snapshot.status is not None
+            line = counts(snapshot.operations) if told else ()
+            self.query_one("#counts", Static).update(rich(self.app, [line]))
         self.explain()
 
     def none(self) -> str:

@@ -109,9 +109,11 @@ class Prompt(Input):
     """The line in which one types a filter or a command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit('/')", "Filter", id="prompt.filter"),
-        Binding("enter", "submit(':')", "Do it", id="prompt.submit"),
-        Binding("tab", "complete", "Complete", id="prompt.complete"),
+        # Without ids: a keymap that names one binding of a key takes the others of it away.
+        Binding("enter", "submit('/')", "Filter"),
+        Binding("enter", "submit(':')", "Do it"),
+        Binding("tab", "complete(':')", "Complete"),
+        Binding("tab", "complete('/')", "Complete", show=False),
         Binding("escape", "leave", "Leave", id="prompt.leave"),
     ]
 
@@ -154,7 +156,6 @@ class Prompt(Input):
         self.cursor_position = len(text)
         self.add_class("-shown")
         self.focus()
-        self.refresh_bindings()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell it as it is typed."""
@@ -168,16 +169,14 @@ class Prompt(Input):
             self.remove_class("-shown")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Enter is called what it does, and only commands are completed."""
-        if action == "complete":
-            return self.kind == ":"
-        return parameters == (self.kind,) if action == "submit" else True
+        """Enter is called what it does; what is completed are commands."""
+        return parameters == (self.kind,) if action in ("submit", "complete") else True
 
     async def action_submit(self, _kind: str = "") -> None:
         """Enter."""
         self._end(self.value)
 
-    def action_complete(self) -> None:
+    def action_complete(self, _kind: str) -> None:
         """What stands dim behind the cursor is taken."""
         self.action_cursor_right()
 

@@ -176,7 +176,7 @@ def exit_words(status: int | None) -> str:
     import signal
 
     if status is None:
-        return "ended; how, only the daemon that started it would know"
+        return "ended; with what status, only the daemon that started it would know"
     if status >= 0:
         return f"exit status {status}"
     with contextlib.suppress(ValueError):

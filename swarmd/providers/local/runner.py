@@ -60,11 +60,12 @@ class Runner:
         if record.process is None:
             return record.exit
         child = self._context.children.get(record.id)
-        words = exit_words(child.poll() if child else None)
+        status = child.poll() if child else None
         hierarchies = self._context.groups.hierarchies
         if hierarchies and hierarchies.killed_for_memory(self.group_paths(record)):
-            words += " (the memory limit was reached)"
-        return words
+            words = "ended" if status is None else exit_words(status)
+            return f"{words} (the memory limit was reached)"
+        return exit_words(status)
 
     def follow(self, record: LocalRecord) -> None:
         """Hear of its main process's end at once. Until it has answered, its start does."""

@@ -247,7 +247,7 @@ def test_a_group_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (None, "ended; how, only the daemon that started it would know"),
+        (None, "ended; with what status, only the daemon that started it would know"),
         (3, "exit status 3"),
         (-9, "ended by SIGKILL"),
         (-99, "ended by signal 99"),

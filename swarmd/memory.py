@@ -11,6 +11,7 @@ Other C libraries have neither call and are left alone.
 from __future__ import annotations
 
 import ctypes
+import gc
 
 _M_MMAP_THRESHOLD = -3
 _LARGE = 512 * 1024
@@ -28,7 +29,12 @@ def settle_allocator() -> None:
 
 
 def give_back() -> None:
-    """Now and then: return to the system what is free. Takes milliseconds."""
+    """Now and then: return to the system what is free. Takes milliseconds.
+
+    Rings of what nobody holds any more come first: a failed call's frames hold whole replies, and
+    without hundreds of new objects Python does not look for them.
+    """
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

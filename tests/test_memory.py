@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
+
+from swarmd.memory import give_back
 
 PROGRAM = """
 from swarmd.memory import give_back, settle_allocator
@@ -45,6 +49,22 @@ print(heap() - before)
 def test_a_large_block_is_never_in_the_heap() -> None:
     done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1 << 20, "bytes by which the heap grew"
+
+
+def test_what_only_holds_itself_is_given_back_too() -> None:
+    class Ring:
+        def __init__(self) -> None:
+            self.me = self
+
+    gc.collect()
+    gc.disable()
+    try:
+        left = weakref.ref(Ring())
+        assert left() is not None
+        give_back()
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps it back")

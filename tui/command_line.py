@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.commands import commands_of, named, names
+from tui.themes import THEMES
 
 if TYPE_CHECKING:
     from tui.app import SwarmdApp
@@ -27,8 +28,9 @@ def carry_out(app: SwarmdApp, text: str) -> None:
     if word == "theme" and rest in app.available_themes:
         app.theme = rest
     elif word == "theme":
-        what = f"There is no theme {rest!r}" if rest else "Which theme"
-        app.warn(f"{what}: {', '.join(sorted(app.available_themes))}.")
+        what = f"There is no theme {rest!r}" if rest else f"The theme is {app.theme!r}"
+        ours = ", ".join(sorted(each.name for each in THEMES))
+        app.warn(f"{what}. There are {ours}, and Textual's own: tab completes.")
     elif word == "filter" and app.view is not None:
         app.view.filter(rest)
         app.retitle()

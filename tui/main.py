@@ -15,6 +15,34 @@ from swarmd.messages.config import TuiConfig
 from tui.app import SwarmdApp
 
 
+class Dial:
+    """Makes clients of one daemon: once it was reached, no other takes its place.
+
+    Where a client looks depends on what is there at that moment, and the app would show, and
+    change, another daemon's instances as if they were those that one had before.
+
+    Args:
+        socket: Where the daemon listens; None: as every client finds it, the first time.
+    """
+
+    def __init__(self, socket: str | None = None) -> None:
+        self.socket = socket
+
+    def __call__(self) -> AsyncClient:
+        """A client, not yet connected."""
+        return _Reaching(self)
+
+
+class _Reaching(AsyncClient):
+    def __init__(self, dial: Dial) -> None:
+        super().__init__(dial.socket)
+        self._dial = dial
+
+    async def connect(self) -> None:
+        await super().connect()
+        self._dial.socket = self.path
+
+
 def run(*, socket: str | None = None, config: str | None = None, read_only: bool = False) -> int:
     """Run the app until it is left.
 
@@ -29,7 +57,7 @@ def run(*, socket: str | None = None, config: str | None = None, read_only: bool
     settings, notice = read_settings(config)
     if read_only:
         settings = msgspec.structs.replace(settings, read_only=True)
-    app = SwarmdApp(lambda: AsyncClient(socket), settings, notice=notice)
+    app = SwarmdApp(Dial(socket), settings, notice=notice)
     app.run()
     return app.return_code or 0
 

@@ -25,9 +25,14 @@ def find_socket(
     if env.get("SWARMD_SOCKET"):
         return env["SWARMD_SOCKET"]
     if (os.getuid() if uid is None else uid) != 0:
-        for path in _own_sockets(env):
-            if os.path.exists(path):  # noqa: PTH110 (pathlib costs a command line its time)
-                return path
+        own = _own_sockets(env)
+        # pathlib would cost a command line its time.
+        there = [path for path in own if os.path.exists(path)]  # noqa: PTH110
+        if not there and not os.path.exists(SYSTEM_SOCKET):  # noqa: PTH110
+            # Neither listens: whoever has had one of their own means that.
+            there = [path for path in own if os.path.isdir(os.path.dirname(path))]  # noqa: PTH112, PTH120
+        if there:
+            return there[0]
     return SYSTEM_SOCKET
 
 

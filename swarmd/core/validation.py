@@ -142,7 +142,7 @@ def _check_supported(
                 path,
                 f"Leave {path} out, or use a provider that supports it: {', '.join(able)}."
                 if able
-                else f"Leave {path} out; swarmctl providers shows what each provider supports.",
+                else f"Leave {path} out; swarmctl providers get NAME shows what it supports.",
             )
 
 

@@ -184,6 +184,8 @@ def test_providers(served: Served, web: Instance) -> None:
     assert ctl("providers").out.splitlines()[1].split()[:3] == ["local", "local", "ok"]
     assert "health.ok: true" in ctl("providers", "local").out
     assert "isolation: none" in ctl("providers", "capabilities", "local").out
+    assert "limits_enforced: none; notes says why" in ctl("providers", "capabilities", "local").out
+    assert "capabilities.limits_enforced: none" in ctl("providers", "local").out
     assert ctl("providers", "cordon", "local").out == "local  local  cordoned\n"
     assert ctl("providers", "enable", "local").out == "local  local  ok\n"
     drained = ctl("providers", "drain", "local")

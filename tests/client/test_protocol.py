@@ -109,6 +109,18 @@ def test_the_socket_is_looked_for_in_order(tmp_path: Path) -> None:
     assert find_socket("/given") == "/given"
 
 
+def test_whoever_had_a_daemon_of_their_own_is_told_of_that_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket goes with it; what root's daemon allows is another matter."""
+    env = {"HOME": str(tmp_path)}
+    own = tmp_path / ".local/state/swarmd/swarmd.sock"
+    own.parent.mkdir(parents=True)
+    assert find_socket(None, env, uid=1000) == str(own)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == SYSTEM_SOCKET)
+    assert find_socket(None, env, uid=1000) == SYSTEM_SOCKET
+
+
 @pytest.mark.parametrize(
     "env",
     [

@@ -51,6 +51,10 @@ def test_a_day_of_the_daemon(make_daemon: MakeDaemon) -> None:
     over_socket = daemon.call("daemon.metrics", format="prometheus")["text"]
     assert {each.name for each in text_string_to_metric_families(over_socket)} == families.keys()
 
+    long_ago = ("--since", "2020-01-01T00:00:00Z", "--until", "2020-01-01T04:00:00Z")
+    said = daemon.ctl("metrics", *long_ago).stderr
+    assert "Nothing was measured in this time." in said
+
     assert daemon.stop() == 0
     daemon.start()
     daemon.call("instance.delete", id="api")

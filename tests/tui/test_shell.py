@@ -248,9 +248,8 @@ async def test_the_same_is_not_said_twice_at_a_time(app: SwarmdApp) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("theme nope", "There is no theme 'nope': "),
-        ("theme", "Which theme: "),
-        ("theme", "contrast, dark, "),
+        ("theme nope", "There is no theme 'nope'. There are contrast, dark, light"),
+        ("theme", "The theme is 'dark'. There are contrast, dark, light"),
         ("nope", "ctrl+p lists them all"),
     ],
 )

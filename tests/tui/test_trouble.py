@@ -93,7 +93,7 @@ CASES: list[tuple[Snapshot, list[tuple[Kind, str]]]] = [
     (replace(snapshot(WEB), link=Link(state=LinkState.CONNECTING)), []),
     (with_status(state=DaemonState.FAILED), [(Kind.DAEMON, "daemon")]),
     (snapshot(WEB, providers=DOWN), [(Kind.PROVIDER, "provider")]),
-    (snapshot(WEB, providers=OFF), []),
+    (snapshot(WEB, providers=OFF), [(Kind.NOTE, "providers")]),
     (snapshot(WEB, providers=OPEN), [(Kind.PROVIDER, "provider")]),
     (snapshot(LOOP), [(Kind.HELD, "instance")]),
     (snapshot(UNHEALTHY), [(Kind.UNHEALTHY, "instance")]),
@@ -216,3 +216,14 @@ def test_the_counts() -> None:
 )
 def test_what_to_do_next(known: Snapshot, fits: Callable[[str], bool]) -> None:
     assert fits(plain(next_steps(known)))
+
+
+def test_a_swarm_that_takes_nothing_new_is_worth_a_look() -> None:
+    closed = {"local": scene.provider("local", cordoned=True)}
+    (found,) = troubles(snapshot(providers=closed), scene.NOW)
+    assert found.kind is Kind.NOTE
+    assert "takes anything new" in found.what
+    closed["box1"] = scene.provider("box1", enabled=False)
+    assert "or disabled" in troubles(snapshot(providers=closed), scene.NOW)[0].what
+    closed["box2"] = scene.provider("box2")
+    assert list(troubles(snapshot(providers=closed), scene.NOW)) == []

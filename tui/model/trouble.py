@@ -163,6 +163,17 @@ def _providers(snapshot: Snapshot) -> Iterator[Trouble]:
             )
 
 
+def _nowhere(snapshot: Snapshot) -> Iterator[Trouble]:
+    """Providers there are, and all of them are closed to what is new."""
+    enabled = [each for each in snapshot.providers.values() if each.enabled]
+    if snapshot.providers and all(each.cordoned for each in enabled):
+        how = ["cordoned"] if enabled else []
+        how += ["disabled"] if len(enabled) < len(snapshot.providers) else []
+        what = f"No provider takes anything new: each is {' or '.join(how)}"
+        todo = "e in the providers' view enables one again."
+        yield Trouble(Kind.NOTE, "nowhere", what, todo, place=_view("providers"))
+
+
 def _down_since(snapshot: Snapshot, name: str) -> datetime | None:
     """When it was told last that a provider does not work: by an alert, or the events at hand."""
     for alert in snapshot.alerts.values():
@@ -281,6 +292,7 @@ def _notes(snapshot: Snapshot) -> Iterator[Trouble]:
     status, daemon = snapshot.status, _view("daemon")
     if status is None:
         return
+    yield from _nowhere(snapshot)
     for reason in _reasons(snapshot) if status.state is DaemonState.DEGRADED else ():
         if _WRITES not in reason and not reason.startswith("provider "):
             todo = "Restart the daemon; instances keep running."

@@ -99,7 +99,8 @@ _HEADS = {
 
 
 def _words(link: Link) -> Text:
-    again = f"Trying again in {link.retry_seconds:.0f} s ({link.attempt}); ctrl+r tries now."
+    pause = f"{link.retry_seconds:.0f} s (attempt {link.attempt})"
+    again = f"Trying again in {pause}; ctrl+r tries now."
     said = clean_lines(link.message[:1].upper() + link.message[1:])
     head = _HEADS.get(link.state, "")
     return Text.assemble((f"{head}{said}. ", "bold"), f"{clean_lines(link.next_step)} {again}")

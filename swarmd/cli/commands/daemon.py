@@ -29,6 +29,7 @@ def _status_lines(app: App, report: dict[str, Any]) -> Iterator[str]:
     for reason in report["reasons"]:
         yield f"  because {safe(reason)}"
     yield f"node: {report['node']}, pid {report['pid']}, up {age(report['started_at'])}"
+    yield f"socket: {safe(app.client.path)}"
     counts = report["instances"]
     yield f"instances: {counts['total']}{_counts(counts['by_status'])}"
     for provider in report["providers"]:

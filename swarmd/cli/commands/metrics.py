@@ -108,7 +108,9 @@ def metrics(app: App, params: dict[str, Any]) -> None:
 def _lines(app: App, report: dict[str, Any]) -> Iterator[str]:
     points = report["points"]
     first = next((number for number, each in enumerate(points) if each["samples"]), len(points))
-    if first:
+    if first == len(points):
+        app.output.note("Nothing was measured in this time.")
+    elif first:
         app.output.note(f"Nothing was measured before {clock(points[first - 1]['at'])}.")
     width, wide = app.output.width, app.output.format == "wide"
     yield from render(POINTS, points[first:], width=width, wide=wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -152,7 +153,16 @@ def _show_drained(app: App, drained: dict[str, Any]) -> None:
 
 
 def _details(app: App, data: dict[str, Any]) -> None:
-    app.output.noun(data, lambda shown: app.output.lines(details(shown)))
+    app.output.noun(data, lambda shown: app.output.lines(_told(shown)))
+
+
+def _told(data: dict[str, Any]) -> Iterator[str]:
+    """All of it; that no limit is enforced is a fact, and not one that is not set."""
+    yield from details(data)
+    capabilities = data.get("capabilities", data)
+    if capabilities is not None and not capabilities.get("limits_enforced"):
+        prefix = "capabilities." if "capabilities" in data else ""
+        yield f"{prefix}limits_enforced: none; {prefix}notes says why"
 
 
 def _line(app: App, provider: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ from tui.screens.confirm import Confirm
 from tui.screens.help import Help
 from tui.themes import DARK, THEMES
 from tui.views.table_of_views import HOME, VIEWS
-from tui.views.view import View
+from tui.views.view import Left, View
 from tui.widgets.frame import Banner, Prompt, TitleBar
 from tui.widgets.table import Table
 
@@ -86,6 +86,7 @@ class SwarmdApp(Harmless):
         self.commands: list[str] = []
         """What was run in instances, oldest first."""
         self._views: dict[str, View] = {}
+        self._left: dict[str, Left] = {}
         self._second: events.Key | None = None
         self._walking = asyncio.Lock()
 
@@ -233,11 +234,15 @@ class SwarmdApp(Harmless):
         body, here = self.screen_stack[0].query_one("#body"), self.path.here
         kept = {place.key for place in self.path.places}
         for key in [key for key in self._views if key not in kept]:
-            await self._views.pop(key).remove()
+            gone = self._views.pop(key)
+            if gone.ready and (left := gone.leave()) is not None:
+                self._left[key] = left
+            await gone.remove()
         new = here.key not in self._views
         if new:
             found = next(view for view in VIEWS if view.name == here.view)
             self._views[here.key] = found.make(here)
+            self._views[here.key].found = self._left.get(here.key)
             await body.mount(self._views[here.key])
         for key, view in self._views.items():
             view.set_class(key == here.key, "-here")

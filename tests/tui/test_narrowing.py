@@ -94,6 +94,27 @@ async def test_marks_are_counted_and_let_go_first(app: SwarmdApp) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_table_is_found_as_it_was_left(app: SwarmdApp) -> None:
+    """Its order and its cursor, not its marks: what is forgotten is not acted on."""
+    async with app.run_test(size=(120, 30)) as pilot:
+        await online(pilot)
+        await pilot.press("2", "S", "S", "R", "down", "down", "space")
+        await until(pilot, lambda: "1 marked" in title(app), lambda: title(app))
+        before = table_view(app).table
+        order, key = before.order, before.key
+        assert order[1]
+        await pilot.press("6", "2")
+        await until(
+            pilot,
+            lambda: isinstance(app.view, InstancesView) and table_view(app).table is not before,
+            lambda: app.view,
+        )
+        await until(pilot, lambda: app.view and app.view.ready, lambda: app.view)
+        after = table_view(app).table
+        assert (after.order, after.key, after.marked) == (order, key, set())
+
+
+@pytest.mark.anyio
 async def test_what_one_types_in_ends_when_one_goes_elsewhere(app: SwarmdApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await online(pilot)

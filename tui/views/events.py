@@ -134,6 +134,9 @@ class EventsView(TableView):
             self._list()
             self._say()
 
+    def leave(self) -> None:
+        """Whoever comes again wants what happens now."""
+
     def _tell(self, error: SwarmError) -> None:
         self.notify(told(error), severity="error", markup=False)
 

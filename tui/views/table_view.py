@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tui.model.nothing import narrowed, why_nothing
-from tui.views.view import View
+from tui.views.view import Left, View
 from tui.widgets.table import Table
 
 
@@ -58,6 +58,10 @@ class TableView(View):
             self.filter("")
             return True
         return False
+
+    def leave(self) -> Left | None:
+        """Its order and its cursor. A filter and marks end: what is forgotten is not acted on."""
+        return Left(*self.table.order, self.table.key)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What cannot be done now is grey in the footer."""

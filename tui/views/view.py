@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -49,6 +50,15 @@ INSTANCE_KEYS = [
 """The keys of a view in which instances are chosen."""
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a view's table was left: its order, and where the cursor stood."""
+
+    sort: str | None
+    down: bool
+    row: str | None
+
+
 class View(Widget):
     """One view, at one place.
 
@@ -66,6 +76,8 @@ class View(Widget):
         self.place = place
         self.ready = False
         """Whether it has its parts: before that there is nothing to show a snapshot in."""
+        self.found: Left | None = None
+        """How its table was left when one was here last."""
 
     @property
     def swarmd(self) -> SwarmdApp:
@@ -90,6 +102,11 @@ class View(Widget):
             if self.place.sort:
                 table.sort(self.place.sort)
             table.choose(self.place.row)
+        elif self.found is not None:
+            table = self.query_one(Table)
+            if self.found.sort is not None:
+                table.sort(self.found.sort, down=self.found.down)
+            table.choose(self.found.row or "")
 
     def show(self, snapshot: Snapshot, changed: Changed) -> None:
         """Show a new snapshot.
@@ -98,6 +115,10 @@ class View(Widget):
             snapshot: What is known now.
             changed: What is different since it was last shown one.
         """
+
+    def leave(self) -> Left | None:
+        """How its table stands, to be found so again; None: it has none to be kept."""
+        return None
 
     def tick(self) -> None:
         """Some seconds have passed: how long ago things were is different."""

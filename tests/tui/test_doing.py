@@ -9,7 +9,7 @@ from swarmd.messages import codec
 from swarmd.messages.enums import InstanceStatus, OperationKind, OperationState
 from tests.tui import scene
 from tui.actions import BY_NAME
-from tui.model.doing import cancelled
+from tui.model.doing import cancelled, lasts
 from tui.model.placing import refusal
 from tui.model.rows import FIELDS, Row, row_of
 from tui.model.text import plain
@@ -80,3 +80,23 @@ def test_which_were_opened_and_which_not() -> None:
 )
 def test_a_lost_connection_is_no_refusal(error: SwarmError, words: str) -> None:
     assert plain(next(iter(refusal(error, 60)))) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "said"),
+    [
+        (0.43, OperationState.SUCCEEDED, "430 ms"),
+        (3.2, OperationState.SUCCEEDED, "3s"),
+        (0.43, OperationState.RUNNING, "0s"),
+    ],
+)
+def test_how_long_it_took(seconds: float, state: OperationState, said: str) -> None:
+    operation = scene.operation(
+        1,
+        OperationKind.START,
+        scene.a_class()[0],
+        state=state,
+        started_at=scene.ago(seconds),
+        ended_at=scene.NOW if state.ended else None,
+    )
+    assert lasts(operation, scene.NOW) == said

@@ -11,7 +11,7 @@ from swarmd.messages.operation import Operation
 from tui.model.bars import progress
 from tui.model.text import clean
 from tui.model.trouble import is_stuck
-from tui.model.words import STATE_TONES, span
+from tui.model.words import STATE_TONES, duration, span
 
 
 def urgency(operation: Operation) -> tuple[bool, float]:
@@ -24,7 +24,9 @@ def urgency(operation: Operation) -> tuple[bool, float]:
 def lasts(operation: Operation, now: datetime) -> str:
     """How long it took, or has taken so far."""
     begun = operation.started_at or operation.created_at
-    return span(((operation.ended_at or now) - begun).total_seconds())
+    seconds = ((operation.ended_at or now) - begun).total_seconds()
+    # Most are that quick, and no two of them took nothing.
+    return duration(seconds) if operation.state.ended and 0 < seconds < 1 else span(seconds)
 
 
 def doing(operation: Operation) -> str:

@@ -72,18 +72,20 @@ class Group:
     A batch joins only if what a crash leaves half way is still, for every batch of the
     group, a prefix of it on top of the batches before. So a record is written once per
     group, unless the earlier batch held nothing but that record: then the later one stands
-    for both (progress of an operation, many times a second).
+    for both (progress of an operation, many times a second). Nor does one that tells of an
+    instance which the group drops: the story goes with the drop, whatever came after it.
     """
 
     batches: list[Batch] = field(default_factory=list)
     _lone: set[Key] = field(default_factory=set)
     _taken: set[Key] = field(default_factory=set)
+    _dropped: set[str] = field(default_factory=set)
 
     def accepts(self, batch: Batch) -> bool:
         """Whether it can be written in this group."""
-        return len(self.batches) < _GROUP_LIMIT and not any(
-            key in self._taken for key in _keys(batch)
-        )
+        if len(self.batches) >= _GROUP_LIMIT or any(key in self._taken for key in _keys(batch)):
+            return False
+        return not any(one_id in self._dropped for one_id, _ in batch.reasons)
 
     def add(self, batch: Batch) -> None:
         """Put it behind the others."""
@@ -92,6 +94,7 @@ class Group:
             self._lone.add(keys[0])
         else:
             self._taken.update(keys)
+        self._dropped.update(batch.drop_instances)
         self.batches.append(batch)
 
     def operations(self) -> dict[str, Operation]:

@@ -118,6 +118,7 @@ def test_progress_of_one_operation_is_written_once_per_group() -> None:
         ),
         (Batch(drop_instances=("i1",)), Batch(instances=(instance("i1"),))),
         (Batch(drop_operations=("o1",)), Batch(operations=(operation("o1"),))),
+        (Batch(drop_instances=("i1",)), Batch(reasons=(("i1", reason("told later")),))),
         (Batch(operations=(operation("o1"),), providers=()), Batch(providers=())),
         (Batch(operations=(operation("o1"),), alerts=alerts("a1")), Batch(alerts=alerts())),
     ],
@@ -128,6 +129,21 @@ def test_a_record_is_not_rewritten_within_a_group_if_a_prefix_would_be_lost(
     group = Group()
     group.add(first)
     assert not group.accepts(second)
+
+
+def test_what_is_told_of_one_after_it_was_dropped_is_kept(tmp_path: Path) -> None:
+    """Both wait for the disk together; the story goes with the drop, and begins anew."""
+    files = HeldFiles()
+    with opened(tmp_path, files=files) as now:
+        files.hold()
+        now.submit(instances=(instance("i1"),))
+        assert files.waiting.wait(20)
+        now.submit(reasons=(("i1", reason("before")),))
+        now.submit(drop_instances=("i1",))
+        now.submit(reasons=(("i1", reason("after")),))
+        files.free.set()
+        assert [now.answer() for _ in range(4)] == [None] * 4
+        assert [one.why for one in now.store.story("i1")] == ["after"]
 
 
 def test_a_group_does_not_grow_without_end() -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -89,6 +90,7 @@ class Reconciler:
 
     def step_ended(self, instance_id: str, outcome: Outcome) -> None:
         """An operation has just changed this instance: older sightings do not count."""
+        self._touched.pop(instance_id, None)  # the newest stay last
         self._touched[instance_id] = time.monotonic()
         operation = self._published.tables.operations.get(outcome.operation_id)
         if operation is not None:
@@ -157,10 +159,12 @@ class Reconciler:
 
     def _plan(self, seen: Looked, trash_retention: float) -> Plan:
         tables, now = self._published.tables, self._clock.now()
-        recent = {each for each, at in self._touched.items() if at >= seen.began}
+        newest_first = reversed(self._touched.items())
+        recent = {each for each, _ in takewhile(lambda one: one[1] >= seen.began, newest_first)}
         # Kept for longer than any list takes: that of another provider may have begun earlier.
         kept_since = time.monotonic() - _TOUCHED_SECONDS
-        self._touched = {each: at for each, at in self._touched.items() if at >= kept_since}
+        for each, _ in tuple(takewhile(lambda one: one[1] < kept_since, self._touched.items())):
+            del self._touched[each]
         facts = Facts(
             records=tables.instances,
             busy=tables.active.keys() | recent,

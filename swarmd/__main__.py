@@ -66,10 +66,10 @@ def _load(path: Path | None) -> LoadedConfig:
 def _run(loaded: LoadedConfig, load: Callable[[], LoadedConfig]) -> int:
     from swarmd.daemon import Daemon
     from swarmd.logs import configure
-    from swarmd.memory import settle_allocator
+    from swarmd.memory import limit_arenas
 
     os.umask(0o077)
-    settle_allocator()
+    limit_arenas()
     _allow_descriptors()
     configure(loaded.config.logging)
     faulthandler.register(signal.SIGUSR1, all_threads=True)

@@ -2,10 +2,7 @@
 
 Many short threads make glibc open an arena for each and keep what they leave behind: the
 resident memory then grows by a tenth over thousands of operations although nothing is held
-(mallopt(3), malloc_trim(3)). And once a large block was freed, others up to its size come from
-the heap, where the small ones that follow keep their room from being given back: Python's table
-of interned strings, of a megabyte where many ids come and go, is made anew now and then.
-Other C libraries have neither call and are left alone.
+(mallopt(3), malloc_trim(3)). Other C libraries have neither call and are left alone.
 """
 
 from __future__ import annotations
@@ -13,19 +10,15 @@ from __future__ import annotations
 import ctypes
 import gc
 
-_M_MMAP_THRESHOLD = -3
-_LARGE = 512 * 1024
-"""Bytes from which on a block is the system's at once when it is freed, whatever was before."""
 _M_ARENA_MAX = -8
 _ARENAS = 2
 
 
-def settle_allocator() -> None:
-    """At a start, before threads: a few arenas for all of them, and large blocks in none."""
+def limit_arenas() -> None:
+    """At a start, before threads: let all threads share a few arenas."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
-        mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def give_back() -> None:

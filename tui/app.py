@@ -48,6 +48,7 @@ class SwarmdApp(Harmless):
         settings: The section ``[tui]``.
         clock: The time, UTC.
         notice: What is to be told at the start, such as settings that could not be read.
+        gone: Whether there is nobody to show anything to any more; asked now and then.
     """
 
     TITLE = "swarmd"
@@ -76,8 +77,10 @@ class SwarmdApp(Harmless):
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         notice: str = "",
+        gone: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
+        self._gone = gone
         self.settings = settings or TuiConfig()
         self.link = DaemonLink(connect, self._told, rate=self.settings.refresh)
         self.now = clock
@@ -193,6 +196,9 @@ class SwarmdApp(Harmless):
         title.show(self.path, self.snapshot, narrowed, read_only=self.read_only)
 
     def _tick(self) -> None:
+        if self._gone():
+            self.exit(return_code=1)
+            return
         if self.view is not None and self.view.ready:
             self._draw(self.view.tick)
 

@@ -12,6 +12,7 @@ from swarmd.client.aio import AsyncClient
 from swarmd.configuration.places import default_file
 from swarmd.errors import ConfigError
 from swarmd.messages.config import TuiConfig
+from tui import terminal
 from tui.app import SwarmdApp
 
 
@@ -57,7 +58,8 @@ def run(*, socket: str | None = None, config: str | None = None, read_only: bool
     settings, notice = read_settings(config)
     if read_only:
         settings = msgspec.structs.replace(settings, read_only=True)
-    app = SwarmdApp(Dial(socket), settings, notice=notice)
+    gone = terminal.is_gone if terminal.is_one() else lambda: False
+    app = SwarmdApp(Dial(socket), settings, notice=notice, gone=gone)
     app.run()
     return app.return_code or 0
 

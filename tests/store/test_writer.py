@@ -18,10 +18,8 @@ from swarmd.errors import (
     SwarmError,
     Unavailable,
 )
-from swarmd.messages.operation import Progress
 from swarmd.messages.provider import ProviderRecord
 from swarmd.ports import Batch
-from swarmd.store.commit import Group
 from tests.store.crash import FailingFiles, SteppedFiles
 from tests.store.samples import (
     SetClock,
@@ -100,37 +98,6 @@ def test_answers_come_in_order_of_submission(tmp_path: Path) -> None:
     assert told == list(range(200))
 
 
-def test_progress_of_one_operation_is_written_once_per_group() -> None:
-    group = Group()
-    for number in range(5):
-        later = Batch(operations=(operation("o1", progress=Progress(fraction=number / 5)),))
-        assert group.accepts(later)
-        group.add(later)
-    assert [one.progress.fraction for one in group.operations().values()] == [0.8]
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (
-            Batch(operations=(operation("o1"),), instances=(instance("i1"),)),
-            Batch(operations=(ended("o1"),)),
-        ),
-        (Batch(drop_instances=("i1",)), Batch(instances=(instance("i1"),))),
-        (Batch(drop_operations=("o1",)), Batch(operations=(operation("o1"),))),
-        (Batch(drop_instances=("i1",)), Batch(reasons=(("i1", reason("told later")),))),
-        (Batch(operations=(operation("o1"),), providers=()), Batch(providers=())),
-        (Batch(operations=(operation("o1"),), alerts=alerts("a1")), Batch(alerts=alerts())),
-    ],
-)
-def test_a_record_is_not_rewritten_within_a_group_if_a_prefix_would_be_lost(
-    first: Batch, second: Batch
-) -> None:
-    group = Group()
-    group.add(first)
-    assert not group.accepts(second)
-
-
 def test_what_is_told_of_one_after_it_was_dropped_is_kept(tmp_path: Path) -> None:
     """Both wait for the disk together; the story goes with the drop, and begins anew."""
     files = HeldFiles()
@@ -144,13 +111,6 @@ def test_what_is_told_of_one_after_it_was_dropped_is_kept(tmp_path: Path) -> Non
         files.free.set()
         assert [now.answer() for _ in range(4)] == [None] * 4
         assert [one.why for one in now.store.story("i1")] == ["after"]
-
-
-def test_a_group_does_not_grow_without_end() -> None:
-    group = Group()
-    while group.accepts(Batch(events=())):
-        group.add(Batch(events=()))
-    assert len(group.batches) == 256
 
 
 def test_the_order_on_disk(tmp_path: Path) -> None:

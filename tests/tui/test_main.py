@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +36,23 @@ async def test_once_a_daemon_was_reached_no_other_takes_its_place(
         await client.close()
     monkeypatch.setenv("SWARMD_SOCKET", str(one))
     assert dial().path == str(other)
+
+
+def test_it_ends_with_its_terminal(tmp_path: Path) -> None:
+    """One that goes without SIGHUP, as that of a multiplexer that was killed."""
+    master, slave = pty.openpty()
+    app = subprocess.Popen(
+        [sys.executable, "-m", "tui", "--socket", str(tmp_path / "none.sock")],
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        env=os.environ | {"TERM": "xterm-256color"},
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    try:
+        while b"swarmd" not in shown:
+            shown += os.read(master, 65536)
+        os.close(master)
+        assert app.wait(30) == 1
+    finally:
+        app.kill()
+        app.wait()

@@ -269,7 +269,6 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def on_resize(self, _event: events.Resize) -> None:
         """Other widths."""
-        self._widths = ()
         self.virtual_size = Size(self._total(), len(self.keys) + 1)
         self.reveal()
         self.tick()

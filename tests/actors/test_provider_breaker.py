@@ -73,16 +73,20 @@ class Stage:
         world.registry()
         self.lanes, self.watch = Lanes("t", 2), Lanes("t-look", 2)
         self.circuit = Circuit("local", world.clock, lambda: LONG)
-        ref = ProviderActor.start(
+        self.ref = ProviderActor.start(
             world.context, provider_actor("local"), 1,
             provider=cast(Any, engine), lanes=self.lanes, watch=self.watch,
             initialized=threading.Event(), uploads=cast(Any, None), look_every=lambda: 1e9,
             circuit=self.circuit,
         )  # fmt: skip
-        world.directory.put(provider_actor("local"), ref, Start())
+        world.directory.put(provider_actor("local"), self.ref, Start())
 
     def tell(self, message: object) -> None:
         self.world.directory.tell(provider_actor("local"), message)
+
+    def dealt_with(self) -> None:
+        """Wait until it has handled all that it was told until now."""
+        self.ref.ask(object(), timeout=10)
 
     def looked(self) -> list[Looked]:
         return [each for each in self.heard if isinstance(each, Looked)]
@@ -149,6 +153,7 @@ def test_of_looks_behind_one_that_hangs_only_one_waits(engine: Engine) -> None:
         wait_until(lambda: engine.looks == 2)
         for _ in range(5):
             stage.tell(LookNow())
+        stage.dealt_with()
         engine.answers.set()
         wait_until(lambda: len(stage.looked()) == 3)
         stage.tell(LookNow(("i1",)))

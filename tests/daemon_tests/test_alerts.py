@@ -49,6 +49,9 @@ def sample(used: int) -> SwarmMetrics:
     )
 
 
+ACKNOWLEDGED = ("id", "state", "note", "acknowledged_by", "acknowledged_at", "raised_at")
+
+
 def collect(daemon: Running, used: int) -> None:
     """As telemetry does it."""
     directory = daemon.daemon.parts.directory
@@ -129,7 +132,9 @@ def test_an_episode_is_raised_taken_over_and_resolved_once(
     taken = daemon.call("alert.acknowledge", id=alert["id"][:20], note="more is ordered")
     assert (taken["state"], taken["note"]) == ("acknowledged", "more is ordered")
     assert taken["acknowledged_by"]
-    assert daemon.call("alert.acknowledge", id=alert["id"]) == taken
+    again = daemon.call("alert.acknowledge", id=alert["id"])
+    # Its figures may have gone on since; who took it over, and when, has not.
+    assert [again[each] for each in ACKNOWLEDGED] == [taken[each] for each in ACKNOWLEDGED]
     collect(daemon, 9)
     collect(daemon, 5)
     ended = await_listed(daemon, "resolved")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from swarmd.providers.local.data import children, extensions, folders, logs, wor
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.identity import is_alive, open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, exit_words, spawn
-from swarmd.providers.local.ports import listen
+from swarmd.providers.local.ports import is_used, listen
 from swarmd.providers.local.record import ANYONE, LocalRecord, ProcessRecord
 from swarmd.providers.shared.account import Account
 from swarmd.providers.shared.answer import Asker, Ended, Endpoint
@@ -177,9 +178,9 @@ class Runner:
         call: Call,
     ) -> LocalRecord:
         context, dirs = self._context, self._context.layout.instance(instance.id)
-        host = self._context.host(instance.config)
         with contextlib.ExitStack() as stack, os_faults("starting code-server"):
-            listener = stack.enter_context(listen(host, record.port))
+            record, listener = self._listen(record, instance, call)
+            stack.enter_context(listener)
             log = logs.open_for_append(dirs, account)
             stack.callback(os.close, log)
             groups = self._make_groups(instance)
@@ -202,6 +203,28 @@ class Runner:
             child.go()
             context.step("told to go")
         return record
+
+    def _listen(
+        self, record: LocalRecord, instance: Instance, call: Call
+    ) -> tuple[LocalRecord, socket.socket]:
+        """At its port; at another one if somebody was quicker before it was ever served there.
+
+        Two daemons with one range choose the same port at times, and extensions are installed
+        between the choice and the first start. Later its port is known, and is kept.
+        """
+        context, host = self._context, self._context.host(instance.config)
+        while True:
+            call.check()
+            try:
+                return record, listen(host, record.port)
+            except ProviderError:
+                known = record.started or validation.wanted_port(instance.config)
+                if known or not is_used(record.port):
+                    raise
+            lost, port = record.port, context.ports.take(record.id, host)
+            record = context.index.change(record, port=port)
+            context.ports.give_back(lost, record.id)
+            context.step("port exchanged")
 
     def _describe(
         self, child: Child, instance: Instance, record: LocalRecord, groups: tuple[Path, ...]

@@ -27,6 +27,8 @@ from tests.support import free_port
 def test_a_port_taken_while_it_was_stopped(provider: LocalProvider) -> None:
     instance = make_instance()
     provider.create(instance, call())
+    provider.start(instance, call())
+    provider.stop(instance, call())
     record = provider._context.index.get(instance.id)
     assert record is not None
     told = f"port {record.port}.*process {os.getpid()}"
@@ -36,6 +38,22 @@ def test_a_port_taken_while_it_was_stopped(provider: LocalProvider) -> None:
     ):
         provider.start(instance, call())
     assert provider.start(instance, call()).status is InstanceStatus.RUNNING
+
+
+def test_a_port_taken_before_it_was_ever_served(provider: LocalProvider) -> None:
+    """Another daemon with the same range was quicker: nobody knows that port, so it is given up."""
+    instance = make_instance()
+    provider.create(instance, call())
+    before = provider._context.index.get(instance.id)
+    assert before is not None
+    with socket.create_server(("127.0.0.1", before.port)):
+        address = provider.start(instance, call()).address
+    assert address is not None
+    assert address.port != before.port
+    assert provider._context.ports.owned(instance.id) == [address.port]
+    provider.stop(instance, call())
+    again = provider.start(instance, call()).address
+    assert again == address
 
 
 def test_the_range_is_used_up(make: Make) -> None:

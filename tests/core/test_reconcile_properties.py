@@ -20,8 +20,10 @@ from swarmd.messages.provider import Observed
 from tests.core.samples import NODE, NOW, OBSERVED, instance, later, make_id, observed
 
 PROVIDERS = ("local", "box1")
-ROUNDS = 16
-"""Of five minutes: the trash is over in the twelfth, and what its end leaves takes some more."""
+COPIES = 5
+ROUNDS = 12 + 2 * COPIES
+"""Of five minutes: the trash is over in the twelfth, and of what its end leaves one is dealt with
+in each that follows."""
 
 
 @dataclass
@@ -166,7 +168,7 @@ def worlds(draw: st.DrawFn) -> World:
     some = st.frozensets(st.sampled_from(ids), max_size=1)
     return World(
         records={make_id(n): draw(records(n)) for n in numbers if draw(st.booleans())},
-        things={p: draw(st.lists(things, max_size=5)) for p in PROVIDERS},
+        things={p: draw(st.lists(things, max_size=COPIES)) for p in PROVIDERS},
         silent=draw(st.frozensets(st.sampled_from(PROVIDERS), max_size=1)),
         busy=draw(some),
         tombstones=draw(st.frozensets(st.sampled_from(ids))),

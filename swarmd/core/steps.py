@@ -93,7 +93,13 @@ def _went_well(
     if outcome.step is Step.UNDO:
         return _undone(tables, operation, instance, now)
     was, instance = instance, _after(operation, instance, outcome, now)
-    noted = _note(operation, instance, outcome, now, why=_why(operation, was, instance, outcome))
+    if _was_so_already(operation, was, outcome):
+        instance = msgspec.structs.replace(instance, restart_required=was.restart_required)
+        found = reason_of(operation, f"found {instance.status} already", operation.reason, now)
+        noted = Change(reasons=((instance.id, found),))
+    else:
+        why = _why(operation, was, instance, outcome)
+        noted = _note(operation, instance, outcome, now, why=why)
     if outcome.step is Step.PURGE:
         gone = Change(drop_instances=(instance.id,)).plus(noted)
         ended = end(operation, OperationState.SUCCEEDED, now)
@@ -107,6 +113,20 @@ def _went_well(
         return Change(operations=(operation,), instances=(instance,)).plus(noted)
     ended = end(operation, OperationState.SUCCEEDED, now)
     return close(tables, ended, instance, now, noted)
+
+
+def _was_so_already(operation: Operation, was: Instance, outcome: Outcome) -> bool:
+    """Whether a start found the same life that ran before, or a stop what was stopped."""
+    found, seen = operation.arguments.get("was"), outcome.observed
+    if operation.kind is OperationKind.STOP:
+        return found == InstanceStatus.STOPPED
+    return (
+        operation.kind is OperationKind.START
+        and found == InstanceStatus.RUNNING
+        and seen is not None
+        and seen.started_at is not None
+        and seen.started_at == was.started_at
+    )
 
 
 def _cut_short(

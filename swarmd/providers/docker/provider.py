@@ -75,7 +75,7 @@ class DockerProvider:
     ) -> None:
         options = read_options(record.options)
         self._engine = Engine(record.name, options.where, parallel=record.max_parallel)
-        self._ports_file = Path(config.daemon.state_dir) / "ports" / f"{record.name}.json"
+        self._ports_file = Path(config.daemon.state_dir) / "ports" / f"{record.name}.jsonl"
         remote = options.engine_host is not None
         ports = PortBook(
             options.ports,

@@ -86,7 +86,7 @@ class LocalProvider:
             layout=layout,
             index=Index(layout),
             ports=PortBook(
-                options.ports, layout.private / ".ports.json", lambda: clock.now().timestamp()
+                options.ports, layout.private / ".ports.jsonl", lambda: clock.now().timestamp()
             ),
             server_dir=server_dir(config.daemon.server_dir),
             endings=Endings(record.name),

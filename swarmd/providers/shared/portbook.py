@@ -9,73 +9,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-from msgspec import Struct
-
 from swarmd.errors import Conflict, ResourceLimitError
-from swarmd.providers.shared.durable import write_durably
+from swarmd.providers.shared.reserved import ReservationFile, Reserved
 
 QUARANTINE_SECONDS = 86_400.0
-
-
-class Reservations(Struct, frozen=True, kw_only=True):
-    """``.ports.json``: ports that nobody may have before a moment (seconds since the epoch)."""
-
-    until: dict[int, float] = {}
-    version: int = 1
-
-
-class Reserved:
-    """Ports and the moments until which nobody may have them.
-
-    A port of the range costs eight bytes, whether it is reserved or not: a daemon that makes
-    and deletes all day long does not grow by it.
-
-    Args:
-        ports: The range.
-        until: Those that are reserved.
-    """
-
-    def __init__(self, ports: range, until: Mapping[int, float]) -> None:
-        self._ports = ports
-        self._inside = array("d", bytes(8 * len(ports)))
-        self._outside: dict[int, float] = {}
-        for port, moment in until.items():
-            self.set(port, moment)
-
-    def get(self, port: int, default: float = 0.0) -> float:
-        """Until when a port is reserved."""
-        if port in self._ports:
-            return self._inside[self._ports.index(port)]
-        return self._outside.get(port, default)
-
-    def set(self, port: int, until: float) -> None:
-        """Reserve a port."""
-        if port in self._ports:
-            self._inside[self._ports.index(port)] = until
-        else:
-            self._outside[port] = until
-
-    def forget(self, now: float) -> bool:
-        """Drop what is over; whether there was any."""
-        over = [index for index, until in enumerate(self._inside) if 0.0 < until <= now]
-        for index in over:
-            self._inside[index] = 0.0
-        gone = [port for port, until in self._outside.items() if until <= now]
-        for port in gone:
-            del self._outside[port]
-        return bool(over or gone)
-
-    def items(self) -> Iterator[tuple[int, float]]:
-        """All that are reserved."""
-        for port, until in zip(self._ports, self._inside, strict=True):
-            if until:
-                yield port, until
-        yield from self._outside.items()
 
 
 def choose(
@@ -118,7 +58,7 @@ class PortBook:
         free: Callable[[str, int], bool] | None = None,
     ) -> None:
         self._ports = ports
-        self._file = file
+        self._file = ReservationFile(file)
         self._now = now
         self._free = free or is_free
         self._lock = threading.Lock()
@@ -127,13 +67,9 @@ class PortBook:
 
     def load(self, owners: Mapping[int, str]) -> None:
         """Begin with what the records say and what is reserved on disk."""
-        try:
-            read = msgspec.json.decode(self._file.read_bytes(), type=Reservations)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            read = Reservations()  # a lost reservation costs a day's politeness, nothing else
         with self._lock:
             self._owners = dict(owners)
-            self._until = Reserved(self._ports, read.until)
+            self._until = Reserved(self._ports, self._file.read())
 
     def take(self, instance_id: str, address: str, wanted: int = 0) -> int:
         """Give a port to an instance; it keeps it until ``release``.
@@ -191,8 +127,9 @@ class PortBook:
         with self._lock:
             if self._owners.get(port) != instance_id:
                 return
-            self._until.set(port, self._now() + QUARANTINE_SECONDS)
-            self._save()
+            until = self._now() + QUARANTINE_SECONDS
+            self._until.set(port, until)
+            self._file.add(port, until, self._until.items)
             del self._owners[port]
 
     def give_back(self, port: int, instance_id: str) -> None:
@@ -211,7 +148,7 @@ class PortBook:
         """Drop reservations that are over."""
         with self._lock:
             if self._until.forget(self._now()):
-                self._save()
+                self._file.write(self._until.items())
 
     def _check_wanted(self, instance_id: str, port: int) -> None:
         owner = self._owners.get(port)
@@ -230,11 +167,6 @@ class PortBook:
             "after their instance was deleted, the others are in use",
             field="port_range",
             next_step="Widen port_range in the provider's options, or delete instances.",
-        )
-
-    def _save(self) -> None:
-        write_durably(
-            self._file, msgspec.json.encode(Reservations(until=dict(self._until.items())))
         )
 
 

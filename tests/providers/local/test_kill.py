@@ -90,7 +90,7 @@ def test_killed_at_every_step(make: Make, tmp_path: Path, operation: str) -> Non
         provider.purge(replace(make_instance("fork-web"), id=instance_id), call())
         assert seen(provider, instance_id) is None
         assert running(instance_id) == []
-        left = [path for path in data.rglob("*") if path.is_file() and path.name != ".ports.json"]
+        left = [path for path in data.rglob("*") if path.is_file() and path.name != ".ports.jsonl"]
         assert left == []
         if said == "done":
             break

@@ -1,4 +1,4 @@
-"""Identity, tree, records and ports in isolation."""
+"""Identity, tree, launcher and sockets in isolation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from swarmd.errors import OperationCancelled, ProviderError, ResourceLimitError
+from swarmd.errors import OperationCancelled, ProviderError
 from swarmd.providers.local import identity, launcher, tree
 from swarmd.providers.local.identity import Identity, parse_stat
 from swarmd.providers.local.ports import holder
 from swarmd.providers.shared.account import own
 from swarmd.providers.shared.answer import Answer, Asker, Ended, Endpoint, within
 from swarmd.providers.shared.durable import write_durably
-from swarmd.providers.shared.portbook import QUARANTINE_SECONDS, PortBook, choose, is_free
+from swarmd.providers.shared.portbook import is_free
 from tests.support import free_port, wait_until
 
 # --- identity --------------------------------------------------------------------------------
@@ -258,63 +258,6 @@ def test_how_it_ended_in_words(status: int | None, words: str) -> None:
 
 
 # --- ports -----------------------------------------------------------------------------------
-
-numbers = st.integers(100, 120)
-
-
-@given(
-    st.sets(numbers),
-    st.dictionaries(numbers, st.floats(0, 100)),
-    st.floats(0, 100),
-    st.sets(numbers),
-)
-def test_the_chosen_port_is_the_first_that_may_be_had(
-    used: set[int], reserved: dict[int, float], now: float, taken: set[int]
-) -> None:
-    ports = range(100, 121)
-    chosen = choose(ports, used, reserved, now, lambda port: port not in taken)
-    fit = [port for port in ports if port not in used | taken and not reserved.get(port, 0.0) > now]
-    assert chosen == (fit[0] if fit else None)
-
-
-def test_a_day_later_a_port_may_be_had_again(tmp_path: Path) -> None:
-    now = [1000.0]
-    port = free_port()
-    file = tmp_path / ".ports.json"
-    book = PortBook(range(port, port + 1), file, lambda: now[0])
-    assert book.take("a", "127.0.0.1") == port
-    book.release(port, "somebody else")
-    book.release(port, "a")
-    again = PortBook(range(port, port + 1), file, lambda: now[0])
-    again.load({})
-    again.forget_expired()
-    with pytest.raises(ResourceLimitError, match="1 of 1 wait"):
-        again.take("b", "127.0.0.1")
-    now[0] += QUARANTINE_SECONDS + 1
-    again.forget_expired()
-    assert again.take("b", "127.0.0.1") == port
-    assert b"{}" in file.read_bytes()
-
-
-def test_a_port_that_was_never_used_is_free_at_once(tmp_path: Path) -> None:
-    port = free_port()
-    book = PortBook(range(port, port + 1), tmp_path / "ports", lambda: 0.0)
-    book.take("a", "127.0.0.1")
-    book.give_back_all("a")
-    book.take("b", "127.0.0.1")
-    book.give_back(port, "a")
-    with pytest.raises(ResourceLimitError):
-        book.take("c", "127.0.0.1")
-    book.give_back(port, "b")
-    assert book.take("c", "127.0.0.1") == port
-
-
-def test_a_spoiled_reservation_file_costs_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "ports"
-    file.write_text("{")
-    book = PortBook(range(1, 2), file, lambda: 0.0)
-    book.load({7: "a"})
-    book.check_wanted("b", 8)
 
 
 def test_who_has_a_port() -> None:

@@ -31,12 +31,12 @@ def test_sweep_removes_a_private_part_that_is_alone(layout: Layout, dirs: Instan
     (layout.private / "01alone" / "log").mkdir(parents=True)
     (layout.private / "01known").mkdir()
     (layout.private / "01known" / "record.json").write_text("{}")
-    (layout.private / ".ports.json").write_text("{}")
+    (layout.private / ".ports.jsonl").write_text("{}")
     (layout.private / "01trash").mkdir()
     (layout.trash / "01trash").mkdir()
     assert sweeping.sweep(layout) == 1
     assert sorted(path.name for path in layout.private.iterdir()) == [
-        ".ports.json",
+        ".ports.jsonl",
         "01known",
         "01one",
         "01trash",

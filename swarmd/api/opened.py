@@ -106,12 +106,17 @@ class OpenStreams:
             stream.close(error)
 
     def drop_all(self) -> None:
-        """The client is gone: let go of everything."""
+        """The client is gone: let go of everything, also of who is told."""
         for stream in list(self._by_id.values()):
             stream.drop()
         self._by_id.clear()
+        self._on_forgotten = _nobody
         if self._inputs is not None:
             self._inputs.end(cancel=True)
+
+
+def _nobody() -> None:
+    """Told when streams end whose connection is gone: it would else be a ring with them."""
 
 
 def no_thread(error: RuntimeError) -> ResourceLimitError:

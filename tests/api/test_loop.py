@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import gc
 import json
 import pwd
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,6 +57,24 @@ def test_files_are_read_off_the_loop(
         assert "result" in await client.ask(method, params)
         await until(lambda: threads)
         assert threading.get_ident() not in threads
+
+    session(tmp_path, body)
+
+
+def test_a_connection_that_was_closed_is_no_ring(tmp_path: Path) -> None:
+    """Else each client that asks one thing leaves its connection to the next collection."""
+
+    async def body(here: Running, client: Raw) -> None:
+        del client
+        async with here.raw() as another:
+            await another.ask("daemon.ping")
+            gone = [weakref.ref(each) for each in here.server.connections]
+            assert len(gone) == 2
+        gc.disable()
+        try:
+            await until(lambda: sum(each() is None for each in gone) == 1)
+        finally:
+            gc.enable()
 
     session(tmp_path, body)
 

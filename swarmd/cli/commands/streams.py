@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -96,7 +97,7 @@ def _pump(stream: Stream) -> None:
             type=click.IntRange(min=1),
             default=100,
             show_default=True,
-            help="So many, if --since does not say where to begin.",
+            help="So many of those asked for, if --since does not say where to begin.",
         ),
         click.Option(
             ["--since"],
@@ -112,19 +113,30 @@ def events(app: App, params: dict[str, Any], *, follow: bool, since: int | None,
     if follow:
         _follow(app, params if since is None else {**params, "since": since})
         return
-    begin = since if since is not None else _before_the_last(app, last)
     found = False
-    for event in _history(app, {**params, "since": begin}, asked=since is not None):
+    for event in _past(app, params, since, last):
         found = True
         _print(app, event)
-    if not found:
+    if not found and params.get("target"):
+        app.output.note(
+            f"No events of {params['target']}. One that is gone is found by its whole id; see all: "
+            "swarmctl events"
+        )
+    elif not found:
         app.output.note("No events. See them come: swarmctl events -f")
 
 
-def _before_the_last(app: App, count: int) -> int:
-    """The position after which so many events follow, of whatever type."""
+def _past(
+    app: App, params: dict[str, Any], since: int | None, last: int
+) -> Iterable[dict[str, Any]]:
+    """Those after a position, else so many of the last that are asked for."""
+    if since is not None:
+        return _history(app, {**params, "since": since}, asked=True)
+    if params.get("target") or params.get("type"):
+        # Where the last of these begin is not known before all were looked at.
+        return deque(_history(app, {**params, "since": 0}, asked=False), maxlen=last)
     newest = app.call("events.history", {"limit": 1})["last_seq"]
-    return max(0, int(newest) - count)
+    return _history(app, {**params, "since": max(0, int(newest) - last)}, asked=False)
 
 
 def _history(app: App, params: dict[str, Any], *, asked: bool) -> Iterator[dict[str, Any]]:

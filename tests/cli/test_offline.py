@@ -152,6 +152,7 @@ def test_config_init_check_show(home: Path) -> None:
     assert ctl("config", "init", file).out == f"{file}\n"
     assert parse(file.read_text()) == Config()
     assert "is right" in ctl("config", "check", "-c", file).out
+    assert ctl("config", "check", file).out == ctl("config", "check", "-c", file).out
     again = ctl("config", "init", file)
     assert again.code == 1
     assert "exists" in again.err

@@ -33,8 +33,11 @@ config = LazyGroup(
 )
 
 
-def _file_option() -> click.Option:
-    return click.Option(["file", "-c", "--config"], metavar="FILE", help="This file instead.")
+def _which_file() -> list[click.Parameter]:
+    return [
+        click.Argument(["named"], required=False, metavar="[FILE]"),
+        click.Option(["file", "-c", "--config"], metavar="FILE", help="This file instead."),
+    ]
 
 
 def _load(file: str | None) -> LoadedConfig:
@@ -48,11 +51,11 @@ def _load(file: str | None) -> LoadedConfig:
     )
 
 
-@command(extra=[_file_option()])
-def check(app: App, *, file: str | None) -> int:
+@command(extra=_which_file())
+def check(app: App, *, named: str | None, file: str | None) -> int:
     """Check the configuration file: every key, type, unit and provider option."""
     try:
-        loaded = _load(file)
+        loaded = _load(named or file)
     except ConfigError as error:
         if app.output.json:
             raise
@@ -79,14 +82,14 @@ def _doubts(loaded: LoadedConfig) -> Iterator[str]:
         )
 
 
-@command(extra=[_file_option()])
-def show(app: App, *, file: str | None) -> None:
+@command(extra=_which_file())
+def show(app: App, *, named: str | None, file: str | None) -> None:
     """Show the configuration that holds: the file, the defaults, the places."""
     import tomli_w
 
     from swarmd.messages import codec
 
-    loaded = _load(file)
+    loaded = _load(named or file)
     plain = codec.to_plain(loaded.config)
     places = {k: v for k, v in codec.to_plain(loaded.places).items() if v is not None}
     if app.output.json:

@@ -15,6 +15,7 @@ from tests.tui.fake import FakeDaemon
 from tests.tui.test_operations import ALL
 from tests.tui.test_trouble import snapshot
 from tui.app import SwarmdApp
+from tui.command_line import known
 from tui.model.nothing import narrowed, why_nothing
 from tui.model.snapshot import Link, LinkState, Snapshot
 from tui.views.instances import InstancesView
@@ -75,6 +76,27 @@ async def test_enter_and_tab_where_one_types(daemon: FakeDaemon, keymap: dict[st
         await until(pilot, lambda: prompt.value == "providers", lambda: prompt.value)
         await pilot.press("enter")
         await until(pilot, lambda: app.path.here.view == "providers", lambda: app.path)
+
+
+@pytest.mark.anyio
+async def test_tab_goes_through_all_that_begin_likewise(app: SwarmdApp) -> None:
+    async with app.run_test(size=(120, 30)) as pilot:
+        await online(pilot)
+        await pilot.press("2")
+        fitting = [each for each in known(app) if each.startswith("re")]
+        assert len(fitting) > 2
+        await pilot.press("colon", *"re")
+        prompt = app.query_one(Prompt)
+        seen = ["re"]
+        for _ in (*fitting, "again"):
+            await pilot.press("tab")
+            await until(pilot, lambda: prompt.value != seen[-1], lambda: prompt.value)
+            seen.append(prompt.value)
+        assert seen[1:] == [*fitting, fitting[0]]
+        await pilot.press("ctrl+u", *"theme ")
+        await until(pilot, lambda: prompt.value == "theme ", lambda: prompt.value)
+        await pilot.press("tab")
+        await until(pilot, lambda: prompt.value[6:] in app.available_themes, lambda: prompt.value)
 
 
 @pytest.mark.anyio

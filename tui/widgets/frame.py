@@ -137,6 +137,8 @@ class Prompt(Input):
     def __init__(self) -> None:
         super().__init__(id="prompt", compact=True, select_on_focus=False)
         self.kind = ""
+        self._known: tuple[str, ...] = ()
+        self._typed = self._completed = ""
 
     def open(self, kind: str, known: Iterable[str] = (), text: str = "") -> None:
         """Ask for a filter (``/``) or a command (``:``).
@@ -147,7 +149,8 @@ class Prompt(Input):
             text: What stands there to be edited.
         """
         self.kind = kind
-        self.suggester = SuggestFromList(list(known)) if known else None
+        self._known, self._typed, self._completed = tuple(known), text, ""
+        self.suggester = SuggestFromList(self._known) if self._known else None
         self.placeholder = (
             "filter: some letters of what you look for"
             if kind == "/"
@@ -161,6 +164,8 @@ class Prompt(Input):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell it as it is typed."""
         event.stop()
+        if event.value != self._completed:
+            self._typed = event.value
         if self.has_class("-shown"):
             self.post_message(self.Typed(self.kind, self.value))
 
@@ -178,8 +183,13 @@ class Prompt(Input):
         self._end(self.value)
 
     def action_complete(self, _kind: str) -> None:
-        """What stands dim behind the cursor is taken."""
-        self.action_cursor_right()
+        """What stands dim behind the cursor is taken; again: the next that was begun likewise."""
+        fitting = [each for each in self._known if each.startswith(self._typed)]
+        if not fitting:
+            return
+        at = fitting.index(self.value) + 1 if self.value in fitting else 0
+        self._completed = self.value = fitting[at % len(fitting)]
+        self.cursor_position = len(self.value)
 
     def action_leave(self) -> None:
         """Escape."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from tests.tui.fake import FakeClient, FakeDaemon
 from tui.app import SwarmdApp
 from tui.screens.confirm import Confirm
 from tui.screens.create import CreateForm
-from tui.screens.form import Form
+from tui.screens.form import Form, FormField
 from tui.screens.update import UpdateForm
 from tui.views.instance import InstanceView
 
@@ -83,6 +84,27 @@ def test_update(snap_compare: Any, app: SwarmdApp, size: Any) -> None:
 
     steps = after(open_web, typed("4g|||||LANG=C", seen="env.LANG → C"))
     assert snap_compare(app, terminal_size=size, run_before=steps)
+
+
+@pytest.mark.anyio
+async def test_a_low_terminal_shows_the_fields_and_every_key(app: SwarmdApp) -> None:
+    """What comes of it gives way; each field is scrolled to, and what ends the form is there."""
+    async with app.run_test(size=(60, 15)) as pilot:
+        await online(pilot)
+        await pilot.press("c")
+        form = await form_of(pilot)
+        await until(pilot, lambda: form.query_one("#go").region.height == 1, lambda: form.size)
+        for name in ("#go", "#keys"):
+            assert form.region.contains_region(form.query_one(name).region), name
+        assert not form.result.display
+        fields = form.query_one("#fields")
+
+        def in_sight(field: FormField) -> Callable[[], bool]:
+            return lambda: field.input.has_focus and fields.region.contains_region(field.region)
+
+        for field in form.fields.values():
+            field.input.focus()
+            await until(pilot, in_sight(field), lambda: (form.focused, fields.scroll_offset))
 
 
 @pytest.mark.anyio

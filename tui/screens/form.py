@@ -100,6 +100,7 @@ class Form(ModalScreen[str | None]):
     """
 
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (22, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave", id="form.leave"),
         Binding("enter,ctrl+s", "submit", "Do it", id="form.submit"),
@@ -122,6 +123,10 @@ class Form(ModalScreen[str | None]):
         width: 1fr; height: 16; margin: 0 0 0 1; padding: 0 1;
         border-top: none; border-left: solid $surface;
     }
+    Form.-low > Vertical { height: 100%; }
+    Form.-low #parts { height: 1fr; }
+    Form.-low #fields { height: 100%; max-height: 100%; }
+    Form.-low #result { display: none; }
     Form #end { height: 1; }
     Form #keys { width: 1fr; color: $dim; }
     Form #failure { height: auto; display: none; color: $text-error; }

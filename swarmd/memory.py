@@ -11,11 +11,13 @@ import ctypes
 import gc
 
 _M_ARENA_MAX = -8
-_ARENAS = 2
+_ARENAS = 1
+"""With two, what the interpreter moves (its table of names is a megabyte) leaves a hole behind in
+the one that it came from. One is no bottleneck: who allocates holds the interpreter's lock."""
 
 
 def limit_arenas() -> None:
-    """At a start, before threads: let all threads share a few arenas."""
+    """At a start, before threads: let all threads share one arena."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)

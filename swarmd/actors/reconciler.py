@@ -127,11 +127,7 @@ class Reconciler:
         self._record(plan, seen.provider)
         # After the strays: whoever sees that it was looked at also sees what was found.
         self._show_view(seen)
-        last = self._acted.get(seen.provider)
-        due = last is None or time.monotonic() - last >= every
-        new = plan.observe or plan.adopt or plan.lost or plan.follow
-        again = seen.provider in self._waits or any(each in self._restarts for each in plan.start)
-        if due or new or again:
+        if self._is_time(plan, seen.provider, every):
             self._acted[seen.provider] = time.monotonic()
             self._act(plan, seen.provider, lasts)
             self._returning.found(seen.provider, self._ended(plan, seen))
@@ -142,6 +138,14 @@ class Reconciler:
             self._waits[seen.provider] = min(due for _, due in plan.wait)
         if not plan.empty:
             log.info("reconcile %s: %s", seen.provider, plan.counts())
+
+    def _is_time(self, plan: Plan, provider: str, every: float) -> bool:
+        """Whether something is done about it now: what is new does not wait for its round."""
+        last = self._acted.get(provider)
+        due = last is None or time.monotonic() - last >= every
+        new = plan.observe or plan.adopt or plan.lost or plan.follow
+        again = provider in self._waits or any(each in self._restarts for each in plan.start)
+        return bool(due or new or again)
 
     def tick(self) -> None:
         """Go on with what was put off until now, or have looked again."""

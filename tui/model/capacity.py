@@ -130,6 +130,21 @@ def details(
         yield from facts([("do", info.health.next_step, "")], width)
     yield from facts(list(_breaker(info.breaker, now)), width)
     yield BLANK
+    yield from _shares(info, asked)
+    yield BLANK
+    yield from facts(list(_record(info, now)), width)
+    if info.capabilities is not None:
+        yield from _capabilities(info.capabilities, width)
+    if info.options:
+        yield BLANK
+        yield titled("Options")
+        yield from facts(
+            [(key, _option(key, value), "") for key, value in info.options.items()], width, 20
+        )
+
+
+def _shares(info: ProviderInfo, asked: Asked | None) -> Iterator[Line]:
+    """A bar for each thing that it has only so much of."""
     for name, part, whole, spell in (
         ("instances", info.instances, most_of(info), _count),
         ("cores", None if asked is None else asked.cores, cores_of(info), _count),
@@ -141,16 +156,6 @@ def details(
             (f"{name:<12}", "dim"),
             (bar(part, whole, 24), tone_of_share(part, whole)),
             (f" {shown}{asked_for}", ""),
-        )
-    yield BLANK
-    yield from facts(list(_record(info, now)), width)
-    if info.capabilities is not None:
-        yield from _capabilities(info.capabilities, width)
-    if info.options:
-        yield BLANK
-        yield titled("Options")
-        yield from facts(
-            [(key, _option(key, value), "") for key, value in info.options.items()], width, 20
         )
 
 

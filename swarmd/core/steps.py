@@ -94,9 +94,7 @@ def _went_well(
         return _undone(tables, operation, instance, now)
     was, instance = instance, _after(operation, instance, outcome, now)
     if _was_so_already(operation, was, outcome):
-        instance = msgspec.structs.replace(instance, restart_required=was.restart_required)
-        found = reason_of(operation, f"found {instance.status} already", operation.reason, now)
-        noted = Change(reasons=((instance.id, found),))
+        instance, noted = _found_so(operation, was, instance, now)
     else:
         why = _why(operation, was, instance, outcome)
         noted = _note(operation, instance, outcome, now, why=why)
@@ -116,17 +114,36 @@ def _went_well(
 
 
 def _was_so_already(operation: Operation, was: Instance, outcome: Outcome) -> bool:
-    """Whether a start found the same life that ran before, or a stop what was stopped."""
+    """Whether a start found it running, or a stop found nothing that ran, and so did nothing.
+
+    One that is taken up after a crash of the daemon finds what it has done itself.
+    """
     found, seen = operation.arguments.get("was"), outcome.observed
+    if seen is None or not seen.unchanged:
+        return False
     if operation.kind is OperationKind.STOP:
         return found == InstanceStatus.STOPPED
-    return (
-        operation.kind is OperationKind.START
-        and found == InstanceStatus.RUNNING
-        and seen is not None
-        and seen.started_at is not None
-        and seen.started_at == was.started_at
+    lived = found in (InstanceStatus.RUNNING, InstanceStatus.UNKNOWN, InstanceStatus.ERROR)
+    same = seen.started_at in (None, was.started_at)
+    return operation.kind is OperationKind.START and lived and same
+
+
+def _found_so(
+    operation: Operation, was: Instance, instance: Instance, now: datetime
+) -> tuple[Instance, Change]:
+    """Nothing was done: what waits for a restart still waits, and the life is as old as it was."""
+    changes: dict[str, Any] = {"restart_required": was.restart_required}
+    if instance.status is InstanceStatus.RUNNING:
+        changes["started_at"] = was.started_at or instance.started_at
+    instance = msgspec.structs.replace(instance, **changes)
+    what = f"found {instance.status} already"
+    # Whoever shows the status that it had meanwhile learns that it is over.
+    before = str(was.status)
+    event = event_of(
+        EventType.INSTANCE_STATUS_CHANGED, instance, operation, before=before, why=what
     )
+    told = reason_of(operation, what, operation.reason, now)
+    return instance, Change(events=(event,), reasons=((instance.id, told),))
 
 
 def _cut_short(

@@ -157,6 +157,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     ``status`` is one of created, running, stopped, deleted (in the trash), error. ``complete``
     is false while its creation has not come to an end. ``name`` and ``owner`` are what the
     provider's own marks say. ``config`` is what it was made with; only ``get`` fills it.
+    ``unchanged`` is the answer of a start or a stop that found it so already, and did nothing.
     """
 
     id: str
@@ -171,3 +172,4 @@ class Observed(Struct, frozen=True, kw_only=True):
     exit: str | None = None
     bytes: int | None = None
     config: InstanceConfig | None = None
+    unchanged: bool = False

@@ -122,10 +122,10 @@ class Provider(Protocol):
         """Make everything but the running server. Afterwards ``status`` is created."""
 
     def start(self, instance: Instance, call: Call) -> Observed:
-        """Start it and wait until it answers. Already running: look and return."""
+        """Start it and wait until it answers. Already running: look, and say so (``unchanged``)."""
 
     def stop(self, instance: Instance, call: Call, *, force: bool = False) -> Observed:
-        """End everything that runs in it. Not running: return. ``force`` skips the grace."""
+        """End everything that runs in it. Not running: say so. ``force`` skips the grace."""
 
     def renew(self, instance: Instance, call: Call) -> None:
         """Let go of everything of a stopped one but its data: the next start makes it anew.

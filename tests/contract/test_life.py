@@ -84,15 +84,16 @@ def test_asking_again_changes_nothing(
     provider.create(instance, call)
     first = provider.create(instance, call)
     assert first.status is InstanceStatus.CREATED
-    provider.start(instance, call)
+    assert not provider.start(instance, call).unchanged
     put(provider, instance)
     before = provider.get(instance.id)
     provider.create(instance, call)
-    provider.start(instance, call)
+    assert provider.start(instance, call).unchanged
     assert provider.get(instance.id) == before
     assert content(provider, instance) == b"work"
-    for _ in range(2):
-        assert provider.stop(instance, call).status is InstanceStatus.STOPPED
+    for unchanged in (False, True):
+        seen = provider.stop(instance, call)
+        assert (seen.status, seen.unchanged) == (InstanceStatus.STOPPED, unchanged)
     for _ in range(2):
         provider.trash(instance, call)
     for _ in range(2):

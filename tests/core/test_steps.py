@@ -161,26 +161,6 @@ def test_a_start_records_what_was_seen() -> None:
     assert desk.record().started_at == began + (later(1) - NOW)
 
 
-def test_a_start_of_what_runs_is_told_as_such_and_applies_nothing() -> None:
-    """What waits for a restart still waits: the life that runs has not seen it."""
-    desk = Desk(instance(1, started_at=later(-60), restart_required=("env",)))
-    desk.end(desk.ask(START), observed=observed(started_at=later(-60)), url="http://x")
-    assert desk.record().restart_required == ("env",)
-    assert "instance_started" not in desk.told
-    assert desk.story[-1] == "found running already: asked for by ana"
-    # It had ended meanwhile, and nobody knew: that is a start.
-    desk.end(desk.ask(START), observed=observed(started_at=later(0)), url="http://x")
-    assert desk.record().restart_required == ()
-    assert "instance_started" in desk.told
-
-
-def test_a_stop_of_what_is_stopped_is_told_as_such() -> None:
-    desk = Desk(stopped())
-    desk.run(desk.ask(STOP))
-    assert "instance_stopped" not in desk.told
-    assert desk.story[-1] == "found stopped already: asked for by ana"
-
-
 def test_a_stop_ends_what_was_said_of_a_failure() -> None:
     """It is as it is to be: why it did not run before is in its story."""
     desk = Desk(instance(1, status=ERROR, last_error=LOST))

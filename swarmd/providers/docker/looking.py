@@ -50,7 +50,7 @@ GONE = "its container was removed"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A container of ours, as the list shows it."""
+    """A container of ours, as the list shows it; ``unchanged`` as ``Observed`` has it."""
 
     ref: str
     name: Name | None
@@ -59,6 +59,7 @@ class Seen:
     words: str
     published: str = ""
     networks: tuple[str, ...] = ()
+    unchanged: bool = False
 
     @property
     def id(self) -> str:
@@ -271,6 +272,7 @@ class Looker:
             started_at=started if runs else None,
             exit=None if runs else _exit(seen, ended),
             config=config,
+            unchanged=seen.unchanged,
         )
 
     def address(self, seen: Seen) -> Address | None:

@@ -377,4 +377,5 @@ class DockerProvider:
         marks = self._looker.volume(instance.id)
         if marks is None:
             raise absent(instance)
-        return without_container(marks)
+        # Nothing of it runs, and nothing did if there was no container before.
+        return replace(without_container(marks), unchanged=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarmd.errors import Conflict, DeadlineExceeded, ProviderError, SwarmError, ValidationError
 from swarmd.messages.instance import Instance
@@ -80,7 +80,7 @@ class Runner:
                 next_step="Undelete it." if trashed else "Create it again.",
             )
         if seen.state == "running":
-            return self._await(instance, seen, call)
+            return replace(self._await(instance, seen, call), unchanged=True)
         if seen.runs:  # paused by hand: it can be neither asked nor changed
             self._context.engine.kill(seen.ref, within(call))
         self.check_exposure(instance)
@@ -285,7 +285,8 @@ class Runner:
                 self._context.engine.kill(seen.ref, within(call, _STOP_RESERVE))
             self._looker.lives.note_end(seen.ref, "stopped")
             self._context.step("stopped")
-        return self._looker.find(instance.id, within(call))
+        after = self._looker.find(instance.id, within(call))
+        return None if after is None else replace(after, unchanged=not seen.runs)
 
 
 @dataclass(slots=True)

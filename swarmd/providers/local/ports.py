@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 from pathlib import Path
@@ -16,14 +17,18 @@ _LEAST_DESCRIPTOR = 100
 (``uv_disable_stdio_inheritance``), and code-server hands the listener on to a child."""
 
 
+class PortTaken(ProviderError):
+    """Somebody else has the port."""
+
+
 def listen(address: str, port: int) -> socket.socket:
     """A listening socket, at a descriptor that survives code-server's own child.
 
     Raises:
-        ProviderError: Somebody else has the port.
+        PortTaken: Somebody else has it.
+        ProviderError: It cannot be had here.
         OSError: Any other reason.
     """
-    import errno
     import fcntl
 
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -42,7 +47,8 @@ def _taken(address: str, port: int, error: OSError) -> ProviderError:
     who = holder(port)
     by = f" by process {who[0]} ({who[1]})" if who else ""
     reason = "is taken" + by if is_used(port) else f"cannot be had: {error.strerror}"
-    return ProviderError(
+    kind = PortTaken if error.errno == errno.EADDRINUSE else ProviderError
+    return kind(
         f"port {port} of {address} {reason}",
         field="config.network.ports",
         next_step="End what listens there, or give the instance another host_port.",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from swarmd.errors import (
     Conflict,
     InitializationError,
@@ -40,7 +42,7 @@ from swarmd.providers.local.launcher import Launch
 from swarmd.providers.local.maker import Maker
 from swarmd.providers.local.observe import DiskUsage, Observer, address_of
 from swarmd.providers.local.options import data_dir, read_options, server_dir
-from swarmd.providers.local.record import Index, LocalRecord
+from swarmd.providers.local.record import Index, LocalRecord, is_same_life
 from swarmd.providers.local.runner import Runner
 from swarmd.providers.local.upkeep import LogKeeper
 from swarmd.providers.shared import account as accounts
@@ -263,15 +265,15 @@ class LocalProvider:
                     f"{instance.ref} is {'in the trash' if record.trashed else 'not complete'}",
                     next_step="Undelete it." if record.trashed else "Create it again.",
                 )
-            return self._observer.one(self._runner.start(record, instance, call))
+            started = self._runner.start(record, instance, call)
+            return replace(self._observer.one(started), unchanged=is_same_life(record, started))
 
     def stop(self, instance: Instance, call: Call, *, force: bool = False) -> Observed:
         """End everything that runs in it."""
         with self._context.turn(instance.id, call), os_faults("stopping the instance"):
             record = self._current(instance)
-            grace = 0.0 if force else float(self._context.defaults.stop_grace)
-            reason = "stopped" if self._runner.is_running(record) else record.exit
-            return self._observer.one(self._runner.end(record, call, grace=grace, reason=reason))
+            ran, ended = self._runner.stop(record, call, force=force)
+            return replace(self._observer.one(ended), unchanged=not ran)
 
     def check(self, instance: Instance, call: Call) -> str:
         """Ask its server once."""

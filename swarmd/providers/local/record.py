@@ -70,6 +70,12 @@ class LocalRecord(Struct, frozen=True, kw_only=True):
     version: int = NEWEST
 
 
+def is_same_life(before: LocalRecord, after: LocalRecord) -> bool:
+    """Whether the process that runs is the one that ran before."""
+    one, other = before.process, after.process
+    return one is not None and other is not None and one.identity == other.identity
+
+
 _STRIPES = 64  # so many records can be written at once
 _FILE = "record.json"  # ``InstanceDirs.record``, without making ten thousand paths
 _decoder = msgspec.json.Decoder(LocalRecord)

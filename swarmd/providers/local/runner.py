@@ -18,7 +18,7 @@ from swarmd.providers.local.data import children, extensions, folders, logs, wor
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.identity import is_alive, open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, exit_words, spawn
-from swarmd.providers.local.ports import is_used, listen
+from swarmd.providers.local.ports import PortTaken, listen
 from swarmd.providers.local.record import ANYONE, LocalRecord, ProcessRecord
 from swarmd.providers.shared.account import Account
 from swarmd.providers.shared.answer import Asker, Ended, Endpoint
@@ -217,12 +217,15 @@ class Runner:
             call.check()
             try:
                 return record, listen(host, record.port)
-            except ProviderError:
-                known = record.started or validation.wanted_port(instance.config)
-                if known or not is_used(record.port):
+            except PortTaken:
+                if record.started or validation.wanted_port(instance.config):
                     raise
             lost, port = record.port, context.ports.take(record.id, host)
-            record = context.index.change(record, port=port)
+            try:
+                record = context.index.change(record, port=port)
+            except BaseException:
+                context.ports.give_back(port, record.id)
+                raise
             context.ports.give_back(lost, record.id)
             context.step("port exchanged")
 
@@ -305,6 +308,13 @@ class Runner:
         return read_last_lines(self._context.layout.instance(instance_id), _LOG_LINES)
 
     # --- ending ------------------------------------------------------------------------------
+
+    def stop(self, record: LocalRecord, call: Call, *, force: bool) -> tuple[bool, LocalRecord]:
+        """End everything of an instance; whether its server ran, and its record. As ``end``."""
+        ran = self.is_running(record)
+        grace = 0.0 if force else float(self._context.defaults.stop_grace)
+        reason = "stopped" if ran else record.exit
+        return ran, self.end(record, call, grace=grace, reason=reason)
 
     def end(
         self, record: LocalRecord, call: Call, *, grace: float, reason: str | None

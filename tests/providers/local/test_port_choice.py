@@ -11,10 +11,12 @@ from swarmd.errors import (
     Conflict,
     ProviderError,
     ResourceLimitError,
+    SwarmError,
 )
 from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import Network, PortSpec
 from swarmd.providers.local.provider import LocalProvider
+from swarmd.providers.shared.portbook import bind
 from tests.providers.local.conftest import Make
 from tests.providers.local.kit import (
     call,
@@ -54,6 +56,39 @@ def test_a_port_taken_before_it_was_ever_served(provider: LocalProvider) -> None
     provider.stop(instance, call())
     again = provider.start(instance, call()).address
     assert again == address
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_port_that_is_only_bound_is_exchanged_too(provider: LocalProvider, listens: bool) -> None:
+    instance = make_instance()
+    provider.create(instance, call())
+    before = provider._context.index.get(instance.id)
+    assert before is not None
+    with bind(socket.AF_INET, "127.0.0.1", before.port) as other:
+        if listens:
+            other.listen()
+        assert provider.start(instance, call()).address is not None
+
+
+def test_a_port_is_not_lost_where_the_exchange_cannot_be_written(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = make_instance()
+    provider.create(instance, call())
+    owned = provider._context.ports.owned(instance.id)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with (
+        socket.create_server(("127.0.0.1", owned[0])),
+        monkeypatch.context() as patch,
+        pytest.raises(SwarmError),
+    ):
+        patch.setattr(provider._context.index, "put", full)
+        patch.setattr(provider._context.index, "_put", full)
+        provider.start(instance, call())
+    assert provider._context.ports.owned(instance.id) == owned
 
 
 def test_the_range_is_used_up(make: Make) -> None:

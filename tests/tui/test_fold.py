@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ def test_a_status_is_taken_from_the_event_and_the_rest_asked_for() -> None:
     assert folded.stale == Stale(instances=frozenset({WEB.id}))
     assert folded.changed == Changed(instances=frozenset({WEB.id}), events=1)
     assert KNOWN.instances[WEB.id] is WEB
+
+
+def test_the_end_of_an_operation_tells_what_its_instance_is() -> None:
+    """One that failed, or found all as it was to be, is followed by nothing else."""
+    starting = replace(KNOWN, instances={WEB.id: row(status=InstanceStatus.STARTING)})
+    end = event(11, EventType.OPERATION_ENDED, operation="01op", data={"status": "error"})
+    folded = fold(starting, [end])
+    assert folded.snapshot.instances[WEB.id].status is InstanceStatus.ERROR
+    assert WEB.id in folded.stale.instances
+    assert WEB.id in folded.changed.instances
+    gone = event(11, EventType.OPERATION_ENDED, operation="01op", target="01gone")
+    assert not fold(starting, [gone]).stale.instances
 
 
 def test_a_health_says_all_there_is() -> None:

@@ -93,6 +93,16 @@ async def test_tab_goes_through_all_that_begin_likewise(app: SwarmdApp) -> None:
             await until(pilot, lambda: prompt.value != seen[-1], lambda: prompt.value)
             seen.append(prompt.value)
         assert seen[1:] == [*fitting, fitting[0]]
+        await pilot.press("escape")
+        await until(pilot, lambda: not prompt.has_class("-shown"), lambda: prompt.classes)
+        offered = known(app)
+        await pilot.press("colon", *"re", "backspace", "backspace")
+        await until(pilot, lambda: prompt.value == "", lambda: prompt.value)
+        await pilot.press("tab")
+        await until(pilot, lambda: prompt.value == offered[0], lambda: prompt.value)
+        for _ in range(3):  # as fast as a key that is held down: nothing is handled in between
+            prompt.action_complete(":")
+        assert prompt.value == offered[3]
         await pilot.press("ctrl+u", *"theme ")
         await until(pilot, lambda: prompt.value == "theme ", lambda: prompt.value)
         await pilot.press("tab")

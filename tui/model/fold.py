@@ -107,7 +107,7 @@ def fold(before: Snapshot, events: Sequence[Event]) -> Folded:
     operations: set[str] = set()
     for event in new:
         stale = stale.plus(_take(draft, event))
-        if event.target is not None and event.type.startswith("instance_"):
+        if event.target is not None and _is_about_instance(event):
             instances.add(event.target)
         if event.operation is not None and event.type in _OPERATIONS:
             operations.add(event.operation)
@@ -128,10 +128,14 @@ def fold(before: Snapshot, events: Sequence[Event]) -> Folded:
     return Folded(after, changed, stale)
 
 
+def _is_about_instance(event: Event) -> bool:
+    return event.type.startswith("instance_") or event.type is EventType.OPERATION_ENDED
+
+
 def _take(draft: _Draft, event: Event) -> Stale:
     target = event.target or ""
     if event.type in _OPERATIONS:
-        return _take_operation(draft, event)
+        return _take_operation(draft, event).plus(_take_end(draft, event))
     if event.type in _PROVIDERS:
         return Stale(providers=True, status=True)
     if event.type in _GONE:
@@ -183,6 +187,15 @@ def _take_operation(draft: _Draft, event: Event) -> Stale:
         known, state=state, ended_at=event.at, reason=str(data.get("reason") or "")
     )
     return Stale(operations=frozenset({operation_id}))
+
+
+def _take_end(draft: _Draft, event: Event) -> Stale:
+    """What an operation leaves its instance as: one that failed or did nothing tells it so only."""
+    row = draft.row(event.target or "")
+    if row is None or event.type is not EventType.OPERATION_ENDED:
+        return Stale()
+    draft.rows()[row.id] = _patched(row, event)
+    return Stale(instances=frozenset({row.id}))
 
 
 def _too_old(operations: Mapping[str, Operation]) -> frozenset[str]:

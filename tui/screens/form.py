@@ -127,6 +127,7 @@ class Form(ModalScreen[str | None]):
     Form.-low #parts { height: 1fr; }
     Form.-low #fields { height: 100%; max-height: 100%; }
     Form.-low #result { display: none; }
+    Form.-narrow.-failed #result { display: none; }
     Form #end { height: 1; }
     Form #keys { width: 1fr; color: $dim; }
     Form #failure { height: auto; display: none; color: $text-error; }
@@ -217,6 +218,7 @@ class Form(ModalScreen[str | None]):
         failure = self.query_one("#failure", Static)
         failure.update(text)
         failure.set_class(bool(text), "-shown")
+        self.set_class(bool(text), "-failed")
 
     def refused(self, error: SwarmError) -> None:
         """The daemon refused it: said at the field that it names."""

@@ -138,7 +138,8 @@ class Prompt(Input):
         super().__init__(id="prompt", compact=True, select_on_focus=False)
         self.kind = ""
         self._known: tuple[str, ...] = ()
-        self._typed = self._completed = ""
+        self._typed = ""
+        self._completed: str | None = None
 
     def open(self, kind: str, known: Iterable[str] = (), text: str = "") -> None:
         """Ask for a filter (``/``) or a command (``:``).
@@ -149,7 +150,7 @@ class Prompt(Input):
             text: What stands there to be edited.
         """
         self.kind = kind
-        self._known, self._typed, self._completed = tuple(known), text, ""
+        self._known, self._typed, self._completed = tuple(known), text, None
         self.suggester = SuggestFromList(self._known) if self._known else None
         self.placeholder = (
             "filter: some letters of what you look for"
@@ -164,8 +165,6 @@ class Prompt(Input):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell it as it is typed."""
         event.stop()
-        if event.value != self._completed:
-            self._typed = event.value
         if self.has_class("-shown"):
             self.post_message(self.Typed(self.kind, self.value))
 
@@ -184,6 +183,8 @@ class Prompt(Input):
 
     def action_complete(self, _kind: str) -> None:
         """What stands dim behind the cursor is taken; again: the next that was begun likewise."""
+        if self.value != self._completed:
+            self._typed = self.value
         fitting = [each for each in self._known if each.startswith(self._typed)]
         if not fitting:
             return

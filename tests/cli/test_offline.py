@@ -153,6 +153,8 @@ def test_config_init_check_show(home: Path) -> None:
     assert parse(file.read_text()) == Config()
     assert "is right" in ctl("config", "check", "-c", file).out
     assert ctl("config", "check", file).out == ctl("config", "check", "-c", file).out
+    assert "give one of them" in ctl("config", "check", file, "-c", file).err
+    assert "is empty" in ctl("config", "show", "").err
     again = ctl("config", "init", file)
     assert again.code == 1
     assert "exists" in again.err

@@ -382,7 +382,8 @@ def test_events_begin_with_the_last_ones(served: Served, web: Instance) -> None:
     assert len(ctl("events", "--last", "3").out.splitlines()) == 3
     assert len(ctl("events", "--since", "2").out.splitlines()) == 10
     assert len(ctl("events", "--type", "operation_ended", "--last", "4").out.splitlines()) == 4
-    assert "wbe. One that is gone" in ctl("events", "--target", "wbe").err
+    assert "gone is found by its whole id" in ctl("events", "--target", "wbe").err
+    assert "None of these" in ctl("events", "--target", "web", "--type", "alert").err
 
 
 def test_events_of_more_than_a_page(served: Served, web: Instance) -> None:

@@ -40,11 +40,16 @@ def _which_file() -> list[click.Parameter]:
     ]
 
 
-def _load(file: str | None) -> LoadedConfig:
+def _load(named: str | None, file: str | None) -> LoadedConfig:
+    if named is not None and file is not None:
+        raise click.UsageError("FILE and --config both name a file; give one of them.")
+    file = file if named is None else named
+    if file == "":
+        raise click.UsageError("FILE is empty; leave it out for the usual one.")
     from swarmd.configuration import check_provider_options, load
 
     return load(
-        Path(file) if file else None,
+        None if file is None else Path(file),
         os.environ,
         uid=os.geteuid(),
         check_options=check_provider_options,
@@ -55,7 +60,7 @@ def _load(file: str | None) -> LoadedConfig:
 def check(app: App, *, named: str | None, file: str | None) -> int:
     """Check the configuration file: every key, type, unit and provider option."""
     try:
-        loaded = _load(named or file)
+        loaded = _load(named, file)
     except ConfigError as error:
         if app.output.json:
             raise
@@ -89,7 +94,7 @@ def show(app: App, *, named: str | None, file: str | None) -> None:
 
     from swarmd.messages import codec
 
-    loaded = _load(named or file)
+    loaded = _load(named, file)
     plain = codec.to_plain(loaded.config)
     places = {k: v for k, v in codec.to_plain(loaded.places).items() if v is not None}
     if app.output.json:

@@ -23,6 +23,9 @@ from swarmd.messages import requests
 if TYPE_CHECKING:
     from swarmd.client.sync import Stream
 
+_MOST = 1_000_000
+"""Events that are held at a time."""
+
 
 @command(
     Form(requests.LogsInstance, arguments=NAME, letters={"follow": "-f"}),
@@ -94,7 +97,7 @@ def _pump(stream: Stream) -> None:
         click.Option(["follow", "-f", "--follow"], is_flag=True, help="Go on as they come."),
         click.Option(
             ["--last"],
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, _MOST),
             default=100,
             show_default=True,
             help="So many of those asked for, if --since does not say where to begin.",
@@ -117,13 +120,18 @@ def events(app: App, params: dict[str, Any], *, follow: bool, since: int | None,
     for event in _past(app, params, since, last):
         found = True
         _print(app, event)
-    if not found and params.get("target"):
-        app.output.note(
-            f"No events of {params['target']}. One that is gone is found by its whole id; see all: "
-            "swarmctl events"
-        )
-    elif not found:
-        app.output.note("No events. See them come: swarmctl events -f")
+    if not found:
+        app.output.note(_none(params, since))
+
+
+def _none(params: dict[str, Any], since: int | None) -> str:
+    """What is said where nothing was found."""
+    if since is not None or params.get("type"):
+        return "None of these among the events that are kept."
+    if params.get("target"):
+        whole = "One that is gone is found by its whole id"
+        return f"No events of {params['target']} are kept. {whole}; see all: swarmctl events"
+    return "No events. See them come: swarmctl events -f"
 
 
 def _past(

@@ -122,6 +122,7 @@ def test_what_was_taken_is_written_down_only_once(bench: Bench) -> None:
     bench.start()
     bench.view(ok=False)
     bench.await_changes("raised")
+    wait_until(lambda: bench.active)
     wait_until(lambda: bench.tick() or not bench.world.published.tables.alerts.outbox)
     before = len(bench.world.store.batches)
     for _ in range(20):

@@ -80,7 +80,7 @@ def test_a_start_that_hangs_ends_at_its_deadline_or_when_cancelled(
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         provider.start(instance, fresh_call(1))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     given = fresh_call()
     failed: list[BaseException] = []
 

@@ -79,7 +79,7 @@ def test_stop_and_delete_preempt_a_start_that_never_ends(
     daemon.wait_status("mute-web", "starting")
     before = time.monotonic()
     operation = daemon.begin(verb, id="mute-web")
-    assert time.monotonic() - before < 1.0
+    assert time.monotonic() - before < PROMPT
     assert daemon.wait(operation)["state"] == "succeeded"
     assert time.monotonic() - before < PROMPT
     with pytest.raises(OperationCancelled) as caught:

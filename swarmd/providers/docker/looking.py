@@ -37,7 +37,7 @@ from swarmd.providers.docker.marks import (
 from swarmd.providers.docker.options import DockerOptions
 from swarmd.providers.shared.codeserver import CONTAINER_PORT
 
-_RUNNING = ("running", "paused", "restarting")
+RUNNING = ("running", "paused", "restarting")
 GOING = ("removing", "dead")
 """Someone removes it, or could not to the end: the next start makes another."""
 _EXITED = re.compile(r"Exited \((\d+)\)")
@@ -79,7 +79,7 @@ class Seen:
     @property
     def runs(self) -> bool:
         """Whether anything of it runs."""
-        return self.state in _RUNNING
+        return self.state in RUNNING
 
 
 def read_seen(summary: Mapping[str, Any]) -> Seen | None:

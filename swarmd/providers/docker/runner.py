@@ -15,7 +15,7 @@ from swarmd.providers.docker.engine import NotThere
 from swarmd.providers.docker.errors import Going, PortTaken, Stuck
 from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
-from swarmd.providers.docker.looking import GOING, Looker, Seen, ended_words
+from swarmd.providers.docker.looking import GOING, RUNNING, Looker, Seen, ended_words
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.marks import State
 from swarmd.providers.docker.reach import Reach
@@ -168,12 +168,14 @@ class Runner:
     def _leaked(self, plan: Plan, error: PortTaken, call: Call) -> bool:
         """Whether the engine has a port down as taken that no container has.
 
-        So it does after it was killed during a start, until its next restart.
+        So it does after it was killed during a start, until its next restart; the container of
+        that start may show the port as its own although it does not run.
         """
         if "already allocated" not in str(error.details.get("cause")):
             return False
         listed = self._context.engine.containers((), within(call))
-        taken = {port.get("PublicPort") for each in listed for port in each.get("Ports") or ()}
+        running = [each for each in listed if each.get("State") in RUNNING]
+        taken = {port.get("PublicPort") for each in running for port in each.get("Ports") or ()}
         return not taken.intersection(plan.marks.ports.values())
 
     def _start_once(self, seen: Seen, call: Call) -> None:

@@ -8,7 +8,9 @@ is chance (the storm does it), so its refusal is given in its place here.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -50,9 +52,26 @@ def test_a_container_that_can_never_start_is_made_anew(
         docker_client.api.remove_network(network)
 
 
-@pytest.mark.parametrize("taken", [False, True], ids=["leaked", "another-has-it"])
+def shown_as_its_own(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """Have the engine show a port at what does not run, as it does after it was killed."""
+    list_them = Engine.containers
+
+    def with_port(self: Engine, labels: Sequence[str], within: float) -> list[dict[str, Any]]:
+        found = list_them(self, labels, within)
+        stopped = [each for each in found if each["State"] == "exited"]
+        for each in stopped:
+            each["Ports"] = [{"PrivatePort": 8080, "PublicPort": port, "Type": "tcp"}]
+        return found
+
+    monkeypatch.setattr(Engine, "containers", with_port)
+
+
+@pytest.mark.parametrize("case_of", ["leaked", "shown-as-its-own", "another-has-it"])
 def test_a_port_that_the_engine_has_lost_is_given_up(
-    tmp_path: Path, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, taken: bool
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    case_of: str,
 ) -> None:
     network = f"swarmd-t{os.getpid()}-port"
     case = DockerCase(tmp_path, network)
@@ -73,7 +92,9 @@ def test_a_port_that_the_engine_has_lost_is_given_up(
             start(self, ref, within)
 
         monkeypatch.setattr(Engine, "start", lost)
-        if taken:
+        if case_of == "shown-as-its-own":
+            shown_as_its_own(monkeypatch, before.port)
+        if case_of == "another-has-it":
             other = docker_client.api.create_container(
                 case.image(),
                 ["sleep", "60"],

@@ -220,6 +220,11 @@ def test_rm_force_from_a_script_does_not_ask(served: Served, web: Instance) -> N
     assert "Undo" not in ran.err
 
 
+def test_what_is_deleted_waits_for_no_restart(served: Served) -> None:
+    served.on_loop(served.daemon.add, "web", owner=ME, restart_required=("env",))
+    assert "restart" not in ctl("rm", "--force", "web").err
+
+
 def test_update_sends_a_merge_patch(served: Served, web: Instance) -> None:
     ran = ctl("update", "web", "--protect", "--label", "a=b", "--if-revision", "1")
     assert ran.code == 0, ran.err

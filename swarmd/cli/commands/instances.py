@@ -77,7 +77,8 @@ def act(
 
 def _show(app: App, result: dict[str, Any]) -> None:
     app.output.line(result_line(result))
-    if waiting := result.get("restart_required"):
+    waiting = result.get("restart_required")
+    if waiting and result.get("status") == "running":  # what is gone, or down, waits for nothing
         app.output.note(
             f"→ {', '.join(waiting)}: at the next start. Now: swarmctl restart {result['name']}"
         )

@@ -112,6 +112,7 @@ def test_events_that_are_no_longer_kept(served: Served, web: Instance) -> None:
     ran = ctl("events", "--since", "0")
     assert "no longer kept" in ran.err
     assert len(ran.out.splitlines()) == 1
+    assert "no longer kept" in ctl("events", "--type", "operation_ended").err
 
 
 # --- the rest --------------------------------------------------------------------------------

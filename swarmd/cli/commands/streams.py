@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,7 +127,7 @@ def events(app: App, params: dict[str, Any], *, follow: bool, since: int | None,
 def _none(params: dict[str, Any], since: int | None) -> str:
     """What is said where nothing was found."""
     if since is not None or params.get("type"):
-        return "None of these among the events that are kept."
+        return "None of these among the events that are kept. See all: swarmctl events --since 0"
     if params.get("target"):
         whole = "One that is gone is found by its whole id"
         return f"No events of {params['target']} are kept. {whole}; see all: swarmctl events"
@@ -139,21 +139,33 @@ def _past(
 ) -> Iterable[dict[str, Any]]:
     """Those after a position, else so many of the last that are asked for."""
     if since is not None:
-        return _history(app, {**params, "since": since}, asked=True)
+        return _history(app, {**params, "since": since}, gap=lambda: _tell_gap(app))
     if params.get("target") or params.get("type"):
         # Where the last of these begin is not known before all were looked at.
-        return deque(_history(app, {**params, "since": 0}, asked=False), maxlen=last)
+        gaps: list[bool] = []
+        every = _history(app, {**params, "since": 0}, gap=lambda: gaps.append(True))
+        found = deque(every, maxlen=last)
+        if gaps and len(found) < last:
+            _tell_gap(app)
+        return found
     newest = app.call("events.history", {"limit": 1})["last_seq"]
-    return _history(app, {**params, "since": max(0, int(newest) - last)}, asked=False)
+    return _history(app, {**params, "since": max(0, int(newest) - last)}, gap=lambda: None)
 
 
-def _history(app: App, params: dict[str, Any], *, asked: bool) -> Iterator[dict[str, Any]]:
-    """Every event of the journal after a position, page by page."""
+def _tell_gap(app: App) -> None:
+    app.output.note("Events before these are no longer kept.")
+
+
+def _history(
+    app: App, params: dict[str, Any], *, gap: Callable[[], object]
+) -> Iterator[dict[str, Any]]:
+    """Every event of the journal after a position, page by page; a gap before them is told."""
+    told = False
     while True:
         page = app.call("events.history", params)
-        if page.get("gap") and asked:
-            app.output.note("Events before these are no longer kept.")
-            asked = False
+        if page.get("gap") and not told:
+            gap()
+            told = True
         yield from page["items"]
         if not page["items"] or page["items"][-1]["seq"] >= page["last_seq"]:
             return

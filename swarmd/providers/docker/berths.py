@@ -10,8 +10,8 @@ from swarmd.messages.enums import Transport
 from swarmd.messages.instance import Instance
 from swarmd.providers.docker.container import Plan, published_at, wanted_ports
 from swarmd.providers.docker.context import Context
-from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.marks import Published
+from swarmd.providers.shared.portbook import PortTaken
 
 _PORT = re.compile(r":(\d{1,5})\b")
 

@@ -22,7 +22,6 @@ from swarmd.providers.docker.errors import (
     NoAnswer,
     NotRunning,
     NotThere,
-    PortTaken,
     Stuck,
     Taken,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "NoAnswer",
     "NotRunning",
     "NotThere",
-    "PortTaken",
     "Stuck",
     "Taken",
     "Where",

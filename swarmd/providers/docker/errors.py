@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from swarmd.errors import ProviderError, ProviderUnreachable, ResourceLimitError, SwarmError
+from swarmd.providers.shared.portbook import PortTaken
 
 
 class NotThere(ProviderError):
@@ -28,10 +29,6 @@ class NotRunning(Taken):
 
 class Going(ProviderError):
     """Somebody is removing the container."""
-
-
-class PortTaken(ProviderError):
-    """The host port of a container that should start is in use."""
 
 
 class Stuck(ProviderError):

@@ -12,7 +12,6 @@ from swarmd.providers.docker.admission import Admission
 from swarmd.providers.docker.berths import Berths
 from swarmd.providers.docker.container import Image, Plan, storage_of, workspace_kind
 from swarmd.providers.docker.context import Context, absent, passed, unhurried, within
-from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.files import File, Made, Owner, bare, tar_of
 from swarmd.providers.docker.hostfiles import check_usable, workspace_folder
 from swarmd.providers.docker.images import Images
@@ -22,6 +21,7 @@ from swarmd.providers.docker.looking import GOING, Looker, Seen
 from swarmd.providers.docker.marks import Marks, Name, Published, State, marks_of, volume_name
 from swarmd.providers.docker.removal import Removal
 from swarmd.providers.docker.settings import made_now, settings_of
+from swarmd.providers.shared.portbook import PortTaken
 
 _SLOW = 120.0
 """Seconds for a call that moves files: the first volume of an image is filled from it."""

@@ -12,7 +12,7 @@ from swarmd.providers.docker.container import Plan, digest, limits, published_at
 from swarmd.providers.docker.contents import Content, in_effect
 from swarmd.providers.docker.context import SHORT, Context, absent, unhurried, within
 from swarmd.providers.docker.engine import NotThere
-from swarmd.providers.docker.errors import Going, PortTaken, Stuck
+from swarmd.providers.docker.errors import Going, Stuck
 from swarmd.providers.docker.facts import ensure_network
 from swarmd.providers.docker.files import Made
 from swarmd.providers.docker.looking import GOING, RUNNING, Looker, Seen, ended_words
@@ -22,6 +22,7 @@ from swarmd.providers.docker.reach import Reach
 from swarmd.providers.docker.settings import made_now, settings_of
 from swarmd.providers.shared import exposure
 from swarmd.providers.shared.answer import Ended
+from swarmd.providers.shared.portbook import PortTaken
 from swarmd.providers.shared.wishes import PATH_FIELD
 
 _START_SECONDS = 60.0

@@ -9,16 +9,12 @@ import socket
 from pathlib import Path
 
 from swarmd.errors import ProviderError
-from swarmd.providers.shared.portbook import bind
+from swarmd.providers.shared.portbook import PortTaken, bind
 
 BACKLOG = 511
 _LEAST_DESCRIPTOR = 100
 """node marks what it inherited as close-on-exec, from 0 up to the first gap above 15
 (``uv_disable_stdio_inheritance``), and code-server hands the listener on to a child."""
-
-
-class PortTaken(ProviderError):
-    """Somebody else has the port."""
 
 
 def listen(address: str, port: int) -> socket.socket:

@@ -18,11 +18,12 @@ from swarmd.providers.local.data import children, extensions, folders, logs, wor
 from swarmd.providers.local.data.layout import InstanceDirs
 from swarmd.providers.local.identity import is_alive, open_pidfd
 from swarmd.providers.local.launcher import Child, Launch, exit_words, spawn
-from swarmd.providers.local.ports import PortTaken, listen
+from swarmd.providers.local.ports import listen
 from swarmd.providers.local.record import ANYONE, LocalRecord, ProcessRecord
 from swarmd.providers.shared.account import Account
 from swarmd.providers.shared.answer import Asker, Ended, Endpoint
 from swarmd.providers.shared.faults import os_faults
+from swarmd.providers.shared.portbook import PortTaken
 
 _KILL_RESERVE = 3.0  # seconds kept at the end of a stop's time for what must be killed
 _LOG_LINES = 20

@@ -12,10 +12,14 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from swarmd.errors import Conflict, ResourceLimitError
+from swarmd.errors import Conflict, ProviderError, ResourceLimitError
 from swarmd.providers.shared.reserved import ReservationFile, Reserved
 
 QUARANTINE_SECONDS = 86_400.0
+
+
+class PortTaken(ProviderError):
+    """Somebody else has the port that an instance was given."""
 
 
 def choose(

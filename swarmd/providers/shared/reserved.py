@@ -79,7 +79,7 @@ class ReservationFile:
         """Whether it ends with a whole line, so that another one may follow."""
 
     def read(self) -> dict[int, float]:
-        """What it tells; nothing where it cannot be read."""
+        """What it tells; nothing if there is none. Raises ``OSError``."""
         try:
             data = self._file.read_bytes()
         except FileNotFoundError:

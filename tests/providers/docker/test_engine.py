@@ -9,7 +9,8 @@ import docker
 import pytest
 
 from swarmd.errors import ProviderError
-from swarmd.providers.docker.engine import NotThere, PortTaken, Taken
+from swarmd.providers.docker.engine import NotThere, Taken
+from swarmd.providers.shared.portbook import PortTaken
 from tests.providers.docker.bench import Bench
 from tests.support import free_port, wait_until
 

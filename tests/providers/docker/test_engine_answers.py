@@ -15,7 +15,8 @@ from swarmd.errors import (
     SwarmError,
     ValidationError,
 )
-from swarmd.providers.docker.engine import NotRunning, NotThere, PortTaken, Stuck, Taken
+from swarmd.providers.docker.engine import NotRunning, NotThere, Stuck, Taken
+from swarmd.providers.shared.portbook import PortTaken
 from tests.providers.docker.badengine import (
     against,
     answer,

@@ -21,10 +21,9 @@ from swarmd.messages.enums import InstanceStatus
 from swarmd.messages.instance import Instance, Network, PortSpec
 from swarmd.messages.requests import ExecInstance
 from swarmd.providers.docker.engine import Engine
-from swarmd.providers.docker.errors import PortTaken
 from swarmd.providers.docker.maker import Maker
 from swarmd.providers.docker.provider import DockerProvider
-from swarmd.providers.shared.portbook import bind
+from swarmd.providers.shared.portbook import PortTaken, bind
 from tests.contract.docker_case import DockerCase
 from tests.docker_engine import remove_container
 from tests.providers.local.kit import call

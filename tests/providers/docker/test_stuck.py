@@ -15,7 +15,8 @@ from typing import Any
 import docker
 import pytest
 
-from swarmd.providers.docker.engine import Engine, PortTaken, Stuck
+from swarmd.providers.docker.engine import Engine, Stuck
+from swarmd.providers.shared.portbook import PortTaken
 from tests.contract.docker_case import DockerCase
 from tests.providers.local.kit import call
 
@@ -66,6 +67,16 @@ def shown_as_its_own(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     monkeypatch.setattr(Engine, "containers", with_port)
 
 
+def held_by_another(client: docker.DockerClient, image: str, provider: str, port: int) -> None:
+    """Have a container of somebody else run at a port."""
+    bound = client.api.create_host_config(port_bindings={8080: ("127.0.0.1", port)})
+    labels = {"dev.swarmd.provider": provider}
+    other = client.api.create_container(
+        image, ["sleep", "60"], labels=labels, ports=[8080], host_config=bound
+    )
+    client.api.start(other["Id"])
+
+
 @pytest.mark.parametrize("case_of", ["leaked", "shown-as-its-own", "another-has-it"])
 def test_a_port_that_the_engine_has_lost_is_given_up(
     tmp_path: Path,
@@ -95,16 +106,7 @@ def test_a_port_that_the_engine_has_lost_is_given_up(
         if case_of == "shown-as-its-own":
             shown_as_its_own(monkeypatch, before.port)
         if case_of == "another-has-it":
-            other = docker_client.api.create_container(
-                case.image(),
-                ["sleep", "60"],
-                labels={"dev.swarmd.provider": instance.provider},
-                ports=[8080],
-                host_config=docker_client.api.create_host_config(
-                    port_bindings={8080: ("127.0.0.1", before.port)}
-                ),
-            )
-            docker_client.api.start(other["Id"])
+            held_by_another(docker_client, case.image(), instance.provider, before.port)
             with pytest.raises(PortTaken):
                 provider.start(instance, call())
         else:

@@ -12,10 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from swarmd.providers.shared.durable import write_durably
 
-_decoder = msgspec.json.Decoder(tuple[int, float])
+_NEWEST = 1
+
+
+class Reservation(Struct, frozen=True, kw_only=True):
+    """One line: a port that nobody may have before a moment (seconds since the epoch)."""
+
+    port: int
+    until: float
+    version: int = _NEWEST
+
+
+_decoder = msgspec.json.Decoder(Reservation)
 
 
 class Reserved:
@@ -88,10 +100,11 @@ class ReservationFile:
         until = {}
         for line in data.splitlines():
             try:
-                port, moment = _decoder.decode(line)
+                found = _decoder.decode(line)
             except msgspec.MsgspecError:
                 continue
-            until[port] = moment
+            if found.version <= _NEWEST:
+                until[found.port] = found.until
         return until
 
     def add(
@@ -125,4 +138,4 @@ class ReservationFile:
 
 
 def _line(port: int, until: float) -> bytes:
-    return msgspec.json.encode((port, until)) + b"\n"
+    return msgspec.json.encode(Reservation(port=port, until=until)) + b"\n"

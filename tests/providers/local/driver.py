@@ -38,7 +38,7 @@ def main() -> None:
             print("killed at", name, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    provider = make_provider(Path(data), step=step, node="driver")
+    provider = make_provider(Path(data), step=step, node=f"driver-{instance_id}")
     instance = replace(make_instance("fork-web"), id=instance_id)
     for operation in ORDER[: ORDER.index(wanted)]:
         apply(provider, operation, instance, call())

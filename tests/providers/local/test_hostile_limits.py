@@ -119,7 +119,7 @@ def test_a_port_is_reserved_before_it_is_left(make: Make, data: Path) -> None:
     def step(name: str) -> None:
         if name == "old port reserved":
             lines = (data / ".swarmd" / ".ports.jsonl").read_text().splitlines()
-            reserved = [json.loads(line)[0] for line in lines]
+            reserved = [json.loads(line)["port"] for line in lines]
             record = json.loads((data / ".swarmd" / instance.id / "record.json").read_text())
             seen.append((old in reserved, record["port"] == old))
 

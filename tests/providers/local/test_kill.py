@@ -84,7 +84,7 @@ def test_killed_at_every_step(make: Make, tmp_path: Path, operation: str) -> Non
         number += 1
         data, instance_id = tmp_path / f"data{number}", ulid()
         said = drive(data, instance_id, operation, number)
-        provider = make(data=data, node="driver")
+        provider = make(data=data, node=f"driver-{instance_id}")
         check_consistent(provider, instance_id)
         complete(provider, instance_id, operation)
         provider.purge(replace(make_instance("fork-web"), id=instance_id), call())

@@ -123,7 +123,7 @@ def test_what_the_disk_had_no_room_for_is_written_by_the_next_one(
 
     def full(self: Path, mode: str) -> IO[bytes]:
         with open_(self, mode) as stream:
-            stream.write(b"[102,")
+            stream.write(b'{"port":102,')
         raise OSError(28, "No space left on device")
 
     open_ = Path.open
